@@ -1,0 +1,355 @@
+//! The only `select!` loop of a call: messages, answers and deadlines go into the machine, its actions come out.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::{StreamExt, stream};
+use tokio::sync::watch;
+
+use crate::call::inbound::Inbound;
+use crate::call::outbound::Outbound;
+use crate::call::socket::{Received, Socket};
+use crate::call::trace::{Trace, TraceEvent};
+use crate::call::work::{Done, Work};
+use crate::dialog::agent::Agent;
+use crate::dialog::llm::{Delta, LlmClient};
+use crate::engine::{Engine, LineAudio};
+use crate::speech::spoken::spoken;
+use crate::speech::webrtc::WebRtcVad;
+use crate::telemetry::latency::TurnLatency;
+use crate::time::MediaTime;
+use crate::turn::event::{Action, HangupReason, Input, MarkName, SentenceId, TurnId, TurnSummary};
+use crate::turn::machine::{Machine, Phrases};
+use crate::turn::policy::Policy;
+use crate::twilio::message::{self, Inbound as Message};
+
+/// What every call shares.
+#[derive(Debug, Clone)]
+pub struct Services {
+    /// Speech to text and back.
+    pub engine: Arc<Engine>,
+    /// Who thinks of the replies, if anybody is configured to.
+    pub llm: Option<LlmClient>,
+    /// Who answers.
+    pub agent: Arc<Agent>,
+    /// How turns are taken.
+    pub policy: Policy,
+    /// Aggressiveness of the voice activity detector.
+    pub vad_mode: u8,
+    /// Print what is said to the log.
+    pub log_transcripts: bool,
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallEnd {
+    /// The caller hung up or the carrier stopped the stream.
+    Caller,
+    /// We ended it.
+    Agent(HangupReason),
+    /// The connection broke.
+    Lost,
+    /// This server stops.
+    Shutdown,
+}
+
+/// Runs one call from the accepted `start` message to its end.
+pub async fn run<S: Socket>(
+    services: &Services,
+    call_sid: &str,
+    stream_sid: &str,
+    trace: &Trace,
+    mut stop: watch::Receiver<bool>,
+    socket: &mut S,
+) -> CallEnd {
+    let mut driver = Driver::new(services, call_sid, stream_sid, trace);
+    driver.machine.handle(Input::Start, now());
+    loop {
+        if let Some(end) = driver.perform(socket).await {
+            return driver.finish(end);
+        }
+        let deadline = driver.machine.poll_timeout(now()).map_or_else(far_future, |(at, _)| at);
+        tokio::select! {
+            received = socket.receive() => match received {
+                Received::Text(text) => if let Some(end) = driver.message(text.as_ref()) {
+                    driver.machine.handle(Input::Stop, now());
+                    driver.perform(socket).await;
+                    return driver.finish(end);
+                },
+                Received::Ignored => {}
+                Received::Closed => {
+                    driver.machine.handle(Input::Stop, now());
+                    driver.perform(socket).await;
+                    return driver.finish(CallEnd::Lost);
+                }
+            },
+            Some(done) = driver.work.next() => driver.done(done),
+            () = tokio::time::sleep_until(deadline.into()) => driver.machine.handle_timeout(now()),
+            () = stopped(&mut stop) => return driver.finish(CallEnd::Shutdown),
+        }
+    }
+}
+
+struct Driver<'a> {
+    services: &'a Services,
+    call_sid: &'a str,
+    trace: &'a Trace,
+    machine: Machine,
+    inbound: Inbound,
+    outbound: Outbound,
+    work: Work,
+    /// Synthesised audio the machine has not placed yet.
+    ready: HashMap<SentenceId, LineAudio>,
+    windows: Vec<bool>,
+    turns: u32,
+}
+
+impl<'a> Driver<'a> {
+    fn new(services: &'a Services, call_sid: &'a str, stream_sid: &str, trace: &'a Trace) -> Self {
+        let kept = services.policy.max_turn + services.policy.pre_roll + BACKLOG_SLACK;
+        Self {
+            services,
+            call_sid,
+            trace,
+            machine: Machine::new(services.policy.clone(), phrases(&services.agent)),
+            inbound: Inbound::new(Box::new(WebRtcVad::new(services.vad_mode)), kept.as_secs()),
+            outbound: Outbound::new(stream_sid),
+            work: Work::default(),
+            ready: HashMap::new(),
+            windows: Vec::new(),
+            turns: 0,
+        }
+    }
+
+    /// Takes one message of the carrier. `Some` ends the call.
+    fn message(&mut self, text: &str) -> Option<CallEnd> {
+        match message::parse(text) {
+            Ok(Message::Media(media)) => {
+                self.windows.clear();
+                if !self.inbound.take(&media, &mut self.windows) {
+                    tracing::debug!(call = self.call_sid, "a media payload is not base64 and was ignored");
+                }
+                let now = now();
+                for n in 0..self.windows.len() {
+                    let input = Input::Window {
+                        voiced: self.windows[n],
+                        samples: crate::speech::WINDOW as u32,
+                    };
+                    self.machine.handle(input, now);
+                }
+                self.inbound.discard_before(self.machine.needed_from());
+            }
+            Ok(Message::Mark(name)) => {
+                if let Some(mark) = MarkName::parse(&name) {
+                    self.machine.handle(Input::Mark(mark), now());
+                }
+            }
+            Ok(Message::Stop) => return Some(CallEnd::Caller),
+            Ok(Message::Connected | Message::Start(_) | Message::Dtmf(_) | Message::Other) => {}
+            Err(_) => tracing::debug!(call = self.call_sid, "a message is not JSON and was ignored"),
+        }
+        None
+    }
+
+    fn done(&mut self, done: Done) {
+        match done {
+            Done::Input(input) => {
+                if let Input::Transcript { turn, text } = &input
+                    && !text.is_empty()
+                {
+                    self.trace.emit(|| TraceEvent::Caller {
+                        turn: turn.0,
+                        text: text.clone(),
+                    });
+                    self.said(*turn, "caller", text);
+                }
+                self.machine.handle(input, now());
+            }
+            Done::Audio { sentence, audio } => {
+                let samples = audio.len() as u64;
+                self.ready.insert(sentence, audio);
+                self.machine.handle(Input::Synthesized { sentence, samples }, now());
+            }
+        }
+    }
+
+    /// Carries out what the machine wants. `Some` ends the call.
+    async fn perform<S: Socket>(&mut self, socket: &mut S) -> Option<CallEnd> {
+        while let Some(action) = self.machine.poll_action() {
+            let sent = match action {
+                Action::Transcribe { turn, from, to } => {
+                    self.transcribe(turn, from, to);
+                    true
+                }
+                Action::Generate { turn } => {
+                    self.generate(turn);
+                    true
+                }
+                Action::Synthesize { sentence, text } => {
+                    self.synthesize(sentence, text);
+                    true
+                }
+                Action::Queue { sentence } => {
+                    if let Some(audio) = self.ready.remove(&sentence) {
+                        self.outbound.queue(audio);
+                    }
+                    true
+                }
+                Action::Send { samples } => send(socket, self.outbound.media(samples)).await,
+                Action::SendMark(name) => send(socket, self.outbound.mark(name)).await,
+                Action::Clear => send(socket, self.outbound.clear()).await,
+                Action::Cancel { turn } => {
+                    self.work.cancel(turn);
+                    self.ready.retain(|sentence, _| sentence.turn != turn);
+                    true
+                }
+                Action::TurnEnded(summary) => {
+                    self.turn_ended(&summary);
+                    true
+                }
+                Action::Hangup(reason) => return Some(CallEnd::Agent(reason)),
+            };
+            if !sent {
+                return Some(CallEnd::Lost);
+            }
+        }
+        None
+    }
+
+    fn transcribe(&mut self, turn: TurnId, from: MediaTime, to: MediaTime) {
+        let audio = self.inbound.audio(from, to);
+        let (engine, call) = (Arc::clone(&self.services.engine), self.call_sid.to_owned());
+        let within = self.services.policy.transcribe_deadline;
+        self.work.add(turn, stream::once(async move {
+            Done::Input(match engine.transcribe(audio, within).await {
+                Ok(text) => Input::Transcript { turn, text },
+                Err(error) => {
+                    tracing::warn!(call, %turn, %error, "turn {turn} of call {call} could not be transcribed: {error}");
+                    Input::TranscribeFailed { turn }
+                }
+            })
+        }));
+    }
+
+    fn generate(&mut self, turn: TurnId) {
+        let call = self.call_sid.to_owned();
+        let Some(llm) = &self.services.llm else {
+            tracing::warn!(call, %turn, "turn {turn} of call {call} has no reply: no LLM endpoint is configured");
+            return self.work.add(
+                turn,
+                stream::once(std::future::ready(Done::Input(Input::ReplyFailed { turn }))),
+            );
+        };
+        let agent = &self.services.agent;
+        let history = self.machine.history();
+        let recent = &history[history.len().saturating_sub(agent.limits.max_history)..];
+        let deltas = llm.reply(&agent.system_prompt, recent).map(move |delta| match delta {
+            Ok(Delta::FirstToken) => Input::FirstToken { turn },
+            Ok(Delta::Sentence(text)) => Input::Sentence { turn, text },
+            Err(error) => {
+                tracing::warn!(call, %turn, %error, "turn {turn} of call {call} has no full reply: {error}");
+                Input::ReplyFailed { turn }
+            }
+        });
+        // After a failure the machine ignores the end.
+        let end = stream::once(std::future::ready(Input::ReplyDone { turn }));
+        self.work.add(turn, deltas.chain(end).map(Done::Input));
+    }
+
+    fn synthesize(&mut self, sentence: SentenceId, text: String) {
+        let turn = sentence.turn;
+        self.trace.emit(|| TraceEvent::Agent {
+            turn: turn.0,
+            text: text.clone(),
+        });
+        self.said(turn, "agent", &text);
+        let (engine, call) = (Arc::clone(&self.services.engine), self.call_sid.to_owned());
+        let within = self.services.policy.synthesize_deadline;
+        self.work.add(turn, stream::once(async move {
+            match engine.synthesize(spoken(&text), within).await {
+                Ok(audio) => Done::Audio { sentence, audio },
+                Err(error) => {
+                    tracing::warn!(call, %turn, %error, "a sentence of turn {turn} of call {call} has no audio: {error}");
+                    Done::Input(Input::SynthesizeFailed { sentence })
+                }
+            }
+        }));
+    }
+
+    fn turn_ended(&mut self, summary: &TurnSummary) {
+        self.turns += 1;
+        let (turn, latency) = (summary.turn, TurnLatency::from(&summary.ledger));
+        let outcome = summary.outcome.name();
+        self.trace.emit(|| TraceEvent::Heard {
+            turn: turn.0,
+            text: summary.heard.clone(),
+        });
+        self.trace.emit(|| TraceEvent::Turn {
+            turn: turn.0,
+            outcome: outcome.to_owned(),
+            latency,
+        });
+        tracing::info!(
+            call = self.call_sid,
+            %turn,
+            outcome,
+            voice_to_voice_ms = latency.voice_to_voice_ms,
+            endpoint_ms = latency.endpoint_ms,
+            stt_ms = latency.stt_ms,
+            llm_first_token_ms = latency.llm_first_token_ms,
+            tts_first_audio_ms = latency.tts_first_audio_ms,
+            "turn {turn} {outcome}",
+        );
+    }
+
+    fn said(&self, turn: TurnId, who: &'static str, text: &str) {
+        if self.services.log_transcripts {
+            tracing::info!(call = self.call_sid, %turn, "{who}: {text}");
+        }
+    }
+
+    fn finish(&self, end: CallEnd) -> CallEnd {
+        self.trace.emit(|| TraceEvent::End);
+        tracing::info!(call = self.call_sid, turns = self.turns, end = ?end, "call {} ended", self.call_sid);
+        end
+    }
+}
+
+/// Sends with a limit, so that a half-dead carrier cannot hold the call for ever.
+async fn send<S: Socket>(socket: &mut S, text: &str) -> bool {
+    tokio::time::timeout(SEND_TIMEOUT, socket.send(text))
+        .await
+        .unwrap_or(false)
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // An error means that the registry is gone, and with it the server.
+    let _ = stop.wait_for(|&stop| stop).await;
+}
+
+/// The machine's phrases are those of the agent.
+fn phrases(agent: &Agent) -> Phrases {
+    Phrases {
+        greeting: agent.greeting.clone(),
+        apology: agent.phrases.apology.clone(),
+        not_heard: agent.phrases.not_heard.clone(),
+        too_long: agent.phrases.too_long.clone(),
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the driver is where the machine gets its clock from"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
+
+fn far_future() -> Instant {
+    now() + Duration::from_secs(3_600)
+}
+
+/// Beyond the longest turn: what arrives while it is being transcribed.
+const BACKLOG_SLACK: Duration = Duration::from_secs(15);
+const SEND_TIMEOUT: Duration = Duration::from_secs(5);

@@ -1,0 +1,9 @@
+//! One call: the driver that joins socket, machine and engines, and the registry of all calls.
+
+pub mod driver;
+pub mod inbound;
+mod outbound;
+pub mod registry;
+pub mod socket;
+pub mod trace;
+mod work;

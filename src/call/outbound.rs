@@ -1,0 +1,64 @@
+//! The agent's audio path: queued line audio → messages.
+
+use std::collections::VecDeque;
+
+use crate::engine::LineAudio;
+use crate::turn::event::MarkName;
+use crate::twilio::message::Outbound as Encoder;
+
+/// The sending side of one call.
+pub(super) struct Outbound {
+    encoder: Encoder,
+    queue: VecDeque<(LineAudio, usize)>,
+    chunk: Vec<u8>,
+    text: String,
+}
+
+impl Outbound {
+    pub(super) fn new(stream_sid: &str) -> Self {
+        Self {
+            encoder: Encoder::new(stream_sid),
+            queue: VecDeque::new(),
+            chunk: Vec::new(),
+            text: String::new(),
+        }
+    }
+
+    pub(super) fn queue(&mut self, audio: LineAudio) {
+        self.queue.push_back((audio, 0));
+    }
+
+    /// The message with the next `samples` of the queue.
+    pub(super) fn media(&mut self, samples: u64) -> &str {
+        self.chunk.clear();
+        let mut wanted = usize::try_from(samples).unwrap_or(usize::MAX);
+        while wanted > 0
+            && let Some((audio, offset)) = self.queue.front_mut()
+        {
+            let take = wanted.min(audio.len() - *offset);
+            self.chunk.extend_from_slice(&audio[*offset..*offset + take]);
+            *offset += take;
+            wanted -= take;
+            if *offset == audio.len() {
+                self.queue.pop_front();
+            }
+        }
+        self.text.clear();
+        self.encoder.media(&self.chunk, &mut self.text);
+        &self.text
+    }
+
+    pub(super) fn mark(&mut self, name: MarkName) -> &str {
+        self.text.clear();
+        self.encoder.mark(&name.to_string(), &mut self.text);
+        &self.text
+    }
+
+    /// Drops the queue; the message tells the line to drop its buffer too.
+    pub(super) fn clear(&mut self) -> &str {
+        self.queue.clear();
+        self.text.clear();
+        self.encoder.clear(&mut self.text);
+        &self.text
+    }
+}

@@ -1,0 +1,318 @@
+//! Which calls there are: admission, the token that binds a stream to its webhook, drain.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use subtle::ConstantTimeEq;
+use tokio::sync::{broadcast, watch};
+
+use crate::call::driver::CallEnd;
+use crate::call::trace::{Trace, TraceEvent};
+
+/// All calls of this process.
+#[derive(Debug)]
+pub struct Registry {
+    calls: Mutex<HashMap<String, Entry>>,
+    max_calls: usize,
+    stop: watch::Sender<bool>,
+    draining: watch::Sender<bool>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    account_sid: String,
+    token: String,
+    state: State,
+    trace: Trace,
+    /// Streams this call has had.
+    streams: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// The webhook was answered; the stream may open until then.
+    Expected { until: Instant },
+    /// A stream is live.
+    Live,
+    /// The stream ended.
+    Ended { end: CallEnd, at: Instant },
+}
+
+/// Why a call is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// `MAX_CALLS` are live or expected.
+    #[error("all lines are busy")]
+    Full,
+    /// The server finishes its calls and stops.
+    #[error("the server is draining")]
+    Draining,
+}
+
+/// Why a stream is not accepted. Says nothing an attacker could use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the stream does not belong to an expected call")]
+pub struct NotExpected;
+
+/// A live call; dropping it ends the call as lost.
+#[derive(Debug)]
+pub struct LiveCall {
+    registry: Arc<Registry>,
+    call_sid: String,
+    /// Events of this call.
+    pub trace: Trace,
+    /// Becomes true when the call must end now.
+    pub stop: watch::Receiver<bool>,
+    end: CallEnd,
+}
+
+impl Registry {
+    /// At most `max_calls` at a time.
+    pub fn new(max_calls: usize) -> Self {
+        Self {
+            calls: Mutex::new(HashMap::new()),
+            max_calls,
+            stop: watch::Sender::new(false),
+            draining: watch::Sender::new(false),
+        }
+    }
+
+    /// Expects a stream for this call and returns its token. A repeated webhook gets the same token.
+    pub fn expect(&self, call_sid: &str, account_sid: &str, now: Instant) -> Result<String, Refused> {
+        let mut calls = self.lock();
+        calls.retain(|_, entry| match entry.state {
+            State::Expected { until } => until > now,
+            State::Live => true,
+            State::Ended { at, .. } => at + REMEMBERED > now,
+        });
+        let until = now + TOKEN_LIFE;
+        let busy = calls
+            .values()
+            .filter(|entry| !matches!(entry.state, State::Ended { .. }))
+            .count();
+        if let Some(entry) = calls.get_mut(call_sid)
+            && let State::Expected { .. } = entry.state
+        {
+            entry.state = State::Expected { until };
+            return Ok(entry.token.clone());
+        }
+        if *self.draining.borrow() {
+            return Err(Refused::Draining);
+        }
+        let reconnect = calls.contains_key(call_sid);
+        if busy >= self.max_calls && !reconnect {
+            return Err(Refused::Full);
+        }
+        let token = BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
+        let before = calls.remove(call_sid);
+        let (trace, streams) = before.map_or_else(|| (Trace::new(), 0), |entry| (entry.trace, entry.streams));
+        let entry = Entry {
+            account_sid: account_sid.to_owned(),
+            token: token.clone(),
+            state: State::Expected { until },
+            trace,
+            streams,
+        };
+        calls.insert(call_sid.to_owned(), entry);
+        Ok(token)
+    }
+
+    /// Accepts a stream once: its token, its call and its account must be those of the webhook.
+    pub fn open(
+        self: &Arc<Self>,
+        call_sid: &str,
+        account_sid: &str,
+        token: &str,
+        now: Instant,
+    ) -> Result<LiveCall, NotExpected> {
+        let mut calls = self.lock();
+        let entry = calls.get_mut(call_sid).ok_or(NotExpected)?;
+        let fresh = matches!(entry.state, State::Expected { until } if until > now);
+        if !fresh || entry.account_sid != account_sid || !same(&entry.token, token) {
+            return Err(NotExpected);
+        }
+        entry.state = State::Live;
+        entry.streams += 1;
+        Ok(LiveCall {
+            registry: Arc::clone(self),
+            call_sid: call_sid.to_owned(),
+            trace: entry.trace.clone(),
+            stop: self.stop.subscribe(),
+            end: CallEnd::Lost,
+        })
+    }
+
+    /// The events of an expected or live call, for whoever holds its token.
+    pub fn watch(&self, call_sid: &str, token: &str) -> Option<broadcast::Receiver<TraceEvent>> {
+        let calls = self.lock();
+        let entry = calls.get(call_sid)?;
+        let open = !matches!(entry.state, State::Ended { .. });
+        (open && same(&entry.token, token)).then(|| entry.trace.subscribe())
+    }
+
+    /// Whether we ended this call.
+    pub fn was_finished(&self, call_sid: &str) -> bool {
+        let calls = self.lock();
+        calls.get(call_sid).is_some_and(|entry| {
+            matches!(
+                entry.state,
+                State::Ended {
+                    end: CallEnd::Agent(_),
+                    ..
+                }
+            )
+        })
+    }
+
+    /// Whether a call whose stream broke should get another one: a few times, not for ever.
+    pub fn should_reconnect(&self, call_sid: &str) -> bool {
+        self.lock()
+            .get(call_sid)
+            .is_none_or(|entry| entry.streams < MAX_STREAMS)
+    }
+
+    /// Live calls.
+    pub fn live(&self) -> usize {
+        self.lock().values().filter(|entry| entry.state == State::Live).count()
+    }
+
+    /// How many calls are taken at a time.
+    pub fn max_calls(&self) -> usize {
+        self.max_calls
+    }
+
+    /// Takes no new calls from here on.
+    pub fn drain(&self) {
+        self.draining.send_replace(true);
+    }
+
+    /// Whether new calls are refused.
+    pub fn is_draining(&self) -> bool {
+        *self.draining.borrow()
+    }
+
+    /// Ends all live calls.
+    pub fn stop_all(&self) {
+        self.stop.send_replace(true);
+    }
+
+    fn end(&self, call_sid: &str, end: CallEnd) {
+        if let Some(entry) = self.lock().get_mut(call_sid) {
+            entry.state = State::Ended { end, at: now() };
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl LiveCall {
+    /// The call's id.
+    pub fn call_sid(&self) -> &str {
+        &self.call_sid
+    }
+
+    /// Records how the call ended.
+    pub fn ended(mut self, end: CallEnd) {
+        self.end = end;
+    }
+}
+
+impl Drop for LiveCall {
+    fn drop(&mut self) {
+        self.registry.end(&self.call_sid, self.end);
+    }
+}
+
+fn same(expected: &str, given: &str) -> bool {
+    expected.as_bytes().ct_eq(given.as_bytes()).into()
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "when a call ended is a fact of the monotonic clock"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// Twilio opens the stream within a second or two of the answer.
+const TOKEN_LIFE: Duration = Duration::from_secs(60);
+/// How long an ended call is remembered, so that its fall-through knows what to do.
+const REMEMBERED: Duration = Duration::from_secs(600);
+/// A call that lost so many streams is given up with a spoken apology.
+const MAX_STREAMS: u32 = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::turn::event::HangupReason;
+
+    #[test]
+    fn a_token_opens_one_stream_of_its_own_call() {
+        let registry = Arc::new(Registry::new(10));
+        let now = now();
+        let token = registry.expect("CA1", "AC1", now).expect("admitted");
+        assert_eq!(
+            registry.expect("CA1", "AC1", now).as_deref(),
+            Ok(token.as_str()),
+            "a retried webhook changes nothing"
+        );
+        let other = registry.expect("CA2", "AC1", now).expect("admitted");
+        assert!(registry.open("CA1", "AC1", &other, now).is_err());
+        assert!(registry.open("CA1", "AC2", &token, now).is_err());
+        assert!(registry.open("CA9", "AC1", &token, now).is_err());
+        assert!(registry.open("CA1", "AC1", "", now).is_err());
+        assert!(registry.watch("CA1", &other).is_none() && registry.watch("CA1", &token).is_some());
+        let live = registry.open("CA1", "AC1", &token, now).expect("accepted");
+        assert!(registry.open("CA1", "AC1", &token, now).is_err(), "single use");
+        drop(live);
+        assert!(
+            registry.open("CA1", "AC1", &token, now).is_err(),
+            "not after the end either"
+        );
+    }
+
+    #[test]
+    fn tokens_expire() {
+        let registry = Arc::new(Registry::new(10));
+        let start = now();
+        let token = registry.expect("CA1", "AC1", start).expect("admitted");
+        assert!(registry.open("CA1", "AC1", &token, start + TOKEN_LIFE).is_err());
+    }
+
+    #[test]
+    fn calls_beyond_the_limit_and_during_drain_are_refused() {
+        let registry = Arc::new(Registry::new(1));
+        let now = now();
+        let token = registry.expect("CA1", "AC1", now).expect("admitted");
+        let live = registry.open("CA1", "AC1", &token, now).expect("accepted");
+        assert_eq!(registry.expect("CA2", "AC1", now), Err(Refused::Full));
+        live.ended(CallEnd::Caller);
+        assert!(registry.expect("CA2", "AC1", now).is_ok());
+        registry.drain();
+        assert_eq!(registry.expect("CA3", "AC1", now), Err(Refused::Draining));
+    }
+
+    #[test]
+    fn a_lost_stream_is_reconnected_a_few_times_and_a_finished_call_never() {
+        let registry = Arc::new(Registry::new(1));
+        let now = now();
+        for _ in 0..MAX_STREAMS {
+            assert!(registry.should_reconnect("CA1"));
+            let token = registry.expect("CA1", "AC1", now).expect("admitted");
+            drop(registry.open("CA1", "AC1", &token, now).expect("accepted"));
+        }
+        assert!(!registry.should_reconnect("CA1"));
+        let token = registry.expect("CA2", "AC1", now).expect("admitted");
+        registry
+            .open("CA2", "AC1", &token, now)
+            .expect("accepted")
+            .ended(CallEnd::Agent(HangupReason::MaxCall));
+        assert!(registry.was_finished("CA2") && !registry.was_finished("CA1"));
+    }
+}

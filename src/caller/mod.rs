@@ -1,0 +1,201 @@
+//! A simulated caller: Twilio's part of a call, played faithfully, with the latencies measured at the caller's ear.
+//!
+//! [`place_call`] posts the signed voice webhook, follows its TwiML to the media stream, and holds a scripted
+//! conversation: one frame of 20 ms every 20 ms from start to end, the agent's audio through a buffer that plays in real
+//! time, marks returned when played or cleared. Whatever the server does against the protocol is listed in the report.
+//!
+//! [`mod@line`], [`script`], [`wire`], [`trace`], `faults` and [`report`] are pure; `driver` owns the socket and the
+//! clock, `webhook` the HTTP requests. The reading of server messages is deliberately not shared with `twilio`: a
+//! simulator that uses the server's own code cannot find its mistakes.
+
+mod driver;
+mod faults;
+pub mod line;
+pub mod report;
+pub mod script;
+pub mod speech;
+pub mod trace;
+mod webhook;
+pub mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+pub use report::Report;
+pub use script::Pace;
+pub use speech::{Level, SpeechError, Utterance};
+pub use trace::TraceEvent;
+
+use crate::twilio::twiml::TwimlError;
+
+/// Everything about a call before it is placed.
+#[derive(Clone)]
+pub struct Plan {
+    /// Whom to call.
+    pub target: Target,
+    /// Signs the webhook and the upgrade when set. A secret.
+    pub auth_token: Option<String>,
+    /// `AC…` of the pretended account.
+    pub account_sid: String,
+    /// The caller's number.
+    pub from: String,
+    /// The number that is called.
+    pub to: String,
+    /// What the caller says, one turn each. Empty: listen to the greeting and hang up.
+    pub turns: Vec<Utterance>,
+    /// The caller's patience.
+    pub pace: Pace,
+}
+
+/// Where a call goes.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// The voice webhook; its TwiML names the stream.
+    Webhook {
+        /// `http://` or `https://` URL to post to.
+        url: String,
+        /// The server's public base URL when it is reached by another one: what is signed names it, and a stream under
+        /// it is dialled at the webhook's host.
+        public_url: Option<String>,
+    },
+    /// The media stream itself. There is no token then, so no trace either.
+    Stream {
+        /// `ws://` or `wss://` URL.
+        url: String,
+    },
+}
+
+/// Something to tell while the call runs.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// Time since the `start` message.
+    pub at: Duration,
+    /// What it is.
+    pub happened: Happened,
+}
+
+/// What an [`Event`] tells.
+#[derive(Debug, Clone)]
+pub enum Happened {
+    /// The stream is open.
+    Connected {
+        /// The call's id.
+        call_sid: String,
+    },
+    /// The caller begins to speak.
+    Speaks {
+        /// Turn, counted from 1.
+        turn: usize,
+        /// The utterance's label.
+        said: String,
+    },
+    /// The agent's answer becomes audible.
+    Answered {
+        /// Turn; 0 is the greeting.
+        turn: usize,
+        /// Voice-to-voice latency as measured here.
+        after: Option<Duration>,
+    },
+    /// The server's account.
+    Trace(TraceEvent),
+    /// The server gives no trace; the call goes on without.
+    TraceRefused {
+        /// Why.
+        reason: String,
+    },
+    /// The server did something wrong. Told once for each kind.
+    Fault {
+        /// What.
+        fault: String,
+    },
+}
+
+/// Why a call did not come through. What goes wrong later stands in [`Report::errors`].
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// A URL that cannot be called.
+    #[error("{url:?} is no {expected} URL")]
+    Url {
+        /// As given.
+        url: String,
+        /// The schemes that would do.
+        expected: &'static str,
+    },
+    /// No HTTP client.
+    #[error("the HTTP client cannot be set up")]
+    Client(#[source] reqwest::Error),
+    /// The webhook gave no answer.
+    #[error("the webhook {url} gave no answer")]
+    Webhook {
+        /// Its URL.
+        url: String,
+        /// Why.
+        source: reqwest::Error,
+    },
+    /// The webhook refused the call.
+    #[error("the webhook {url} answered {status}{}", hint(*status))]
+    Refused {
+        /// Its URL.
+        url: String,
+        /// HTTP status.
+        status: u16,
+    },
+    /// The webhook's answer is not marked as XML (12300).
+    #[error("the webhook {url} answered with content type {content_type:?}, where Twilio takes text/xml")]
+    ContentType {
+        /// Its URL.
+        url: String,
+        /// The type it named.
+        content_type: String,
+    },
+    /// The webhook's answer is longer than Twilio takes.
+    #[error("the webhook {url} answered with more than 64 KiB")]
+    TooLong {
+        /// Its URL.
+        url: String,
+    },
+    /// The webhook's answer connects no stream.
+    #[error(transparent)]
+    Twiml(#[from] TwimlError),
+    /// The stream did not open.
+    #[error("the media stream {url} did not open: {reason}")]
+    Dial {
+        /// Its URL.
+        url: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Places one call and holds it to its end.
+///
+/// # Errors
+///
+/// The call does not come through: webhook unreachable or refusing, TwiML without a stream, upgrade refused.
+pub async fn place_call(plan: Plan, observer: &mut (dyn FnMut(Event) + Send)) -> Result<Report, CallError> {
+    driver::place(plan, observer).await
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            greeting: Duration::from_secs(20),
+            answer: Duration::from_secs(20),
+            quiet: Duration::from_secs(1),
+            patience: Duration::from_secs(120),
+            barge_after: None,
+        }
+    }
+}
+
+fn hint(status: u16) -> &'static str {
+    match status {
+        300..=399 => ": Twilio would follow the redirect with a GET and lose the form",
+        403 => ": the signature was refused; caller and server need the same TWILIO_AUTH_TOKEN and public URL",
+        404 => ": there is no voice webhook at this path",
+        503 => ": the server takes no calls now",
+        _ => "",
+    }
+}

@@ -1,0 +1,347 @@
+//! What a simulated caller says: audio of any rate brought to telephone frames.
+
+use std::path::{Path, PathBuf};
+
+use rubato::audioadapter_buffers::direct::InterleavedSlice;
+use rubato::{Fft, FixedSync, Resampler as _, WindowFunction};
+
+use super::line::{FRAME_BYTES, Frame};
+use crate::audio::mulaw;
+
+/// One caller turn, ready to be sent.
+#[derive(Debug, Clone)]
+pub struct Utterance {
+    /// What a person calls it: the text to say, or the file's name.
+    pub label: String,
+    /// The speech, from its first to its last voiced frame.
+    pub frames: Vec<Frame>,
+}
+
+/// How loud the caller speaks.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Level {
+    /// Active speech at this level, in dB of full scale.
+    Dbfs(f32),
+    /// As recorded.
+    AsIs,
+}
+
+/// Why audio cannot be spoken on a call.
+#[derive(Debug, thiserror::Error)]
+pub enum SpeechError {
+    /// The file cannot be opened or is no PCM wav.
+    #[error("cannot read {}", path.display())]
+    Wav {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: hound::Error,
+    },
+    /// Nothing in it can be heard.
+    #[error("{label} holds no speech")]
+    Silent {
+        /// The utterance.
+        label: String,
+    },
+    /// A sample rate outside of 1 to 384 kHz.
+    #[error("{label} has a sample rate of {rate} Hz, between 1000 and 384000 are possible")]
+    Rate {
+        /// The utterance.
+        label: String,
+        /// Its rate.
+        rate: u32,
+    },
+    /// The resampler refused.
+    #[error("{label} cannot be resampled: {reason}")]
+    Resample {
+        /// The utterance.
+        label: String,
+        /// What the resampler said.
+        reason: String,
+    },
+}
+
+impl Utterance {
+    /// Reads a wav file of any rate, channel count and PCM or float format; channels are averaged.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read or holds no speech.
+    pub fn from_wav(path: &Path, level: Level) -> Result<Self, SpeechError> {
+        let wrap = |source| SpeechError::Wav {
+            path: path.to_owned(),
+            source,
+        };
+        let mut reader = hound::WavReader::open(path).map_err(wrap)?;
+        let spec = reader.spec();
+        let interleaved: Vec<f32> = match spec.sample_format {
+            hound::SampleFormat::Float => reader.samples::<f32>().collect::<Result<_, _>>(),
+            hound::SampleFormat::Int => {
+                let full_scale = f32::powi(2.0, i32::from(spec.bits_per_sample) - 1);
+                reader
+                    .samples::<i32>()
+                    .map(|sample| sample.map(|sample| sample as f32 / full_scale))
+                    .collect()
+            }
+        }
+        .map_err(wrap)?;
+        let channels = usize::from(spec.channels.max(1));
+        let mono: Vec<f32> = interleaved
+            .chunks(channels)
+            .map(|frame| frame.iter().sum::<f32>() / frame.len() as f32)
+            .collect();
+        let label = path
+            .file_name()
+            .unwrap_or(path.as_os_str())
+            .to_string_lossy()
+            .into_owned();
+        Self::from_samples(label, &mono, spec.sample_rate, level)
+    }
+
+    /// Takes mono samples in −1 to 1, brings them to 8 kHz and `level`, and trims them to the speech.
+    ///
+    /// # Errors
+    ///
+    /// The rate is out of range, or nothing in the samples can be heard.
+    pub fn from_samples(label: String, samples: &[f32], rate: u32, level: Level) -> Result<Self, SpeechError> {
+        if !(1000..=384_000).contains(&rate) {
+            return Err(SpeechError::Rate { label, rate });
+        }
+        let finite: Vec<f32> = samples
+            .iter()
+            .map(|&sample| if sample.is_finite() { sample } else { 0.0 })
+            .collect();
+        let mut samples = to_telephone_rate(finite, rate).map_err(|reason| SpeechError::Resample {
+            label: label.clone(),
+            reason,
+        })?;
+        if let Level::Dbfs(dbfs) = level {
+            set_level(&mut samples, dbfs);
+        }
+        let pcm: Vec<i16> = samples
+            .iter()
+            .map(|&sample| (sample * FULL_SCALE).round() as i16)
+            .collect();
+        let frames: Vec<Frame> = speech_of(&pcm).map(|frame| encode(&frame)).collect();
+        if frames.is_empty() {
+            return Err(SpeechError::Silent { label });
+        }
+        Ok(Self { label, frames })
+    }
+}
+
+impl std::str::FromStr for Level {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "as-is" {
+            return Ok(Self::AsIs);
+        }
+        let dbfs = text.strip_suffix("dBFS").unwrap_or(text).trim().parse::<f32>().ok();
+        dbfs.filter(|dbfs| (-60.0..=0.0).contains(dbfs))
+            .map(Self::Dbfs)
+            .ok_or_else(|| format!("{text:?} is neither \"as-is\" nor a level from -60 to 0 dBFS"))
+    }
+}
+
+/// Resamples a whole clip to 8 kHz, without the filter's delay in front and with its tail.
+fn to_telephone_rate(samples: Vec<f32>, rate: u32) -> Result<Vec<f32>, String> {
+    if rate == RATE || samples.is_empty() {
+        return Ok(samples);
+    }
+    // A block of 100 ms: the longer the block, the steeper the filter, and a clip in memory has no latency to lose.
+    // Whole pairs of the ratio's smallest block, because half of an odd block would be a delay of half a sample.
+    let chunk = (rate as usize / 10).next_multiple_of(2 * (rate / common_divisor(rate, RATE)) as usize);
+    let (from, to, window) = (rate as usize, RATE as usize, WindowFunction::BlackmanHarris2);
+    let mut resampler =
+        Fft::<f32>::new_custom(from, to, chunk, 1, 1, window, FixedSync::Both).map_err(|error| error.to_string())?;
+    let input = InterleavedSlice::new(&samples, 1, samples.len()).map_err(|error| error.to_string())?;
+    let output = resampler
+        .process_all(&input, samples.len(), None)
+        .map_err(|error| error.to_string())?;
+    Ok(output.take_data())
+}
+
+fn common_divisor(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { common_divisor(b, a % b) }
+}
+
+/// Scales the samples so that those above 5 % of the peak, the active ones, have an RMS of `dbfs`.
+fn set_level(samples: &mut [f32], dbfs: f32) {
+    let peak = samples.iter().fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
+    let active: Vec<f64> = samples
+        .iter()
+        .filter(|sample| sample.abs() > peak * 0.05)
+        .map(|&sample| f64::from(sample))
+        .collect();
+    let energy = active.iter().map(|sample| sample * sample).sum::<f64>() / active.len().max(1) as f64;
+    if energy > 0.0 {
+        let gain = f32::powf(10.0, dbfs / 20.0) / energy.sqrt() as f32;
+        for sample in samples {
+            *sample *= gain;
+        }
+    }
+}
+
+/// The frames from the first to the last above −35 dB of the loudest.
+fn speech_of(pcm: &[i16]) -> impl Iterator<Item = [i16; FRAME_BYTES]> {
+    let frames: Vec<[i16; FRAME_BYTES]> = pcm
+        .chunks(FRAME_BYTES)
+        .map(|chunk| {
+            let mut frame = [0; FRAME_BYTES];
+            frame[..chunk.len()].copy_from_slice(chunk);
+            frame
+        })
+        .collect();
+    let levels: Vec<f64> = frames.iter().map(rms).collect();
+    let loudest = levels.iter().copied().fold(0.0, f64::max);
+    let threshold = f64::max(loudest * f64::powf(10.0, -35.0 / 20.0), FLOOR_RMS);
+    let first = levels
+        .iter()
+        .position(|&level| level > threshold)
+        .unwrap_or(frames.len());
+    let end = levels
+        .iter()
+        .rposition(|&level| level > threshold)
+        .map_or(first, |last| last + 1);
+    frames.into_iter().take(end).skip(first)
+}
+
+fn rms(frame: &[i16; FRAME_BYTES]) -> f64 {
+    (frame.iter().map(|&sample| f64::from(sample).powi(2)).sum::<f64>() / FRAME_BYTES as f64).sqrt()
+}
+
+fn encode(frame: &[i16; FRAME_BYTES]) -> Frame {
+    frame.map(mulaw::encode)
+}
+
+const RATE: u32 = 8000;
+
+const FULL_SCALE: f32 = 32768.0;
+
+/// 16-bit RMS below which nothing counts as speech.
+const FLOOR_RMS: f64 = 30.0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tone(rate: u32, hertz: f32, seconds: f32, amplitude: f32) -> Vec<f32> {
+        let count = (rate as f32 * seconds) as usize;
+        (0..count)
+            .map(|n| amplitude * (n as f32 * hertz * std::f32::consts::TAU / rate as f32).sin())
+            .collect()
+    }
+
+    fn decoded(utterance: &Utterance) -> Vec<f64> {
+        utterance
+            .frames
+            .iter()
+            .flatten()
+            .map(|&byte| f64::from(mulaw::decode(byte)))
+            .collect()
+    }
+
+    #[test]
+    fn silence_around_the_speech_is_cut_off_and_pauses_stay() {
+        let gap = vec![0.0; 4000];
+        let clip = [
+            gap.clone(),
+            tone(8000, 400.0, 0.4, 0.3),
+            gap.clone(),
+            tone(8000, 400.0, 0.2, 0.3),
+            gap,
+        ]
+        .concat();
+        let utterance = Utterance::from_samples("x".to_owned(), &clip, 8000, Level::AsIs).expect("speech");
+        assert_eq!(utterance.frames.len(), 20 + 25 + 10);
+    }
+
+    #[test]
+    fn active_speech_is_brought_to_level() {
+        for amplitude in [0.01, 0.9] {
+            let clip = tone(8000, 440.0, 1.0, amplitude);
+            let utterance = Utterance::from_samples("x".to_owned(), &clip, 8000, Level::Dbfs(-22.0)).expect("speech");
+            let pcm = decoded(&utterance);
+            let level = (pcm.iter().map(|sample| sample * sample).sum::<f64>() / pcm.len() as f64).sqrt() / 32768.0;
+            assert!((20.0 * level.log10() + 22.0).abs() < 0.5, "{}", 20.0 * level.log10());
+        }
+    }
+
+    #[test]
+    fn every_rate_keeps_length_pitch_and_timing() {
+        for rate in [7350, 11_025, 16_000, 22_050, 44_100, 48_000] {
+            let clip = to_telephone_rate(tone(rate, 1000.0, 1.0, 0.5), rate).expect("resampled");
+            assert!(clip.len().abs_diff(8000) <= 1, "{rate}: {}", clip.len());
+            let expected = tone(8000, 1000.0, 1.0, 0.5);
+            let error = clip[800..7200]
+                .iter()
+                .zip(&expected[800..7200])
+                .map(|(a, b)| (a - b).abs())
+                .fold(0.0, f32::max);
+            assert!(error < 0.01, "{rate}: {error}");
+        }
+        let alias = to_telephone_rate(tone(16_000, 5000.0, 1.0, 0.5), 16_000).expect("resampled");
+        assert!(alias[800..7200].iter().all(|sample| sample.abs() < 0.01));
+    }
+
+    #[test]
+    fn a_wav_of_any_format_is_read() {
+        let folder = tempfile::tempdir().expect("folder");
+        let formats = [
+            (16, hound::SampleFormat::Int, 1, 8000),
+            (8, hound::SampleFormat::Int, 2, 16_000),
+            (24, hound::SampleFormat::Int, 2, 44_100),
+            (32, hound::SampleFormat::Float, 1, 22_050),
+        ];
+        for (bits, format, channels, rate) in formats {
+            let path = folder.path().join(format!("{bits}.wav"));
+            let spec = hound::WavSpec {
+                channels,
+                sample_rate: rate,
+                bits_per_sample: bits,
+                sample_format: format,
+            };
+            let mut writer = hound::WavWriter::create(&path, spec).expect("file");
+            for sample in tone(rate, 400.0, 0.5, 0.5) {
+                for _ in 0..channels {
+                    match format {
+                        hound::SampleFormat::Float => writer.write_sample(sample).expect("sample"),
+                        hound::SampleFormat::Int => {
+                            let scaled = (sample * (f32::powi(2.0, i32::from(bits) - 1) - 1.0)) as i32;
+                            writer.write_sample(scaled).expect("sample");
+                        }
+                    }
+                }
+            }
+            writer.finalize().expect("file");
+            let utterance = Utterance::from_wav(&path, Level::AsIs).expect("speech");
+            assert_eq!(utterance.label, format!("{bits}.wav"));
+            assert!(
+                utterance.frames.len().abs_diff(25) <= 1,
+                "{bits}: {}",
+                utterance.frames.len()
+            );
+            let peak = decoded(&utterance).into_iter().fold(0.0, f64::max);
+            assert!((14_000.0..19_000.0).contains(&peak), "{bits}: {peak}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_spoken_is_named() {
+        let silent = Utterance::from_samples("a.wav".to_owned(), &[0.0; 8000], 8000, Level::Dbfs(-22.0));
+        assert_eq!(silent.expect_err("silent").to_string(), "a.wav holds no speech");
+        assert!(Utterance::from_samples("x".to_owned(), &[], 16_000, Level::AsIs).is_err());
+        assert!(Utterance::from_samples("x".to_owned(), &[f32::NAN; 999], 16_000, Level::AsIs).is_err());
+        assert!(Utterance::from_samples("x".to_owned(), &[0.5; 9], 0, Level::AsIs).is_err());
+        let missing = Utterance::from_wav(Path::new("no/such.wav"), Level::AsIs).expect_err("missing");
+        assert!(missing.to_string().starts_with("cannot read no/such.wav"), "{missing}");
+    }
+
+    #[test]
+    fn levels_are_parsed() {
+        assert_eq!("as-is".parse(), Ok(Level::AsIs));
+        assert_eq!("-26".parse(), Ok(Level::Dbfs(-26.0)));
+        assert!("loud".parse::<Level>().is_err() && "nan".parse::<Level>().is_err() && "3".parse::<Level>().is_err());
+    }
+}

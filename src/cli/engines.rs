@@ -1,0 +1,140 @@
+//! From the configuration to running engines.
+
+use anyhow::Context as _;
+use tokio::runtime::Handle;
+
+use crate::config::Config;
+use crate::dialog::agent::Agent;
+use crate::engine::{Engine, Factory, Sizes};
+use crate::models::{Manifest, Purpose, is_path, locate};
+use crate::speech::piper::{self, Piper};
+use crate::speech::remote::{Endpoint, RemoteSynthesizer, RemoteTranscriber};
+use crate::speech::whisper::{AudioContext, WhisperModel, WhisperOptions};
+use crate::speech::{Synthesizer, Transcriber};
+
+/// What the configuration needs from the manifest. A path given instead of a name needs nothing.
+pub(super) fn needed_models(config: &Config) -> Vec<String> {
+    let mut needed = Vec::new();
+    if config.stt.url.is_none() {
+        needed.push(config.stt.model.clone());
+    }
+    if config.tts.url.is_none() {
+        needed.extend([config.tts.voice.clone(), RUNTIME.to_owned()]);
+    }
+    needed.retain(|name| !is_path(name));
+    needed
+}
+
+/// Loads the models, starts the workers and warms them up with the agent's phrases.
+pub(super) async fn start(config: &Config, agent: &Agent) -> anyhow::Result<Engine> {
+    let manifest = Manifest::load(&config.server.models_dir)?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let sizes = Sizes {
+        stt_workers: config.stt.workers.unwrap_or(cores),
+        tts_workers: config.tts.workers.unwrap_or(cores),
+        queue: QUEUE_PER_CORE * cores,
+    };
+    let transcriber = transcriber(config, &manifest, agent)?;
+    let synthesizer = synthesizer(config, &manifest)?;
+    let mut engine = Engine::start(sizes, transcriber, synthesizer)?;
+    let phrases = &agent.phrases;
+    let fixed = [
+        &agent.greeting,
+        &phrases.apology,
+        &phrases.not_heard,
+        &phrases.too_long,
+        &phrases.goodbye,
+    ];
+    let spoken: Vec<String> = fixed
+        .into_iter()
+        .map(|text| crate::speech::spoken::spoken(text))
+        .collect();
+    let spoken: Vec<&str> = spoken.iter().map(String::as_str).collect();
+    engine.warm(&spoken).await.context("the engines do not work")?;
+    Ok(engine)
+}
+
+/// Builds transcribers: local Whisper, or a server of the house.
+fn transcriber(config: &Config, manifest: &Manifest, agent: &Agent) -> anyhow::Result<Factory<dyn Transcriber>> {
+    let stt = config.stt.clone();
+    if let Some(url) = stt.url.clone() {
+        let endpoint = Endpoint {
+            url,
+            api_key: stt.api_key.clone(),
+            model: stt.model.clone(),
+        };
+        let runtime = Handle::current();
+        return Ok(Box::new(move || {
+            let engine = RemoteTranscriber::new(endpoint.clone(), stt.language.clone(), runtime.clone())?;
+            Ok(Box::new(engine))
+        }));
+    }
+    let located = locate(manifest, &config.server.models_dir, &stt.model, Purpose::Stt)?;
+    let model = WhisperModel::load(located.path())?;
+    let options = WhisperOptions {
+        language: stt.language,
+        threads: stt.threads,
+        context: AudioContext::Fitted,
+        vocabulary: agent.stt.vocabulary.clone(),
+    };
+    Ok(Box::new(move || Ok(Box::new(model.worker(options.clone())?))))
+}
+
+/// Builds synthesisers: a local Piper voice, or a server of the house.
+pub(super) fn synthesizer(config: &Config, manifest: &Manifest) -> anyhow::Result<Factory<dyn Synthesizer>> {
+    let tts = config.tts.clone();
+    if let Some(url) = tts.url.clone() {
+        let endpoint = Endpoint {
+            url,
+            api_key: tts.api_key.clone(),
+            model: tts.model.clone(),
+        };
+        let runtime = Handle::current();
+        return Ok(Box::new(move || {
+            let engine = RemoteSynthesizer::new(endpoint.clone(), tts.voice.clone(), tts.speed, runtime.clone())?;
+            Ok(Box::new(engine))
+        }));
+    }
+    let models_dir = &config.server.models_dir;
+    let runtime = locate(manifest, models_dir, RUNTIME, Purpose::Runtime)?;
+    piper::load_runtime(runtime.path())?;
+    let voice = locate(manifest, models_dir, &tts.voice, Purpose::Tts)?;
+    let files = (voice.files.first().cloned(), voice.files.get(1).cloned());
+    let (Some(model), Some(json)) = files else {
+        anyhow::bail!("TTS_VOICE {} needs an .onnx and an .onnx.json file", tts.voice)
+    };
+    Ok(Box::new(move || {
+        Ok(Box::new(Piper::load(&model, &json, tts.speed, tts.threads)?))
+    }))
+}
+
+/// The voice of a simulated caller; loaded when it first speaks.
+pub(super) struct CallerVoice<'a> {
+    config: &'a Config,
+    synthesizer: Option<Box<dyn Synthesizer>>,
+}
+
+impl<'a> CallerVoice<'a> {
+    pub(super) fn new(config: &'a Config) -> Self {
+        Self {
+            config,
+            synthesizer: None,
+        }
+    }
+
+    /// Mono samples and their rate in Hz.
+    pub(super) fn speak(&mut self, text: &str) -> anyhow::Result<(Vec<f32>, u32)> {
+        if self.synthesizer.is_none() {
+            let manifest = Manifest::load(&self.config.server.models_dir)?;
+            self.synthesizer = Some(synthesizer(self.config, &manifest)?()?);
+        }
+        let voice = self.synthesizer.as_mut().context("no voice")?;
+        let speech = voice.synthesize(&crate::speech::spoken::spoken(text), &|| false)?;
+        Ok((speech.samples, speech.rate.get()))
+    }
+}
+
+/// The onnxruntime library's name in the manifest.
+const RUNTIME: &str = "onnxruntime";
+/// Jobs that may wait: more could not be done before their deadline.
+const QUEUE_PER_CORE: usize = 8;

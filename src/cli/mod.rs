@@ -1,0 +1,83 @@
+//! The commands. The only module that prints.
+
+mod call;
+mod engines;
+mod models;
+mod serve;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+
+use crate::config::{Config, gather};
+
+/// A self-hosted phone voice agent: local Whisper and Piper, your own LLM endpoint.
+#[derive(Debug, Parser)]
+#[command(version, about, arg_required_else_help = true)]
+pub struct Cli {
+    /// Settings file; the environment wins over it.
+    #[arg(long, default_value = ".env", global = true)]
+    env_file: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Take calls.
+    Serve,
+    /// Place a simulated call, as Twilio would.
+    Call(Box<call::CallArgs>),
+    /// List, fetch and check model files.
+    Models(models::ModelsArgs),
+}
+
+/// Runs one command to its exit code.
+pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let config = load(&cli.env_file)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    match cli.command {
+        Command::Serve => runtime.block_on(serve::run(config)),
+        Command::Call(args) => {
+            let local = format!("http://127.0.0.1:{}/voice/incoming", config.server.bind.port());
+            let mut voice = engines::CallerVoice::new(&config);
+            runtime.block_on(call::run(*args, &local, &mut |text| voice.speak(text)))
+        }
+        Command::Models(args) => {
+            let server = &config.server;
+            let needed = engines::needed_models(&config);
+            runtime.block_on(models::run(args, &server.models_dir, &server.hf_endpoint, &needed))?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Says what went wrong, one cause after the other, and fails.
+pub fn fail(error: &anyhow::Error) -> ExitCode {
+    // Nothing is left to do if standard error is closed.
+    let _ = writeln!(std::io::stderr(), "tieline: {error:#}");
+    ExitCode::FAILURE
+}
+
+fn load(env_file: &std::path::Path) -> anyhow::Result<Config> {
+    let named = env_file != std::path::Path::new(".env");
+    anyhow::ensure!(
+        !named || env_file.exists(),
+        "{} does not exist; create it or leave --env-file out",
+        env_file.display()
+    );
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the process environment"
+    )]
+    let environment =
+        std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
+    let strings = gather(environment, Some(env_file))?;
+    Config::parse(&strings).map_err(|errors| anyhow::anyhow!("the configuration cannot be used:\n{errors}"))
+}

@@ -1,0 +1,127 @@
+//! `tieline serve`: takes calls until it is told to stop, then finishes them.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::call::driver::Services;
+use crate::call::registry::Registry;
+use crate::cli::engines;
+use crate::config::Config;
+use crate::dialog::agent;
+use crate::dialog::llm::LlmClient;
+use crate::http::{App, Probe, TwilioAccount, router};
+use crate::telemetry::logging;
+
+pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
+    logging::init(&config.log);
+    announce(&config);
+    let grace = config.server.shutdown_grace;
+    // Before the models are loaded: a port in use is known at once.
+    let bind = config.server.bind;
+    let listener = TcpListener::bind(bind).await.with_context(|| {
+        format!("BIND {bind} cannot be listened on; stop what uses it or set BIND to another address")
+    })?;
+    let app = Arc::new(app(config).await?);
+    let registry = Arc::clone(&app.registry);
+    let address = listener.local_addr().context("the listener has no address")?;
+    let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
+    let mut server = tokio::spawn(async move { axum::serve(listener, service).await });
+    writeln!(std::io::stdout(), "ready http://{address}").context("standard output is closed")?;
+    tokio::select! {
+        ended = &mut server => {
+            ended.context("the server panicked")?.context("the server failed")?;
+        }
+        () = stop_signal()? => drain(&registry, grace).await,
+    }
+    server.abort();
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn app(config: Config) -> anyhow::Result<App> {
+    let agent = agent::load(&config.server.agents_dir, &config.agent)?;
+    let llm = LlmClient::new(&config.llm)?;
+    let engine = engines::start(&config, &agent).await?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let max_calls = config.server.max_calls.unwrap_or(CALLS_PER_CORE * cores);
+    Ok(App {
+        services: Services {
+            engine: Arc::new(engine),
+            llm,
+            agent: Arc::new(agent),
+            policy: config.turn.policy,
+            vad_mode: config.turn.vad_mode,
+            log_transcripts: config.log.transcripts,
+        },
+        registry: Arc::new(Registry::new(max_calls)),
+        twilio: TwilioAccount {
+            account_sid: config.twilio.account_sid,
+            auth_token: config.twilio.auth_token,
+        },
+        public_url: config.server.public_url,
+        probe: Probe::new()?,
+    })
+}
+
+/// Finishes the calls there are, for as long as the grace lasts.
+async fn drain(registry: &Registry, grace: Duration) {
+    registry.drain();
+    let live = registry.live();
+    tracing::info!(live, "draining: {live} calls go on, no new ones are taken");
+    let finished = tokio::time::timeout(grace, async {
+        let mut check = tokio::time::interval(DRAIN_CHECK);
+        while registry.live() > 0 {
+            check.tick().await;
+        }
+    });
+    if finished.await.is_err() {
+        let live = registry.live();
+        tracing::warn!(live, "{live} calls outlasted SHUTDOWN_GRACE and are ended");
+        registry.stop_all();
+        // Their connections close in order; Twilio then asks the fallback.
+        tokio::task::yield_now().await;
+    }
+    tracing::info!("stopped");
+}
+
+/// Completes on SIGTERM or Ctrl-C.
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+fn announce(config: &Config) {
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        "tieline {} starts",
+        env!("CARGO_PKG_VERSION")
+    );
+    for (key, value) in config.describe() {
+        tracing::info!("{key} = {value}");
+    }
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    if config.llm.base_url.is_none() {
+        tracing::warn!("no LLM endpoint is configured, so callers hear the apology; set LLM_BASE_URL or LLM_API_KEY");
+    }
+    if config.twilio.auth_token.is_none() {
+        tracing::warn!("TWILIO_AUTH_TOKEN is not set: webhooks are not verified. Do not expose this server");
+    }
+}
+
+/// Calls at once when `MAX_CALLS` is not set.
+const CALLS_PER_CORE: usize = 4;
+const DRAIN_CHECK: Duration = Duration::from_millis(100);

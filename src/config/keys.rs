@@ -1,0 +1,168 @@
+//! Every key there is, in one table: the reader, the documentation and the tests all go by it.
+
+/// One key that an operator may set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// Its name in the environment and the `.env` file.
+    pub name: &'static str,
+    /// The value it has when unset, or `None` when being unset means something of its own.
+    pub default: Option<&'static str>,
+    /// What it does, in one line.
+    pub meaning: &'static str,
+    /// Whether its value must never be shown.
+    pub secret: bool,
+}
+
+const fn key(name: &'static str, default: &'static str, meaning: &'static str) -> Key {
+    Key {
+        name,
+        default: Some(default),
+        meaning,
+        secret: false,
+    }
+}
+
+const fn unset(name: &'static str, meaning: &'static str) -> Key {
+    Key {
+        name,
+        default: None,
+        meaning,
+        secret: false,
+    }
+}
+
+const fn secret(name: &'static str, meaning: &'static str) -> Key {
+    Key {
+        name,
+        default: None,
+        meaning,
+        secret: true,
+    }
+}
+
+/// The key of that name, which must exist: callers name keys by literals.
+pub(super) fn find(name: &str) -> &'static Key {
+    KEYS.iter()
+        .find(|key| key.name == name)
+        .expect("invariant: every key that is read is in KEYS")
+}
+
+/// All keys, in the order of `.env.example`.
+pub const KEYS: &[Key] = &[
+    // Twilio
+    unset("PUBLIC_URL", "the address at which Twilio reaches this server"),
+    unset("TWILIO_ACCOUNT_SID", "the Twilio account"),
+    secret(
+        "TWILIO_AUTH_TOKEN",
+        "the key that Twilio's webhook signatures are checked with",
+    ),
+    unset("TWILIO_PHONE_NUMBER", "the number callers dial, in E.164 form"),
+    // Agent and LLM
+    key(
+        "AGENT",
+        "front-desk",
+        "the agent that answers: the name of a file in AGENTS_DIR",
+    ),
+    unset(
+        "LLM_BASE_URL",
+        "an OpenAI-compatible chat endpoint; OpenAI itself when only a key is set",
+    ),
+    secret("LLM_API_KEY", "the key for the LLM endpoint"),
+    secret("OPENAI_API_KEY", "read when LLM_API_KEY is unset"),
+    key("LLM_MODEL", "gpt-4o-mini", "the model's name at the LLM endpoint"),
+    key("LLM_TEMPERATURE", "0.4", "randomness of replies, 0 to 2"),
+    key("LLM_MAX_TOKENS", "200", "longest reply, in tokens"),
+    // Speech
+    key(
+        "STT_MODEL",
+        "tiny.en",
+        "the Whisper model: a manifest name or a path to a ggml file",
+    ),
+    key("STT_LANGUAGE", "en", "the callers' language, or auto"),
+    unset(
+        "STT_WORKERS",
+        "transcriptions at the same time; one per core when unset",
+    ),
+    key("STT_THREADS", "1", "threads per transcription"),
+    unset(
+        "STT_URL",
+        "an OpenAI-compatible transcription server instead of the local Whisper",
+    ),
+    secret("STT_API_KEY", "the key for STT_URL"),
+    key(
+        "TTS_VOICE",
+        "en_US-joe-medium",
+        "the Piper voice: a manifest name or a path to an .onnx file",
+    ),
+    key("TTS_SPEED", "1.0", "speaking rate, 0.5 to 2.0; 1.0 is the voice's own"),
+    unset(
+        "TTS_WORKERS",
+        "sentences synthesized at the same time; the server decides when unset",
+    ),
+    key("TTS_THREADS", "1", "threads per synthesis"),
+    unset(
+        "TTS_URL",
+        "an OpenAI-compatible speech server instead of the local Piper",
+    ),
+    secret("TTS_API_KEY", "the key for TTS_URL"),
+    key("TTS_MODEL", "tts-1", "the model's name at TTS_URL"),
+    // Turn-taking
+    key("ENDPOINT_DELAY", "500ms", "silence that ends the caller's turn"),
+    key("BARGE_IN_MIN", "200ms", "speech that interrupts the agent"),
+    key("SPEECH_ONSET", "60ms", "speech that starts a turn while nobody speaks"),
+    key("PRE_ROLL", "240ms", "audio kept from before the onset"),
+    key("VAD_MODE", "2", "how strictly sound is judged to be speech, 0 to 3"),
+    key("PLAYOUT_LEAD", "400ms", "audio sent ahead of the caller's ear"),
+    key("MAX_TURN", "60s", "longest caller turn"),
+    key("MAX_CALL", "1h", "longest call"),
+    key(
+        "MEDIA_TIMEOUT",
+        "15s",
+        "time without caller audio after which the line counts as dead",
+    ),
+    key("STT_DEADLINE", "10s", "longest wait for a transcript"),
+    key("LLM_DEADLINE", "8s", "longest wait for the next sentence of a reply"),
+    key("TTS_DEADLINE", "10s", "longest wait for the audio of a sentence"),
+    // Server
+    key("BIND", "0.0.0.0:8080", "the address and port to listen on"),
+    key("DATA_DIR", "./data", "where the server keeps what it writes"),
+    key("MODELS_DIR", "./models", "where model files are"),
+    key("AGENTS_DIR", "./agents", "where agent files are"),
+    unset("MAX_CALLS", "calls at the same time; 4 per core when unset"),
+    key(
+        "SHUTDOWN_GRACE",
+        "30s",
+        "time that calls get to finish when the server stops",
+    ),
+    key("HF_ENDPOINT", "https://huggingface.co", "where models are pulled from"),
+    // Logs
+    key(
+        "LOG",
+        "info",
+        "what is logged: a level, or target=level, separated by commas",
+    ),
+    key("LOG_FORMAT", "text", "text for people, json for collectors"),
+    key("LOG_TRANSCRIPTS", "false", "whether what was said is logged"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_secrets_have_no_default() {
+        for (index, key) in KEYS.iter().enumerate() {
+            assert!(
+                KEYS[..index].iter().all(|other| other.name != key.name),
+                "{} is there twice",
+                key.name
+            );
+            assert!(
+                !(key.secret && key.default.is_some()),
+                "{} is secret and has a default",
+                key.name
+            );
+            assert!(!key.meaning.is_empty());
+        }
+    }
+}

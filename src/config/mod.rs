@@ -1,0 +1,144 @@
+//! The configuration: a pure function of strings that reports every fault at once.
+//!
+//! Two layers only: [`gather`] lays the environment over the `.env` file and yields raw [`Strings`]; [`Config::parse`] turns
+//! them into typed values. Nothing here reads the process environment: the caller passes it in. Defaults are in [`KEYS`]
+//! (turn-taking ones in [`crate::turn::policy::Policy`]); `.env.example` is checked against both by a test.
+
+mod error;
+mod keys;
+mod llm;
+mod log;
+mod parse;
+mod secret;
+mod server;
+mod speech;
+mod strings;
+#[cfg(test)]
+mod tests;
+mod turn;
+mod twilio;
+
+use parse::Reader;
+
+pub use error::{ConfigError, ConfigErrors};
+pub use keys::{KEYS, Key};
+pub use llm::Llm;
+pub use log::{Log, LogFormat};
+pub use secret::Secret;
+pub use server::Server;
+pub use speech::{Stt, Tts};
+pub use strings::{Origin, Strings, gather};
+pub use turn::Turn;
+pub use twilio::Twilio;
+
+/// Everything an operator can set, typed and checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Addresses, directories, limits.
+    pub server: Server,
+    /// Which agent answers: `AGENTS_DIR/<agent>.toml`. Default `front-desk`, the one that ships.
+    pub agent: String,
+    /// The telephone company.
+    pub twilio: Twilio,
+    /// The language model.
+    pub llm: Llm,
+    /// Speech to text.
+    pub stt: Stt,
+    /// Text to speech.
+    pub tts: Tts,
+    /// Turn-taking.
+    pub turn: Turn,
+    /// Logging.
+    pub log: Log,
+    /// What is odd without being wrong; to be logged at start.
+    pub warnings: Vec<String>,
+}
+
+impl Config {
+    /// Parses all keys before it returns, so that the operator sees every mistake at once.
+    pub fn parse(strings: &Strings) -> Result<Self, ConfigErrors> {
+        let reader = &mut Reader::new(strings);
+        let mut config = Self {
+            server: Server::parse(reader),
+            agent: reader.or_default("AGENT", agent_name),
+            twilio: Twilio::parse(reader),
+            llm: Llm::parse(reader),
+            stt: Stt::parse(reader),
+            tts: Tts::parse(reader),
+            turn: Turn::parse(reader),
+            log: Log::parse(reader),
+            warnings: strings.warnings().to_vec(),
+        };
+        config.cross_check(reader);
+        let errors = std::mem::replace(reader, Reader::new(strings)).finish();
+        if errors.is_empty() {
+            Ok(config)
+        } else {
+            Err(ConfigErrors(errors))
+        }
+    }
+
+    /// The effective values for the start-up log, in the order of [`KEYS`]: secrets as "set" or "not set", the telephone
+    /// number but for its last two digits. `OPENAI_API_KEY` shows under `LLM_API_KEY`.
+    pub fn describe(&self) -> Vec<(&'static str, String)> {
+        let mut lines = vec![("AGENT", self.agent.clone())];
+        self.server.describe(&mut lines);
+        self.twilio.describe(&mut lines);
+        self.llm.describe(&mut lines);
+        self.stt.describe(&mut lines);
+        self.tts.describe(&mut lines);
+        self.turn.describe(&mut lines);
+        self.log.describe(&mut lines);
+        lines.sort_by_key(|(name, _)| KEYS.iter().position(|key| key.name == *name));
+        lines
+    }
+
+    fn cross_check(&mut self, reader: &mut Reader<'_>) {
+        if let Some(url) = &self.server.public_url
+            && !server::is_local(url)
+            && !reader.is_set("TWILIO_AUTH_TOKEN")
+        {
+            reader.conflict(format!(
+                "PUBLIC_URL is {url}, which anyone can reach, and TWILIO_AUTH_TOKEN is not set, so webhooks could not be \
+                 verified. Set TWILIO_AUTH_TOKEN to the auth token of your Twilio account, or unset PUBLIC_URL"
+            ));
+        }
+        let policy = &self.turn.policy;
+        if policy.barge_in_min < policy.onset && !reader.is_bad("BARGE_IN_MIN") && !reader.is_bad("SPEECH_ONSET") {
+            let (barge_in, onset) = (
+                parse::show_duration(policy.barge_in_min),
+                parse::show_duration(policy.onset),
+            );
+            reader.conflict(format!(
+                "BARGE_IN_MIN is {barge_in} and SPEECH_ONSET is {onset}: interrupting the agent may not take less speech than \
+                 starting a turn. Write BARGE_IN_MIN={onset} or longer"
+            ));
+        }
+        if self.stt.url.is_none() && self.stt.model.ends_with(".en") && self.stt.language != "en" {
+            self.warnings.push(format!(
+                "STT_MODEL {} understands English only and STT_LANGUAGE is {}; choose a model without .en, such as base",
+                self.stt.model, self.stt.language
+            ));
+        }
+    }
+}
+
+fn agent_name(value: &str) -> Result<String, parse::Bad> {
+    if crate::dialog::agent::is_name(value) {
+        Ok(value.to_owned())
+    } else {
+        Err(parse::Bad::new(
+            "an agent's name of a-z, 0-9 and -, without directory or .toml",
+        ))
+    }
+}
+
+/// An optional value for [`Config::describe`].
+fn or_unset<T: ToString>(value: Option<&T>, unset: &str) -> String {
+    value.map_or_else(|| unset.to_owned(), ToString::to_string)
+}
+
+/// A secret for [`Config::describe`].
+fn set_or_not(secret: Option<&Secret>) -> String {
+    if secret.is_some() { "set" } else { "not set" }.to_owned()
+}

@@ -1,0 +1,124 @@
+//! Addresses, directories, limits.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use url::{Host, Url};
+
+use super::or_unset;
+use super::parse::{self, Bad, Reader};
+
+/// How the server is reached, where its files are, how much it takes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Address and port to listen on. Default `0.0.0.0:8080`: every interface, a port that needs no root.
+    pub bind: SocketAddr,
+    /// What the server writes. Default `./data`.
+    pub data_dir: PathBuf,
+    /// Model files. Default `./models`.
+    pub models_dir: PathBuf,
+    /// Agent files. Default `./agents`.
+    pub agents_dir: PathBuf,
+    /// The address Twilio uses, perhaps with a path prefix; its path has no trailing slash unless it is `/` alone. No default:
+    /// a server behind a proxy cannot know it, and signatures are made over it.
+    pub public_url: Option<Url>,
+    /// Calls at the same time; one more is refused politely. `None`: 4 per core, as callers rarely end a turn together.
+    pub max_calls: Option<usize>,
+    /// How long calls may go on after the server is told to stop. Default 30 s: what container platforms allow.
+    pub shutdown_grace: Duration,
+    /// Where models are pulled from, without a trailing slash. Default Hugging Face; set it to a mirror of your own.
+    pub hf_endpoint: String,
+}
+
+impl Server {
+    pub(super) fn parse(reader: &mut Reader<'_>) -> Self {
+        Self {
+            bind: reader.or_default("BIND", socket_addr),
+            data_dir: reader.or_default("DATA_DIR", parse::text).into(),
+            models_dir: reader.or_default("MODELS_DIR", parse::text).into(),
+            agents_dir: reader.or_default("AGENTS_DIR", parse::text).into(),
+            public_url: reader.optional("PUBLIC_URL", parse::http_url("https://phone.example.org")),
+            max_calls: reader.optional("MAX_CALLS", parse::count(65_535)),
+            shutdown_grace: reader.or_default("SHUTDOWN_GRACE", parse::duration(Duration::ZERO, MAX_GRACE)),
+            hf_endpoint: reader.or_default("HF_ENDPOINT", parse::base_url("https://huggingface.co")),
+        }
+    }
+
+    pub(super) fn describe(&self, lines: &mut Vec<(&'static str, String)>) {
+        lines.extend([
+            ("BIND", self.bind.to_string()),
+            ("DATA_DIR", self.data_dir.display().to_string()),
+            ("MODELS_DIR", self.models_dir.display().to_string()),
+            ("AGENTS_DIR", self.agents_dir.display().to_string()),
+            ("PUBLIC_URL", or_unset(self.public_url.as_ref(), "not set")),
+            ("MAX_CALLS", or_unset(self.max_calls.as_ref(), "4 per core")),
+            ("SHUTDOWN_GRACE", parse::show_duration(self.shutdown_grace)),
+            ("HF_ENDPOINT", self.hf_endpoint.clone()),
+        ]);
+    }
+}
+
+/// Whether only this machine or its private network can reach the address. When in doubt it counts as public.
+pub(super) fn is_local(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(ip)) => ip.is_loopback() || ip.is_private() || ip.is_link_local() || ip.is_unspecified(),
+        Some(Host::Ipv6(ip)) => {
+            ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local() || ip.is_unspecified()
+        }
+        Some(Host::Domain(name)) => {
+            let name = name.trim_end_matches('.');
+            // A name without a dot is one of a container network or a hosts file.
+            !name.contains('.') || LOCAL_DOMAINS.iter().any(|domain| name.ends_with(domain))
+        }
+        None => false,
+    }
+}
+
+fn socket_addr(value: &str) -> Result<SocketAddr, Bad> {
+    let expected = "an IP address and a port";
+    value.parse().map_err(|_| {
+        // The commonest slips: a port alone, and a name where an address belongs.
+        let port = value.rsplit(':').next().and_then(|port| port.parse::<u16>().ok());
+        match port {
+            Some(port) if value.starts_with("localhost:") => Bad::new(expected).example(format!("127.0.0.1:{port}")),
+            Some(port) => Bad::new(expected).example(format!("0.0.0.0:{port}")),
+            None => Bad::new(expected),
+        }
+    })
+}
+
+/// Longest grace: a call that lasts longer than this after a stop is not finishing.
+const MAX_GRACE: Duration = Duration::from_secs(3600);
+
+/// Domains that the public DNS does not serve (RFC 6761, RFC 6762, ICANN's `.internal`).
+const LOCAL_DOMAINS: &[&str] = &[".localhost", ".local", ".internal"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn local_addresses() {
+        let cases = [
+            ("http://localhost:8080", true),
+            ("http://127.0.0.1", true),
+            ("http://10.1.2.3", true),
+            ("http://192.168.0.7", true),
+            ("http://172.16.0.1", true),
+            ("http://[::1]:8080", true),
+            ("http://[fd00::1]", true),
+            ("http://tieline:8080", true),
+            ("http://box.local", true),
+            ("https://phone.example.org", false),
+            ("https://8.8.8.8", false),
+            ("https://172.32.0.1", false),
+            ("https://notlocalhost.com", false),
+            ("https://local.example.org", false),
+            ("https://[2001:db8::1]", false),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(is_local(&Url::parse(text).expect(text)), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! The whole configuration: defaults, precedence, faults, and `.env.example` against the code.
+
+use std::time::Duration;
+
+use super::*;
+use crate::turn::policy::Policy;
+
+fn parse(pairs: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
+    Config::parse(&pairs.iter().copied().collect())
+}
+
+fn good(pairs: &[(&str, &str)]) -> Config {
+    parse(pairs).expect("a good configuration")
+}
+
+fn messages(pairs: &[(&str, &str)]) -> Vec<String> {
+    let errors = parse(pairs).expect_err("a faulty configuration");
+    errors.0.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn nothing_set_gives_the_defaults() {
+    let config = good(&[]);
+    assert_eq!(config.server.bind.to_string(), "0.0.0.0:8080");
+    assert_eq!(config.server.max_calls, None);
+    assert_eq!(config.server.shutdown_grace, Duration::from_secs(30));
+    assert_eq!(config.agent, "front-desk");
+    assert_eq!(config.twilio, Twilio::default());
+    assert_eq!(config.llm.base_url, None);
+    assert_eq!(config.stt.model, "tiny.en");
+    assert_eq!(config.tts.voice, "en_US-joe-medium");
+    assert_eq!(config.turn.policy, Policy::default());
+    assert_eq!(config.turn.vad_mode, 2);
+    assert_eq!(
+        config.log,
+        Log {
+            filter: "info".into(),
+            format: LogFormat::Text,
+            transcripts: false
+        }
+    );
+    assert!(config.warnings.is_empty());
+}
+
+#[test]
+fn the_defaults_in_the_table_are_the_defaults_in_effect() {
+    let pairs: Vec<_> = KEYS.iter().filter_map(|key| Some((key.name, key.default?))).collect();
+    assert_eq!(good(&pairs), good(&[]));
+}
+
+#[test]
+fn values_arrive_where_they_belong() {
+    let config = good(&[
+        ("PUBLIC_URL", "https://phone.example.org/tieline/"),
+        ("TWILIO_AUTH_TOKEN", "t0ken"),
+        ("MAX_CALLS", "12"),
+        ("ENDPOINT_DELAY", "1.5s"),
+        ("STT_URL", "http://gpu:8000/v1/"),
+        ("STT_WORKERS", "3"),
+        ("LOG_FORMAT", "json"),
+        ("LOG_TRANSCRIPTS", "yes"),
+        ("LLM_TEMPERATURE", "0"),
+    ]);
+    assert_eq!(
+        config.server.public_url.as_ref().map(url::Url::as_str),
+        Some("https://phone.example.org/tieline")
+    );
+    assert_eq!(config.server.max_calls, Some(12));
+    assert_eq!(config.twilio.auth_token, Some(Secret::new("t0ken")));
+    assert_eq!(config.turn.policy.endpoint_delay, Duration::from_millis(1500));
+    assert_eq!(config.stt.url.as_deref(), Some("http://gpu:8000/v1"));
+    assert_eq!(config.stt.workers, Some(3));
+    assert_eq!((config.log.format, config.log.transcripts), (LogFormat::Json, true));
+    assert!(config.llm.temperature.abs() < f32::EPSILON);
+}
+
+#[test]
+fn an_llm_key_alone_means_openai_and_its_own_name_wins() {
+    let config = good(&[("OPENAI_API_KEY", "theirs")]);
+    assert_eq!(config.llm.base_url.as_deref(), Some("https://api.openai.com/v1"));
+    assert_eq!(config.llm.api_key, Some(Secret::new("theirs")));
+    let config = good(&[
+        ("OPENAI_API_KEY", "theirs"),
+        ("LLM_API_KEY", "ours"),
+        ("LLM_BASE_URL", "http://gpu/v1"),
+    ]);
+    assert_eq!(config.llm.base_url.as_deref(), Some("http://gpu/v1"));
+    assert_eq!(config.llm.api_key, Some(Secret::new("ours")));
+}
+
+#[test]
+fn every_fault_is_reported_at_once_with_its_remedy() {
+    let found = messages(&[
+        ("ENDPOINT_DELAY", "600"),
+        ("BIND", "8080"),
+        ("LLM_TEMPERATURE", "3"),
+        ("AGENT", "../etc/passwd"),
+        ("TWILIO_ACCOUNT_SID", "0123456789abcdef0123456789abcdef"),
+        ("TWILIO_PHONE_NUMBER", "(555) 123-4567"),
+        ("LOG_TRANSCRIPTS", "maybe"),
+    ]);
+    assert_eq!(
+        found,
+        [
+            "TWILIO_ACCOUNT_SID from the environment is \"01\"… of 32 characters: expected the account SID: AC and 32 \
+             hexadecimal digits in lower case. Write TWILIO_ACCOUNT_SID=AC0123456789abcdef0123456789abcdef",
+            "TWILIO_PHONE_NUMBER from the environment is \"(***) ***-**67\": expected a number in E.164 form: + and 7 to 15 \
+             digits, without spaces, country code first. Write TWILIO_PHONE_NUMBER=+15551234567",
+            "AGENT from the environment is \"../etc/passwd\": expected an agent's name of a-z, 0-9 and -, without directory \
+             or .toml. Write AGENT=front-desk",
+            "LLM_TEMPERATURE from the environment is \"3\": expected a number from 0 to 2. Write LLM_TEMPERATURE=0.4",
+            "ENDPOINT_DELAY from the environment is \"600\": expected a duration with a unit (ms, s, m, h), 100ms to 5s. \
+             Write ENDPOINT_DELAY=600ms",
+            "BIND from the environment is \"8080\": expected an IP address and a port. Write BIND=0.0.0.0:8080",
+            "LOG_TRANSCRIPTS from the environment is \"maybe\": expected true or false (1, 0, yes and no do too). \
+             Write LOG_TRANSCRIPTS=false",
+        ]
+    );
+}
+
+/// Every key with a parser of its own refuses nonsense, names itself, and offers an example that it then accepts.
+#[test]
+fn every_example_that_a_fault_offers_is_accepted() {
+    let nonsense = "\u{1}nonsense/..?";
+    let mut faulty = 0;
+    for key in KEYS {
+        let Err(ConfigErrors(errors)) = parse(&[(key.name, nonsense)]) else {
+            continue;
+        };
+        faulty += 1;
+        let ConfigError::Value {
+            key: name,
+            example,
+            shown,
+            ..
+        } = &errors[0]
+        else {
+            panic!("{:?}", errors[0])
+        };
+        assert_eq!((*name, errors.len()), (key.name, 1));
+        assert!(!key.secret || shown == "***", "{}", key.name);
+        if !key.secret {
+            assert!(!example.is_empty(), "{} offers no example", key.name);
+            let pairs = [(key.name, example.as_str()), ("TWILIO_AUTH_TOKEN", "t0ken")];
+            parse(&pairs).expect(key.name);
+        }
+    }
+    let any_text = [
+        "DATA_DIR",
+        "MODELS_DIR",
+        "AGENTS_DIR",
+        "LLM_MODEL",
+        "STT_MODEL",
+        "TTS_VOICE",
+        "TTS_MODEL",
+    ];
+    assert_eq!(faulty, KEYS.len() - any_text.len());
+}
+
+#[test]
+fn no_secret_is_ever_shown() {
+    let secrets: Vec<_> = KEYS
+        .iter()
+        .filter(|key| key.secret)
+        .map(|key| (key.name, "hid den"))
+        .collect();
+    let found = messages(&secrets);
+    assert_eq!(found.len(), secrets.len());
+    assert!(
+        found
+            .iter()
+            .all(|message| message.contains("is ***") && !message.contains("hid")),
+        "{found:?}"
+    );
+    let secrets: Vec<_> = secrets.iter().map(|(name, _)| (*name, "hidden")).collect();
+    let config = good(&secrets);
+    let all = format!("{config:?} {:?}", config.describe());
+    assert!(!all.contains("hidden") && all.contains("***"), "{all}");
+}
+
+#[test]
+fn a_public_server_needs_the_auth_token() {
+    let found = messages(&[("PUBLIC_URL", "https://phone.example.org")]);
+    assert_eq!(found.len(), 1);
+    assert!(
+        found[0].contains("PUBLIC_URL") && found[0].contains("Set TWILIO_AUTH_TOKEN"),
+        "{}",
+        found[0]
+    );
+    good(&[("PUBLIC_URL", "http://127.0.0.1:8080")]);
+    good(&[
+        ("PUBLIC_URL", "https://phone.example.org"),
+        ("TWILIO_AUTH_TOKEN", "t0ken"),
+    ]);
+    // A faulty token is one fault, not two.
+    assert_eq!(
+        messages(&[
+            ("PUBLIC_URL", "https://phone.example.org"),
+            ("TWILIO_AUTH_TOKEN", "t 0")
+        ])
+        .len(),
+        1
+    );
+}
+
+#[test]
+fn barge_in_takes_at_least_an_onset() {
+    let found = messages(&[("BARGE_IN_MIN", "40ms")]);
+    assert!(
+        found[0].contains("SPEECH_ONSET is 60ms") && found[0].contains("Write BARGE_IN_MIN=60ms"),
+        "{}",
+        found[0]
+    );
+    good(&[("BARGE_IN_MIN", "60ms")]);
+    // The default that replaces a faulty value is not held against the other key.
+    assert_eq!(messages(&[("BARGE_IN_MIN", "x"), ("SPEECH_ONSET", "900ms")]).len(), 1);
+}
+
+#[test]
+fn an_english_model_for_another_language_is_warned_of() {
+    assert!(good(&[("STT_LANGUAGE", "de")]).warnings[0].contains("STT_MODEL tiny.en understands English only"));
+    assert!(
+        good(&[("STT_LANGUAGE", "de"), ("STT_MODEL", "base")])
+            .warnings
+            .is_empty()
+    );
+}
+
+#[test]
+fn describe_names_every_key_in_order() {
+    let described = good(&[("TWILIO_PHONE_NUMBER", "+15551234567"), ("LLM_API_KEY", "x")]).describe();
+    let names: Vec<_> = described.iter().map(|(name, _)| *name).collect();
+    let expected: Vec<_> = KEYS
+        .iter()
+        .map(|key| key.name)
+        .filter(|name| *name != "OPENAI_API_KEY")
+        .collect();
+    assert_eq!(names, expected);
+    for line in [
+        ("TWILIO_PHONE_NUMBER", "+*********67"),
+        ("LLM_API_KEY", "set"),
+        ("STT_API_KEY", "not set"),
+    ] {
+        assert!(described.contains(&(line.0, line.1.to_owned())), "{line:?}");
+    }
+}
+
+const EXAMPLE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/.env.example"));
+
+/// The key and value of a commented assignment (`# KEY=value`).
+fn assignment(line: &str) -> Option<(&str, &str)> {
+    let (key, value) = line.strip_prefix("# ")?.split_once('=')?;
+    let is_key = key
+        .bytes()
+        .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
+    is_key.then_some((key, value))
+}
+
+#[test]
+fn env_example_lists_exactly_the_keys_with_their_defaults() {
+    let listed: Vec<_> = EXAMPLE.lines().filter_map(assignment).collect();
+    let expected: Vec<_> = KEYS
+        .iter()
+        .map(|key| (key.name, key.default.unwrap_or_default()))
+        .collect();
+    assert_eq!(listed, expected);
+}
+
+#[test]
+fn env_example_explains_each_key() {
+    let lines: Vec<_> = EXAMPLE.lines().collect();
+    for (index, (key, _)) in lines
+        .iter()
+        .enumerate()
+        .filter_map(|(index, line)| Some((index, assignment(line)?)))
+    {
+        let above = lines[index - 1];
+        assert!(
+            above.starts_with("# ") && assignment(above).is_none(),
+            "{key} has no explanation above it"
+        );
+    }
+    assert!(
+        lines.iter().all(|line| line.is_empty() || line.starts_with('#')),
+        "an example sets nothing by itself"
+    );
+}
+
+#[test]
+fn env_example_uncommented_gives_the_defaults() {
+    let uncommented: String = EXAMPLE
+        .lines()
+        .map(|line| assignment(line).map_or(line, |_| &line[2..]).to_owned() + "\n")
+        .collect();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join(".env");
+    std::fs::write(&path, uncommented).expect("a writable directory");
+    let strings = gather(std::iter::empty(), Some(&path)).expect("a readable file");
+    assert_eq!(Config::parse(&strings).expect("good defaults"), good(&[]));
+}

@@ -1,0 +1,153 @@
+//! Inference threads: each owns one engine and takes jobs from a bounded queue.
+//!
+//! A job carries its priority, its deadline and its reply channel; dropping the receiver cancels it. A full queue refuses
+//! the job at once ([`EngineError::Busy`]), which fails one turn with an apology instead of delaying every call. A worker
+//! that panics builds its engine anew.
+
+pub mod queue;
+mod worker;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use crate::speech::{SpeechError, Synthesizer, Transcriber};
+use queue::{JobQueue, Priority};
+use worker::{Job, Pool};
+
+/// Line audio of one sentence: μ-law in whole frames.
+pub type LineAudio = Arc<[u8]>;
+
+/// Builds an engine for one worker; called on the worker's own thread.
+pub type Factory<E> = Box<dyn Fn() -> Result<Box<E>, SpeechError> + Send + Sync>;
+
+/// Why a job has no result.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// More work is waiting than can be done in time.
+    #[error("the {0} queue is full")]
+    Busy(&'static str),
+    /// The job waited past its deadline.
+    #[error("the job was too late")]
+    Late,
+    /// The engine failed.
+    #[error(transparent)]
+    Speech(#[from] SpeechError),
+    /// No worker is left.
+    #[error("no worker is alive")]
+    Dead,
+}
+
+/// How many workers and how much waiting work.
+#[derive(Debug, Clone, Copy)]
+pub struct Sizes {
+    /// Transcribing threads.
+    pub stt_workers: usize,
+    /// Synthesising threads.
+    pub tts_workers: usize,
+    /// Jobs that may wait for each.
+    pub queue: usize,
+}
+
+/// What all calls share.
+pub struct Engine {
+    stt: Pool<TranscribeJob>,
+    tts: Pool<SynthesizeJob>,
+    phrases: HashMap<String, LineAudio>,
+}
+
+type TranscribeJob = Job<Vec<f32>, String>;
+type SynthesizeJob = Job<String, LineAudio>;
+
+impl Engine {
+    /// Starts the threads and waits until every worker has built its engine.
+    pub fn start(
+        sizes: Sizes,
+        transcriber: Factory<dyn Transcriber>,
+        synthesizer: Factory<dyn Synthesizer>,
+    ) -> Result<Self, EngineError> {
+        let stt = Pool::start(
+            "stt",
+            sizes.stt_workers,
+            JobQueue::new(sizes.queue),
+            transcriber,
+            worker::transcribe,
+        )?;
+        let tts = Pool::start(
+            "tts",
+            sizes.tts_workers,
+            JobQueue::new(sizes.queue),
+            synthesizer,
+            worker::synthesize,
+        )?;
+        Ok(Self {
+            stt,
+            tts,
+            phrases: HashMap::new(),
+        })
+    }
+
+    /// Runs every model once and keeps the audio of fixed phrases, so that neither the first caller nor an apology waits.
+    pub async fn warm(&mut self, phrases: &[&str]) -> Result<(), EngineError> {
+        self.transcribe(vec![0.0; 16_000], WARM_UP).await?;
+        for &phrase in phrases {
+            let audio = self.synthesize(phrase.to_owned(), WARM_UP).await?;
+            self.phrases.insert(phrase.to_owned(), audio);
+        }
+        Ok(())
+    }
+
+    /// Text of `audio` (mono at [`crate::time::SampleRate::MODEL`]). Dropping the future cancels the work.
+    pub async fn transcribe(&self, audio: Vec<f32>, within: Duration) -> Result<String, EngineError> {
+        self.stt.run(audio, Priority::Final, within).await
+    }
+
+    /// Line audio of one sentence. Dropping the future cancels the work.
+    pub async fn synthesize(&self, text: String, within: Duration) -> Result<LineAudio, EngineError> {
+        match self.phrases.get(&text) {
+            Some(audio) => Ok(Arc::clone(audio)),
+            None => self.tts.run(text, Priority::Final, within).await,
+        }
+    }
+
+    /// Workers alive: (transcribing, synthesising).
+    pub fn alive(&self) -> (usize, usize) {
+        (self.stt.alive(), self.tts.alive())
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine")
+            .field("alive", &self.alive())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<I: Send + 'static, O: Send + 'static> Pool<Job<I, O>> {
+    async fn run(&self, input: I, priority: Priority, within: Duration) -> Result<O, EngineError> {
+        let (reply, result) = oneshot::channel();
+        let job = Job {
+            input,
+            deadline: now() + within,
+            reply,
+        };
+        self.queue.push(job, priority).map_err(|_| {
+            if self.alive() == 0 {
+                EngineError::Dead
+            } else {
+                EngineError::Busy(self.name)
+            }
+        })?;
+        result.await.unwrap_or(Err(EngineError::Dead))
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "deadlines of jobs are on the monotonic clock")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+const WARM_UP: Duration = Duration::from_secs(60);

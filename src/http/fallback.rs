@@ -1,0 +1,33 @@
+//! `POST /voice/fallback`: a call's stream is gone and Twilio asks what now. The call is not lost: it gets a new stream,
+//! unless we ended it.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+
+use crate::http::incoming::connect;
+use crate::http::signed::SignedForm;
+use crate::http::{App, twiml};
+use crate::twilio::twiml as document;
+
+pub(super) async fn fallback(State(app): State<Arc<App>>, form: SignedForm) -> Response {
+    let ended = form.field("CallStatus").is_some_and(|status| status == "completed");
+    if ended || app.registry.was_finished(&form.call_sid) {
+        return twiml(document::hangup());
+    }
+    if app.registry.should_reconnect(&form.call_sid) {
+        tracing::warn!(
+            call = form.call_sid,
+            "the stream of call {} broke; connecting it again",
+            form.call_sid
+        );
+        return connect(&app, &form);
+    }
+    tracing::error!(
+        call = form.call_sid,
+        "the stream of call {} broke too often; giving the call up",
+        form.call_sid
+    );
+    twiml(document::say_and_hangup(&app.services.agent.phrases.apology))
+}

@@ -1,0 +1,70 @@
+//! Hearing and speaking: what an engine must do, and the engines that do it.
+//!
+//! Engines are owned by one inference thread each (see [`crate::engine`]) and may block it. They are given a way to ask
+//! whether the work is still wanted, and check it wherever they can stop.
+
+pub mod piper;
+pub mod remote;
+pub mod sentence;
+pub mod spoken;
+pub mod webrtc;
+pub mod whisper;
+
+use crate::time::SampleRate;
+
+/// Says whether a piece of caller audio holds speech.
+pub trait Vad: Send {
+    /// One 20 ms window at the line rate.
+    fn is_voiced(&mut self, window: &[i16; WINDOW]) -> bool;
+}
+
+/// Turns caller audio into text.
+pub trait Transcriber: Send {
+    /// `audio` is mono at [`SampleRate::MODEL`]. An empty text means that nothing was understood.
+    fn transcribe(&mut self, audio: &[f32], cancelled: Cancelled<'_>) -> Result<String, SpeechError>;
+}
+
+/// Turns text into audio.
+pub trait Synthesizer: Send {
+    /// `text` is one sentence, already in spoken form.
+    fn synthesize(&mut self, text: &str, cancelled: Cancelled<'_>) -> Result<Speech, SpeechError>;
+}
+
+/// Whether the work is no longer wanted. May be asked from any thread, often.
+pub type Cancelled<'a> = &'a (dyn Fn() -> bool + Sync);
+
+/// Synthesised audio.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Speech {
+    /// Mono samples, −1.0..1.0.
+    pub samples: Vec<f32>,
+    /// Their rate.
+    pub rate: SampleRate,
+}
+
+/// Why an engine has no answer. Never holds what was said.
+#[derive(Debug, thiserror::Error)]
+pub enum SpeechError {
+    /// Nobody waits for it any more.
+    #[error("cancelled")]
+    Cancelled,
+    /// The engine cannot be set up.
+    #[error("{engine}: {reason}")]
+    Load {
+        /// Which engine.
+        engine: &'static str,
+        /// What it said.
+        reason: String,
+    },
+    /// The engine failed at work.
+    #[error("{engine} failed: {reason}")]
+    Run {
+        /// Which engine.
+        engine: &'static str,
+        /// What it said.
+        reason: String,
+    },
+}
+
+/// Samples in a VAD window: 20 ms at the line rate.
+pub const WINDOW: usize = 160;

@@ -1,0 +1,108 @@
+//! Piper voices on ONNX Runtime.
+
+use std::path::Path;
+use std::sync::Mutex;
+
+use ort::session::Session;
+use piper_rs::{ModelConfig, Piper as Voice};
+
+use crate::speech::{Cancelled, Speech, SpeechError, Synthesizer};
+use crate::time::SampleRate;
+
+/// One worker's voice.
+pub struct Piper {
+    voice: Voice,
+    language: String,
+    length_scale: f32,
+}
+
+/// Loads the ONNX Runtime library; once per process, before the first voice.
+pub fn load_runtime(library: &Path) -> Result<(), SpeechError> {
+    let builder = ort::init_from(library).map_err(|error| {
+        load_error(format!(
+            "{} is not a usable onnxruntime library ({error}); run: tieline models pull onnxruntime",
+            library.display()
+        ))
+    })?;
+    builder.with_telemetry(false).commit();
+    Ok(())
+}
+
+impl Piper {
+    /// Loads `voice.onnx` with `voice.onnx.json` beside it. `speed` 1.0 is the voice's own pace.
+    pub fn load(model: &Path, config: &Path, speed: f32, threads: usize) -> Result<Self, SpeechError> {
+        let text =
+            std::fs::read_to_string(config).map_err(|error| load_error(format!("{}: {error}", config.display())))?;
+        let parsed: ModelConfig = serde_json::from_str(&text).map_err(|error| {
+            load_error(format!(
+                "{} is not a Piper voice configuration: {error}",
+                config.display()
+            ))
+        })?;
+        let language = parsed.espeak.voice.clone();
+        let length_scale = parsed.inference.length_scale / speed;
+        let session = session(model, threads)
+            .map_err(|reason| load_error(format!("{} is not a usable Piper voice: {reason}", model.display())))?;
+        Ok(Self {
+            voice: Voice::from_session(session, parsed),
+            language,
+            length_scale,
+        })
+    }
+}
+
+impl Synthesizer for Piper {
+    fn synthesize(&mut self, text: &str, cancelled: Cancelled<'_>) -> Result<Speech, SpeechError> {
+        if cancelled() {
+            return Err(SpeechError::Cancelled);
+        }
+        let phonemes = phonemes(text, &self.language)?;
+        if phonemes.trim().is_empty() {
+            return Ok(Speech {
+                samples: Vec::new(),
+                rate: SampleRate::LINE,
+            });
+        }
+        let (samples, rate) = self
+            .voice
+            .create(&phonemes, true, None, Some(self.length_scale), None, None)
+            .map_err(|_| SpeechError::Run {
+                engine: ENGINE,
+                reason: "inference failed".to_owned(),
+            })?;
+        Ok(Speech {
+            samples,
+            rate: SampleRate::hz(rate),
+        })
+    }
+}
+
+/// espeak-ng is one global without a lock, so all voices take turns. It needs a fraction of a millisecond a sentence.
+fn phonemes(text: &str, language: &str) -> Result<String, SpeechError> {
+    let _turn = ESPEAK.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let text = text.replace('\0', " ");
+    let clauses = espeak_rs::text_to_phonemes(&text, language, None).map_err(|error| SpeechError::Run {
+        engine: "espeak-ng",
+        reason: error.to_string(),
+    })?;
+    Ok(clauses.join(" "))
+}
+
+fn session(model: &Path, threads: usize) -> Result<Session, String> {
+    let builder = Session::builder().map_err(|error| error.to_string())?;
+    let builder = builder
+        .with_intra_threads(threads.max(1))
+        .map_err(|error| error.to_string())?;
+    // Idle ONNX threads must not spin: the cores belong to the next caller.
+    let mut builder = builder
+        .with_intra_op_spinning(false)
+        .map_err(|error| error.to_string())?;
+    builder.commit_from_file(model).map_err(|error| error.to_string())
+}
+
+fn load_error(reason: String) -> SpeechError {
+    SpeechError::Load { engine: ENGINE, reason }
+}
+
+const ENGINE: &str = "piper";
+static ESPEAK: Mutex<()> = Mutex::new(());

@@ -1,0 +1,277 @@
+//! Whisper by whisper.cpp, made fast for telephone turns.
+//!
+//! Whisper always encodes 30 s. A turn of two seconds needs a fifteenth of that, so the encoder's context is cut to the
+//! audio (`audio_ctx`). The price is known: the decoder no longer sees where the speech ends and may say the sentence
+//! again. [`repeat`] notices this while decoding, ends the decoding there, and keeps the first copy.
+
+mod callbacks;
+pub mod repeat;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use whisper_rs::{FullParams, SamplingStrategy, WhisperContext, WhisperContextParameters, WhisperState};
+
+use crate::speech::{Cancelled, SpeechError, Transcriber};
+use crate::time::SampleRate;
+use callbacks::Watch;
+use repeat::RepeatGuard;
+
+/// The weights, shared by all workers.
+#[derive(Clone)]
+pub struct WhisperModel {
+    context: Arc<WhisperContext>,
+}
+
+/// How to decode.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WhisperOptions {
+    /// Spoken language, as a two-letter code; ignored by English-only models.
+    pub language: String,
+    /// Threads of one worker.
+    pub threads: usize,
+    /// Encoder positions.
+    pub context: AudioContext,
+    /// Words to expect, given to the decoder as its preceding text.
+    pub vocabulary: Option<String>,
+}
+
+/// How much the encoder looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AudioContext {
+    /// As much as the audio needs.
+    Fitted,
+    /// The full 30 s, as whisper.cpp does by default. Slow; the reference for accuracy.
+    Full,
+}
+
+/// One worker's decoder.
+pub struct Whisper {
+    model: WhisperModel,
+    state: WhisperState,
+    options: WhisperOptions,
+    params: FullParams<'static, 'static>,
+    padded: Vec<f32>,
+}
+
+impl WhisperModel {
+    /// Loads a ggml file.
+    pub fn load(path: &Path) -> Result<Self, SpeechError> {
+        whisper_rs::install_logging_hooks();
+        let context = WhisperContext::new_with_params(path, WhisperContextParameters::default())
+            .map_err(|error| load_error(format!("{} is not a ggml Whisper model ({error})", path.display())))?;
+        Ok(Self {
+            context: Arc::new(context),
+        })
+    }
+
+    /// A decoder on these weights.
+    pub fn worker(&self, options: WhisperOptions) -> Result<Whisper, SpeechError> {
+        let language = if self.context.is_multilingual() {
+            options.language.as_str()
+        } else {
+            "en"
+        };
+        if whisper_rs::get_lang_id(language).is_none() {
+            return Err(load_error(format!(
+                "STT_LANGUAGE {language:?} is not a language Whisper knows; use a code like en or es"
+            )));
+        }
+        let state = self
+            .context
+            .create_state()
+            .map_err(|error| load_error(error.to_string()))?;
+        // Built once: whisper-rs leaks the strings it is given.
+        let mut params = FullParams::new(SamplingStrategy::Greedy { best_of: 1 });
+        let language: &'static str = Box::leak(language.to_owned().into_boxed_str());
+        params.set_language(Some(language));
+        if let Some(vocabulary) = options.vocabulary.as_deref().filter(|words| !words.contains('\0')) {
+            params.set_initial_prompt(vocabulary);
+        }
+        params.set_n_threads(i32::try_from(options.threads.max(1)).unwrap_or(1));
+        params.set_no_context(true);
+        params.set_no_timestamps(true);
+        params.set_single_segment(true);
+        params.set_suppress_nst(true);
+        params.set_temperature_inc(0.0);
+        params.set_print_progress(false);
+        params.set_print_realtime(false);
+        params.set_print_special(false);
+        params.set_print_timestamps(false);
+        Ok(Whisper {
+            model: self.clone(),
+            state,
+            options,
+            params,
+            padded: Vec::new(),
+        })
+    }
+}
+
+impl Transcriber for Whisper {
+    fn transcribe(&mut self, audio: &[f32], cancelled: Cancelled<'_>) -> Result<String, SpeechError> {
+        let mut text = String::new();
+        for piece in pieces(audio) {
+            let words = self.piece(piece, cancelled)?;
+            if !words.is_empty() {
+                if !text.is_empty() {
+                    text.push(' ');
+                }
+                text.push_str(&words);
+            }
+        }
+        Ok(text)
+    }
+}
+
+impl Whisper {
+    /// One piece of at most [`PIECE_SECONDS`].
+    fn piece(&mut self, audio: &[f32], cancelled: Cancelled<'_>) -> Result<String, SpeechError> {
+        if cancelled() {
+            return Err(SpeechError::Cancelled);
+        }
+        self.padded.clear();
+        self.padded.extend_from_slice(audio);
+        self.padded.resize(audio.len().max(MIN_SAMPLES), 0.0);
+        let seconds = self.padded.len() as f32 / SampleRate::MODEL.get() as f32;
+        let mut params = self.params.clone();
+        params.set_audio_ctx(match self.options.context {
+            AudioContext::Fitted => fitted_context(seconds),
+            AudioContext::Full => 0,
+        });
+        params.set_max_tokens((seconds * TOKENS_PER_SECOND) as i32 + SPARE_TOKENS);
+        let mut watch = Watch::new(RepeatGuard::new(self.model.context.token_eot(), seconds), cancelled);
+        let run = watch.run(&mut self.state, params, &self.padded);
+        if cancelled() {
+            return Err(SpeechError::Cancelled);
+        }
+        run.map_err(|error| SpeechError::Run {
+            engine: ENGINE,
+            reason: error.to_string(),
+        })?;
+        let kept = watch.into_guard().kept();
+        self.text(kept).map_err(|error| SpeechError::Run {
+            engine: ENGINE,
+            reason: error.to_string(),
+        })
+    }
+
+    /// The text of the first `kept` tokens.
+    fn text(&self, kept: usize) -> Result<String, whisper_rs::WhisperError> {
+        let end = self.model.context.token_eot();
+        let mut bytes = Vec::new();
+        let tokens = self.state.as_iter().flat_map(|segment| {
+            let ids: Vec<_> = (0..segment.n_tokens())
+                .filter_map(|n| Some(segment.get_token(n)?.token_id()))
+                .collect();
+            ids
+        });
+        for token in tokens.take(kept).filter(|&token| token < end) {
+            bytes.extend_from_slice(self.model.context.token_to_bytes(token)?);
+        }
+        Ok(without_annotations(&String::from_utf8_lossy(&bytes)))
+    }
+}
+
+/// Encoder positions for so much audio: 50 a second, and room for the decoder to see that it has ended.
+fn fitted_context(seconds: f32) -> i32 {
+    let needed = (seconds * 50.0).ceil() as i32 + ROOM;
+    needed.min(FULL_CONTEXT)
+}
+
+/// Cuts long audio where it is quietest near the limit, because Whisper sees 30 s at most.
+fn pieces(audio: &[f32]) -> impl Iterator<Item = &[f32]> {
+    let rate = SampleRate::MODEL.get() as usize;
+    let mut rest = audio;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let limit = PIECE_SECONDS * rate;
+        if rest.len() <= limit {
+            return Some(std::mem::take(&mut rest));
+        }
+        let window = rate / 5;
+        let energy = |start: usize| {
+            rest[start..start + window]
+                .iter()
+                .map(|sample| sample * sample)
+                .sum::<f32>()
+        };
+        let quietest = (limit - 5 * rate..limit - window)
+            .step_by(window / 4)
+            .min_by(|&a, &b| energy(a).total_cmp(&energy(b)))
+            .unwrap_or(limit - window);
+        let (piece, after) = rest.split_at(quietest + window / 2);
+        rest = after;
+        Some(piece)
+    })
+}
+
+/// Drops what Whisper writes about sounds: `[BLANK_AUDIO]`, `(coughs)`, `*music*`, `♪`.
+fn without_annotations(text: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut closing = None;
+    for c in text.chars() {
+        match (closing, c) {
+            (Some(end), c) if c == end => closing = None,
+            (Some(_), _) | (None, '♪') => {}
+            (None, '[') => closing = Some(']'),
+            (None, '(') => closing = Some(')'),
+            (None, '*') => closing = Some('*'),
+            (None, c) => kept.push(c),
+        }
+    }
+    let words: Vec<&str> = kept.split_whitespace().collect();
+    let text = words.join(" ");
+    if text.chars().any(char::is_alphanumeric) {
+        text
+    } else {
+        String::new()
+    }
+}
+
+fn load_error(reason: String) -> SpeechError {
+    SpeechError::Load { engine: ENGINE, reason }
+}
+
+const ENGINE: &str = "whisper";
+/// whisper.cpp does nothing with less than 100 ms, and little good with less than a second.
+const MIN_SAMPLES: usize = 16_000;
+const PIECE_SECONDS: usize = 28;
+const FULL_CONTEXT: i32 = 1_500;
+/// Positions beyond the audio. Fewer cost accuracy, more cost time: measured in BENCHMARKS.md.
+const ROOM: i32 = 32;
+/// Fast speech has about 4 tokens a second; spelled ids about 6.
+const TOKENS_PER_SECOND: f32 = 7.0;
+const SPARE_TOKENS: i32 = 12;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn annotations_are_dropped_and_words_kept() {
+        for (written, kept) in [
+            (" [BLANK_AUDIO]", ""),
+            ("(coughing) Hello  there.", "Hello there."),
+            (" ♪ *music* ♪", ""),
+            (" Yes.", "Yes."),
+            ("...", ""),
+            ("unclosed [noise", "unclosed"),
+        ] {
+            assert_eq!(without_annotations(written), kept);
+        }
+    }
+
+    #[test]
+    fn long_audio_is_cut_in_its_pauses_and_nothing_is_lost() {
+        let rate = 16_000;
+        let mut audio = vec![0.5_f32; 60 * rate];
+        audio[26 * rate..26 * rate + rate / 2].fill(0.0);
+        let cut: Vec<_> = pieces(&audio).collect();
+        assert_eq!(cut.iter().map(|piece| piece.len()).sum::<usize>(), audio.len());
+        assert!((26 * rate..26 * rate + rate / 2).contains(&cut[0].len()));
+        assert!(cut.iter().all(|piece| piece.len() <= PIECE_SECONDS * rate));
+    }
+}

@@ -1,0 +1,4 @@
+//! Logs and the latency of every turn.
+
+pub mod latency;
+pub mod logging;

@@ -1,0 +1,5 @@
+//! Twilio's wire formats, pure: stream messages, request signatures, `TwiML`.
+
+pub mod message;
+pub mod signature;
+pub mod twiml;

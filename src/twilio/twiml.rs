@@ -1,0 +1,284 @@
+//! TwiML: the XML answers to a voice webhook, and the reading of one on the caller's side.
+
+use std::fmt::Write as _;
+
+/// Why a TwiML document could not be built or read.
+#[derive(Debug, thiserror::Error)]
+pub enum TwimlError {
+    /// A `<Parameter>` that Twilio would refuse.
+    #[error(
+        "stream parameter {name:?}: name and value take {chars} characters together, fewer than {PARAMETER_CHARS} are allowed"
+    )]
+    ParameterTooLong {
+        /// Name of the parameter (its value may be a secret and is not shown).
+        name: String,
+        /// Characters of name and value together.
+        chars: usize,
+    },
+    /// A `<Parameter>` without a name.
+    #[error("a stream parameter has no name")]
+    ParameterUnnamed,
+    /// The answer is not well-formed XML.
+    #[error("the TwiML is not well-formed XML")]
+    Xml(#[from] roxmltree::Error),
+    /// The answer has no `<Connect><Stream>`.
+    #[error("the TwiML has no <Connect><Stream>; its first verb is {verb:?}")]
+    NoStream {
+        /// First verb of the answer, empty when there is none.
+        verb: String,
+    },
+    /// `<Stream>` names no URL.
+    #[error("the TwiML's <Stream> has no url")]
+    NoUrl,
+}
+
+/// Where a webhook's answer sends the call's audio.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamTarget {
+    /// `ws://` or `wss://` URL of the media stream, as written.
+    pub url: String,
+    /// `<Parameter>` names and values in document order.
+    pub parameters: Vec<(String, String)>,
+}
+
+impl StreamTarget {
+    /// The value of a parameter; the first one when a name comes twice.
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+/// Connects the call to a bidirectional media stream.
+///
+/// `action` is fetched when the stream ends; without one, and whenever the stream fails or this program closes it,
+/// Twilio goes on to `fallback_redirect`.
+///
+/// # Errors
+///
+/// A parameter without a name, or with 500 or more characters in name and value together.
+pub fn connect_stream(
+    stream_url: &str,
+    parameters: &[(&str, &str)],
+    action: Option<&str>,
+    fallback_redirect: &str,
+) -> Result<String, TwimlError> {
+    let mut verbs = String::from("<Connect");
+    if let Some(action) = action {
+        let _ = write!(verbs, r#" action="{}" method="POST""#, Escaped(action));
+    }
+    let _ = write!(verbs, r#"><Stream url="{}">"#, Escaped(stream_url));
+    for &(name, value) in parameters {
+        if name.is_empty() {
+            return Err(TwimlError::ParameterUnnamed);
+        }
+        let chars = name.chars().count() + value.chars().count();
+        if chars >= PARAMETER_CHARS {
+            return Err(TwimlError::ParameterTooLong {
+                name: name.to_owned(),
+                chars,
+            });
+        }
+        let _ = write!(
+            verbs,
+            r#"<Parameter name="{}" value="{}"/>"#,
+            Escaped(name),
+            Escaped(value)
+        );
+    }
+    let _ = write!(
+        verbs,
+        r#"</Stream></Connect><Redirect method="POST">{}</Redirect>"#,
+        Escaped(fallback_redirect)
+    );
+    Ok(response(&verbs))
+}
+
+/// Says a sentence in Twilio's own voice and ends the call: the last resort. Text beyond 4096 characters is cut.
+pub fn say_and_hangup(text: &str) -> String {
+    let end = text.char_indices().nth(SAY_CHARS).map_or(text.len(), |(at, _)| at);
+    response(&format!("<Say>{}</Say><Hangup/>", Escaped(&text[..end])))
+}
+
+/// Ends the call.
+pub fn hangup() -> String {
+    response("<Hangup/>")
+}
+
+/// Refuses the call with a busy tone, before it is answered or billed.
+pub fn reject_busy() -> String {
+    response(r#"<Reject reason="busy"/>"#)
+}
+
+/// Reads the first `<Connect><Stream>` of a webhook's answer.
+///
+/// # Errors
+///
+/// XML that is not well-formed or carries a DTD, or an answer that does not connect a stream.
+pub fn parse_connect_stream(xml: &str) -> Result<StreamTarget, TwimlError> {
+    // Twilio takes an answer with blank lines before the declaration.
+    let document = roxmltree::Document::parse(xml.trim_start())?;
+    let root = document.root_element();
+    let verbs = || root.children().filter(roxmltree::Node::is_element);
+    let stream = verbs()
+        .filter(|verb| verb.has_tag_name("Connect"))
+        .flat_map(|verb| verb.children())
+        .find(|noun| noun.has_tag_name("Stream"));
+    let Some(stream) = stream.filter(|_| root.has_tag_name("Response")) else {
+        let verb = verbs()
+            .next()
+            .map(|verb| verb.tag_name().name().to_owned())
+            .unwrap_or_default();
+        return Err(TwimlError::NoStream { verb });
+    };
+    let url = stream
+        .attribute("url")
+        .map(str::trim)
+        .filter(|url| !url.is_empty())
+        .ok_or(TwimlError::NoUrl)?;
+    let parameters = stream
+        .children()
+        .filter(|child| child.has_tag_name("Parameter"))
+        .filter_map(|child| {
+            let name = child.attribute("name")?;
+            Some((name.to_owned(), child.attribute("value").unwrap_or_default().to_owned()))
+        })
+        .collect();
+    Ok(StreamTarget {
+        url: url.to_owned(),
+        parameters,
+    })
+}
+
+fn response(verbs: &str) -> String {
+    format!(
+        "{}<Response>{verbs}</Response>",
+        r#"<?xml version="1.0" encoding="UTF-8"?>"#
+    )
+}
+
+/// Text as XML content or attribute value. Characters that XML 1.0 cannot hold at all are left out.
+struct Escaped<'a>(&'a str);
+
+impl std::fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for char in self.0.chars() {
+            match char {
+                '&' => f.write_str("&amp;")?,
+                '<' => f.write_str("&lt;")?,
+                '>' => f.write_str("&gt;")?,
+                '"' => f.write_str("&quot;")?,
+                '\'' => f.write_str("&apos;")?,
+                // Written plainly, an attribute would turn these into spaces.
+                '\t' | '\n' | '\r' => write!(f, "&#{};", u32::from(char))?,
+                '\0'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => {}
+                other => f.write_char(other)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Name and value of a `<Parameter>` together stay below this many characters, or Twilio refuses the document.
+const PARAMETER_CHARS: usize = 500;
+
+/// Longest text of a `<Say>`.
+const SAY_CHARS: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connect_answer_has_the_documented_shape() {
+        let parameters = [("tok", "abc")];
+        let xml = connect_stream(
+            "wss://h/media",
+            &parameters,
+            Some("https://h/ended?a=1&b=2"),
+            "https://h/fallback",
+        );
+        assert_eq!(
+            xml.expect("valid"),
+            concat!(
+                r#"<?xml version="1.0" encoding="UTF-8"?><Response>"#,
+                r#"<Connect action="https://h/ended?a=1&amp;b=2" method="POST"><Stream url="wss://h/media">"#,
+                r#"<Parameter name="tok" value="abc"/></Stream></Connect>"#,
+                r#"<Redirect method="POST">https://h/fallback</Redirect></Response>"#
+            )
+        );
+        assert!(
+            !connect_stream("wss://h/m", &[], None, "/f")
+                .expect("valid")
+                .contains("action")
+        );
+    }
+
+    #[test]
+    fn hostile_values_survive_the_round_trip() {
+        let value = "a\"><Parameter name='x'/>&amp;\n\t\r é 𝄞";
+        let parameters = [("tok", value), ("other", "")];
+        let xml = connect_stream("wss://h/m?a=<&>", &parameters, None, "]]>&").expect("valid");
+        let target = parse_connect_stream(&xml).expect("own XML");
+        assert_eq!(target.url, "wss://h/m?a=<&>");
+        assert_eq!(target.parameter("tok"), Some(value));
+        assert_eq!(target.parameters.len(), 2);
+
+        let xml = connect_stream("wss://h/m", &[("n", "a\u{0}\u{b}b\u{ffff}")], None, "/f").expect("valid");
+        assert_eq!(parse_connect_stream(&xml).expect("own XML").parameter("n"), Some("ab"));
+    }
+
+    #[test]
+    fn a_parameter_stays_below_500_characters() {
+        let longest = "é".repeat(496);
+        assert!(connect_stream("wss://h/m", &[("tok", &longest)], None, "/f").is_ok());
+        let too_long = "é".repeat(497);
+        let refused = connect_stream("wss://h/m", &[("tok", &too_long)], None, "/f");
+        assert!(matches!(refused, Err(TwimlError::ParameterTooLong { chars: 500, .. })));
+        let unnamed = connect_stream("wss://h/m", &[("", "x")], None, "/f");
+        assert!(matches!(unnamed, Err(TwimlError::ParameterUnnamed)));
+    }
+
+    #[test]
+    fn the_last_resorts_are_valid_twiml() {
+        let say = say_and_hangup("Sorry & <goodbye>");
+        assert!(say.ends_with("<Response><Say>Sorry &amp; &lt;goodbye&gt;</Say><Hangup/></Response>"));
+        let long = say_and_hangup(&"ä".repeat(5000));
+        assert_eq!(long.matches('ä').count(), 4096);
+        assert!(reject_busy().ends_with(r#"<Response><Reject reason="busy"/></Response>"#));
+    }
+
+    #[test]
+    fn other_answers_are_told_apart() {
+        let verb = |xml: &str| match parse_connect_stream(xml) {
+            Err(TwimlError::NoStream { verb }) => verb,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(verb(&reject_busy()), "Reject");
+        assert_eq!(
+            verb(r#"<Response><Start><Stream url="wss://h"/></Start></Response>"#),
+            "Start"
+        );
+        assert_eq!(verb("<html><body/></html>"), "body");
+        assert_eq!(verb("<Response/>"), "");
+        let no_url = parse_connect_stream("<Response><Connect><Stream/></Connect></Response>");
+        assert!(matches!(no_url, Err(TwimlError::NoUrl)));
+        assert!(matches!(
+            parse_connect_stream("Service unavailable"),
+            Err(TwimlError::Xml(_))
+        ));
+        let bomb = r#"<!DOCTYPE x [<!ENTITY a "b">]><Response/>"#;
+        assert!(matches!(parse_connect_stream(bomb), Err(TwimlError::Xml(_))));
+    }
+
+    #[test]
+    fn a_pretty_printed_answer_is_read() {
+        let xml = "\n<?xml version='1.0'?>\n<Response>\n <Say>Hi</Say>\n <Connect>\n  <Stream url=' wss://h/m '>\n   \
+                   <Parameter name='tok' value='1'/>\n  </Stream>\n </Connect>\n</Response>";
+        let target = parse_connect_stream(xml).expect("valid");
+        assert_eq!(target.url, "wss://h/m");
+        assert_eq!(target.parameter("tok"), Some("1"));
+    }
+}
