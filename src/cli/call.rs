@@ -12,26 +12,23 @@ use clap::{ArgAction, ArgMatches, Args, FromArgMatches};
 use crate::caller::{Event, Happened, Level, Pace, Plan, Report, Target, TraceEvent, Utterance, place_call};
 
 /// Gives a text a voice: mono samples in −1 to 1 and their rate in Hz.
-pub type Voice<'a> = &'a mut dyn FnMut(&str) -> anyhow::Result<(Vec<f32>, u32)>;
+pub(super) type Voice<'a> = &'a mut dyn FnMut(&str) -> anyhow::Result<(Vec<f32>, u32)>;
 
 /// Call a server as Twilio would, hold a conversation, and measure it.
 ///
-/// Every `--say` and `--wav` is one turn of the caller, in the order given.
+/// Every --say and --wav is one turn of the caller, in the order given.
 #[derive(Debug, Args)]
-pub struct CallArgs {
+pub(super) struct CallArgs {
     /// Voice webhook to call; its answer names the media stream [default: the local server]
     #[arg(long, value_name = "URL", conflicts_with = "url")]
     webhook: Option<String>,
     /// Media stream to open without a webhook (ws:// or wss://); there is no trace then
     #[arg(long, value_name = "URL")]
     url: Option<String>,
-    /// Public base URL of the server, when it is called by another one here: signatures name it [default: the
-    /// environment's, for a server on this machine]
+    /// Public base URL of the server, when it is called by another one here: signatures name it
+    /// [default: that of the settings, for a server on this machine]
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
-    /// The public base URL of the server on this machine
-    #[arg(long, hide = true, env = "PUBLIC_URL")]
-    local_public_url: Option<String>,
     #[command(flatten)]
     turns: Turns,
     /// Write the call to a stereo wav, caller left, agent right
@@ -40,17 +37,17 @@ pub struct CallArgs {
     /// Print one JSON document on standard output; the text for people goes to standard error
     #[arg(long)]
     json: bool,
-    /// Auth Token to sign with; no token, no signature
-    #[arg(long, value_name = "TOKEN", env = "TWILIO_AUTH_TOKEN", hide_env_values = true)]
+    /// Auth Token to sign with [default: that of the settings; without one nothing is signed]
+    #[arg(long, value_name = "TOKEN")]
     auth_token: Option<String>,
-    /// Account of the call
-    #[arg(long, value_name = "SID", env = "TWILIO_ACCOUNT_SID")]
+    /// Account of the call [default: that of the settings]
+    #[arg(long, value_name = "SID")]
     account_sid: Option<String>,
     /// Number of the caller
     #[arg(long, value_name = "NUMBER", default_value = "+15005550006")]
     from: String,
-    /// Number that is called
-    #[arg(long, value_name = "NUMBER", env = "TWILIO_PHONE_NUMBER")]
+    /// Number that is called [default: that of the settings]
+    #[arg(long, value_name = "NUMBER")]
     to: Option<String>,
     /// Level of the caller's active speech in dBFS, or "as-is"
     #[arg(long, default_value = "-22", allow_hyphen_values = true)]
@@ -69,21 +66,26 @@ pub struct CallArgs {
     greeting_timeout: Duration,
 }
 
-impl CallArgs {
-    /// Whether a turn is given as text, so that a voice is needed.
-    pub fn needs_voice(&self) -> bool {
-        self.turns.0.iter().any(|turn| matches!(turn, Said::Text(_)))
-    }
+/// What the settings of this machine's server say, for arguments that are not given.
+pub(super) struct LocalServer {
+    /// Its voice webhook, called when neither `--webhook` nor `--url` is given.
+    pub(super) webhook: String,
+    /// Its `PUBLIC_URL`; it applies to a webhook on this machine.
+    pub(super) public_url: Option<String>,
+    /// Its `TWILIO_AUTH_TOKEN`.
+    pub(super) auth_token: Option<String>,
+    /// Its `TWILIO_ACCOUNT_SID`.
+    pub(super) account_sid: Option<String>,
+    /// Its `TWILIO_PHONE_NUMBER`.
+    pub(super) number: Option<String>,
 }
 
 /// Places the call, prints it, and tells by the exit code whether the server made mistakes.
 ///
-/// `local_webhook` is called when neither `--webhook` nor `--url` is given.
-///
 /// # Errors
 ///
 /// A turn cannot be spoken, the call does not come through, or the recording cannot be written.
-pub async fn run(args: CallArgs, local_webhook: &str, voice: Voice<'_>) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(args: CallArgs, local: LocalServer, voice: Voice<'_>) -> anyhow::Result<ExitCode> {
     let turns = args
         .turns
         .0
@@ -93,20 +95,20 @@ pub async fn run(args: CallArgs, local_webhook: &str, voice: Voice<'_>) -> anyho
     let target = match args.url {
         Some(url) => Target::Stream { url },
         None => {
-            let url = args.webhook.unwrap_or_else(|| local_webhook.to_owned());
-            let local = args.local_public_url.filter(|_| is_local(&url));
-            Target::Webhook {
-                url,
-                public_url: given(args.public_url).or(given(local)),
-            }
+            let url = args.webhook.unwrap_or(local.webhook);
+            let public_url = args.public_url.or_else(|| local.public_url.filter(|_| is_local(&url)));
+            Target::Webhook { url, public_url }
         }
     };
     let plan = Plan {
         target,
-        auth_token: given(args.auth_token),
-        account_sid: given(args.account_sid).unwrap_or_else(|| ACCOUNT.to_owned()),
+        auth_token: args.auth_token.or(local.auth_token),
+        account_sid: args
+            .account_sid
+            .or(local.account_sid)
+            .unwrap_or_else(|| ACCOUNT.to_owned()),
         from: args.from,
-        to: given(args.to).unwrap_or_else(|| NUMBER.to_owned()),
+        to: args.to.or(local.number).unwrap_or_else(|| NUMBER.to_owned()),
         turns,
         pace: Pace {
             greeting: args.greeting_timeout,
@@ -278,11 +280,6 @@ fn summary(report: &Report) -> String {
     text
 }
 
-/// A key that is set to nothing, as in `.env.example`, is not set.
-fn given(value: Option<String>) -> Option<String> {
-    value.filter(|value| !value.is_empty())
-}
-
 /// Whether a URL leads to this machine, and so to the server that shares our `.env`.
 fn is_local(url: &str) -> bool {
     let after = url.split_once("://").map_or(url, |(_, after)| after);
@@ -333,8 +330,7 @@ mod tests {
             args.turns.0,
             [text("one"), wav("2.wav"), wav("3.wav"), text("four"), wav("5.wav")]
         );
-        assert!(args.json && args.needs_voice());
-        assert!(!parse("--wav 1.wav").expect("arguments").needs_voice());
+        assert!(args.json);
     }
 
     #[test]

@@ -45,9 +45,16 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Serve => runtime.block_on(serve::run(config)),
         Command::Call(args) => {
-            let local = format!("http://127.0.0.1:{}/voice/incoming", config.server.bind.port());
+            let twilio = &config.twilio;
+            let local = call::LocalServer {
+                webhook: format!("http://127.0.0.1:{}/voice/incoming", config.server.bind.port()),
+                public_url: config.server.public_url.as_ref().map(ToString::to_string),
+                auth_token: twilio.auth_token.as_ref().map(|token| token.expose().to_owned()),
+                account_sid: twilio.account_sid.clone(),
+                number: twilio.phone_number.clone(),
+            };
             let mut voice = engines::CallerVoice::new(&config);
-            runtime.block_on(call::run(*args, &local, &mut |text| voice.speak(text)))
+            runtime.block_on(call::run(*args, local, &mut |text| voice.speak(text)))
         }
         Command::Models(args) => {
             let server = &config.server;

@@ -210,7 +210,7 @@ mod tests {
                 whole.len()
             );
         }
-        let mut longer = whole.clone();
+        let mut longer = whole;
         longer.push(0);
         assert!(matches!(convert(&longer), Err(ConvertError::TrailingBytes(1))));
     }
