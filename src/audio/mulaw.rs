@@ -81,7 +81,7 @@ mod tests {
             (0x00, -32_124),
             (0xFE, 8),
             (0x7E, -8),
-            (0xCF, 716),
+            (0xCF, 924),
         ] {
             assert_eq!(decode(byte), sample, "byte {byte:#04x}");
         }
