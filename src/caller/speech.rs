@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use rubato::audioadapter_buffers::direct::InterleavedSlice;
-use rubato::{Fft, FixedSync, Resampler as _, WindowFunction};
-
 use super::line::{FRAME_BYTES, Frame};
 use crate::audio::mulaw;
+use crate::audio::resample::resample;
+use crate::audio::wav::{Recording, WavError};
+use crate::time::SampleRate;
 
 /// One caller turn, ready to be sent.
 #[derive(Debug, Clone)]
@@ -35,7 +35,7 @@ pub enum SpeechError {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: hound::Error,
+        source: WavError,
     },
     /// Nothing in it can be heard.
     #[error("{label} holds no speech")]
@@ -72,30 +72,14 @@ impl Utterance {
             path: path.to_owned(),
             source,
         };
-        let mut reader = hound::WavReader::open(path).map_err(wrap)?;
-        let spec = reader.spec();
-        let interleaved: Vec<f32> = match spec.sample_format {
-            hound::SampleFormat::Float => reader.samples::<f32>().collect::<Result<_, _>>(),
-            hound::SampleFormat::Int => {
-                let full_scale = f32::powi(2.0, i32::from(spec.bits_per_sample) - 1);
-                reader
-                    .samples::<i32>()
-                    .map(|sample| sample.map(|sample| sample as f32 / full_scale))
-                    .collect()
-            }
-        }
-        .map_err(wrap)?;
-        let channels = usize::from(spec.channels.max(1));
-        let mono: Vec<f32> = interleaved
-            .chunks(channels)
-            .map(|frame| frame.iter().sum::<f32>() / frame.len() as f32)
-            .collect();
+        let file = std::fs::File::open(path).map_err(|error| wrap(WavError::Format(error.into())))?;
+        let recording = Recording::read(std::io::BufReader::new(file)).map_err(wrap)?;
         let label = path
             .file_name()
             .unwrap_or(path.as_os_str())
             .to_string_lossy()
             .into_owned();
-        Self::from_samples(label, &mono, spec.sample_rate, level)
+        Self::from_samples(label, &recording.samples, recording.rate.get(), level)
     }
 
     /// Takes mono samples in −1 to 1, brings them to 8 kHz and `level`, and trims them to the speech.
@@ -111,9 +95,10 @@ impl Utterance {
             .iter()
             .map(|&sample| if sample.is_finite() { sample } else { 0.0 })
             .collect();
-        let mut samples = to_telephone_rate(finite, rate).map_err(|reason| SpeechError::Resample {
+        let resampled = resample(&finite, SampleRate::hz(rate), SampleRate::LINE);
+        let mut samples = resampled.map_err(|error| SpeechError::Resample {
             label: label.clone(),
-            reason,
+            reason: error.to_string(),
         })?;
         if let Level::Dbfs(dbfs) = level {
             set_level(&mut samples, dbfs);
@@ -142,28 +127,6 @@ impl std::str::FromStr for Level {
             .map(Self::Dbfs)
             .ok_or_else(|| format!("{text:?} is neither \"as-is\" nor a level from -60 to 0 dBFS"))
     }
-}
-
-/// Resamples a whole clip to 8 kHz, without the filter's delay in front and with its tail.
-fn to_telephone_rate(samples: Vec<f32>, rate: u32) -> Result<Vec<f32>, String> {
-    if rate == RATE || samples.is_empty() {
-        return Ok(samples);
-    }
-    // A block of 100 ms: the longer the block, the steeper the filter, and a clip in memory has no latency to lose.
-    // Whole pairs of the ratio's smallest block, because half of an odd block would be a delay of half a sample.
-    let chunk = (rate as usize / 10).next_multiple_of(2 * (rate / common_divisor(rate, RATE)) as usize);
-    let (from, to, window) = (rate as usize, RATE as usize, WindowFunction::BlackmanHarris2);
-    let mut resampler =
-        Fft::<f32>::new_custom(from, to, chunk, 1, 1, window, FixedSync::Both).map_err(|error| error.to_string())?;
-    let input = InterleavedSlice::new(&samples, 1, samples.len()).map_err(|error| error.to_string())?;
-    let output = resampler
-        .process_all(&input, samples.len(), None)
-        .map_err(|error| error.to_string())?;
-    Ok(output.take_data())
-}
-
-fn common_divisor(a: u32, b: u32) -> u32 {
-    if b == 0 { a } else { common_divisor(b, a % b) }
 }
 
 /// Scales the samples so that those above 5 % of the peak, the active ones, have an RMS of `dbfs`.
@@ -215,8 +178,6 @@ fn encode(frame: &[i16; FRAME_BYTES]) -> Frame {
     frame.map(mulaw::encode)
 }
 
-const RATE: u32 = 8000;
-
 const FULL_SCALE: f32 = 32768.0;
 
 /// 16-bit RMS below which nothing counts as speech.
@@ -266,23 +227,6 @@ mod tests {
             let level = (pcm.iter().map(|sample| sample * sample).sum::<f64>() / pcm.len() as f64).sqrt() / 32768.0;
             assert!((20.0 * level.log10() + 22.0).abs() < 0.5, "{}", 20.0 * level.log10());
         }
-    }
-
-    #[test]
-    fn every_rate_keeps_length_pitch_and_timing() {
-        for rate in [7350, 11_025, 16_000, 22_050, 44_100, 48_000] {
-            let clip = to_telephone_rate(tone(rate, 1000.0, 1.0, 0.5), rate).expect("resampled");
-            assert!(clip.len().abs_diff(8000) <= 1, "{rate}: {}", clip.len());
-            let expected = tone(8000, 1000.0, 1.0, 0.5);
-            let error = clip[800..7200]
-                .iter()
-                .zip(&expected[800..7200])
-                .map(|(a, b)| (a - b).abs())
-                .fold(0.0, f32::max);
-            assert!(error < 0.01, "{rate}: {error}");
-        }
-        let alias = to_telephone_rate(tone(16_000, 5000.0, 1.0, 0.5), 16_000).expect("resampled");
-        assert!(alias[800..7200].iter().all(|sample| sample.abs() < 0.01));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The commands. The only module that prints.
 
+mod bench;
 mod call;
 mod engines;
 mod models;
@@ -31,6 +32,9 @@ enum Command {
     Serve,
     /// Place a simulated call, as Twilio would.
     Call(Box<call::CallArgs>),
+    /// Measure on this machine.
+    #[command(subcommand)]
+    Bench(bench::Bench),
     /// List, fetch and check model files.
     Models(models::ModelsArgs),
 }
@@ -56,6 +60,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             let mut voice = engines::CallerVoice::new(&config);
             runtime.block_on(call::run(*args, local, &mut |text| voice.speak(text)))
         }
+        Command::Bench(what) => bench::run(&what, &config),
         Command::Models(args) => {
             let server = &config.server;
             let needed = engines::needed_models(&config);

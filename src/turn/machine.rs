@@ -249,7 +249,12 @@ impl Machine {
     fn endpoint(&mut self, now: Instant) {
         if let State::Hearing(hearing) = &self.state {
             let hearing = hearing.clone();
-            let to = self.gate.now();
+            // The silence that made the endpoint tells the transcriber nothing and costs it time.
+            let voiced_to = self
+                .gate
+                .last_voiced()
+                .map_or(self.gate.now(), |(end, _)| end.advance(TAIL));
+            let to = voiced_to.min(self.gate.now());
             let last_voiced = self.gate.last_voiced().map(|(_, at)| at);
             let ledger = Ledger {
                 last_voiced,
@@ -629,5 +634,7 @@ impl Machine {
 
 /// This much voiced audio without one word understood deserves an answer.
 const CLEARLY_SPEECH: Duration = Duration::from_secs(1);
+/// Line samples transcribed after the last voiced window: 300 ms, so that a soft ending is not cut.
+const TAIL: u64 = 2_400;
 /// Caller audio kept beyond the pre-roll: an onset is confirmed only after `onset`, and dropouts stretch it.
 const SLACK: Duration = Duration::from_millis(1_000);

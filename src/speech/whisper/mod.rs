@@ -169,7 +169,7 @@ impl Whisper {
         for token in tokens.take(kept).filter(|&token| token < end) {
             bytes.extend_from_slice(self.model.context.token_to_bytes(token)?);
         }
-        Ok(without_annotations(&String::from_utf8_lossy(&bytes)))
+        Ok(without_restart(&without_annotations(&String::from_utf8_lossy(&bytes))).to_owned())
     }
 }
 
@@ -206,6 +206,17 @@ fn pieces(audio: &[f32]) -> impl Iterator<Item = &[f32]> {
         rest = after;
         Some(piece)
     })
+}
+
+/// Drops an unfinished last sentence that only begins the text again, which is too short for [`repeat`] to notice.
+fn without_restart(text: &str) -> &str {
+    let Some(end) = text.rfind(['.', '?', '!']).map(|at| at + 1) else { return text };
+    let (whole, rest) = text.split_at(end);
+    let words = |text: &str| -> Vec<String> {
+        text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
+    };
+    let (first, again) = (words(whole), words(rest));
+    if !again.is_empty() && first.len() > again.len() && first.starts_with(&again) { whole } else { text }
 }
 
 /// Drops what Whisper writes about sounds: `[BLANK_AUDIO]`, `(coughs)`, `*music*`, `♪`.
@@ -261,6 +272,19 @@ mod tests {
             ("unclosed [noise", "unclosed"),
         ] {
             assert_eq!(without_annotations(written), kept);
+        }
+    }
+
+    #[test]
+    fn an_unfinished_second_beginning_is_dropped() {
+        for (written, kept) in [
+            ("from an unknown caller. From", "from an unknown caller."),
+            ("I see. I see you", "I see. I see you"),
+            ("My number is five. My name is", "My number is five. My name is"),
+            ("No punctuation at all", "No punctuation at all"),
+            ("Done.", "Done."),
+        ] {
+            assert_eq!(without_restart(written), kept);
         }
     }
 
