@@ -210,13 +210,22 @@ fn pieces(audio: &[f32]) -> impl Iterator<Item = &[f32]> {
 
 /// Drops an unfinished last sentence that only begins the text again, which is too short for [`repeat`] to notice.
 fn without_restart(text: &str) -> &str {
-    let Some(end) = text.rfind(['.', '?', '!']).map(|at| at + 1) else { return text };
+    let Some(end) = text.rfind(['.', '?', '!']).map(|at| at + 1) else {
+        return text;
+    };
     let (whole, rest) = text.split_at(end);
     let words = |text: &str| -> Vec<String> {
-        text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
+        text.split(|c: char| !c.is_alphanumeric())
+            .filter(|word| !word.is_empty())
+            .map(str::to_lowercase)
+            .collect()
     };
     let (first, again) = (words(whole), words(rest));
-    if !again.is_empty() && first.len() > again.len() && first.starts_with(&again) { whole } else { text }
+    if !again.is_empty() && first.len() > again.len() && first.starts_with(&again) {
+        whole
+    } else {
+        text
+    }
 }
 
 /// Drops what Whisper writes about sounds: `[BLANK_AUDIO]`, `(coughs)`, `*music*`, `♪`.

@@ -1,0 +1,102 @@
+//! Rules that hold in every call. [`crate::sim`] checks most of them at each step; here the calls are random.
+
+use proptest::prelude::*;
+use tieline::turn::machine::Speaker;
+
+use crate::scenario::{Fail, Scenario, Speech};
+use crate::sim;
+
+fn speech() -> impl Strategy<Value = Vec<Speech>> {
+    let piece = (
+        50_u64..2_500,
+        60_u64..2_500,
+        prop::option::weighted(0.8, "[a-z]{1,6}( [a-z]{1,6}){0,5}"),
+    );
+    prop::collection::vec(piece, 0..8).prop_map(|pieces| {
+        let mut at = 0;
+        pieces
+            .into_iter()
+            .map(|(pause, length, text)| {
+                let from = at + pause;
+                at = from + length;
+                Speech {
+                    from,
+                    to: at,
+                    text: text.unwrap_or_default(),
+                }
+            })
+            .collect()
+    })
+}
+
+fn scenario() -> impl Strategy<Value = Scenario> {
+    let fail = prop::option::weighted(
+        0.3,
+        prop::sample::select(vec![
+            Fail::Stt,
+            Fail::Llm,
+            Fail::LlmLate,
+            Fail::LlmEmpty,
+            Fail::Tts,
+            Fail::TtsOnce,
+        ]),
+    );
+    let reply = prop::collection::vec("[A-Z][a-z]{1,6}( [a-z]{1,6}){0,8}\\.", 1..4);
+    let latencies = (1_u64..1_500, 1_u64..2_000, 1_u64..800, 1_u64..600);
+    let line = (
+        prop::option::weighted(0.9, 0_u64..1_200),
+        prop::option::of(1_000_u64..14_000),
+        100_u64..1_500,
+    );
+    (speech(), prop::collection::vec(reply, 1..4), latencies, line, fail).prop_map(
+        |(speech, replies, times, line, fail)| {
+            let (stt, llm, next, tts) = times;
+            let (marks, hangup, endpoint) = line;
+            Scenario {
+                speech,
+                replies,
+                stt,
+                llm,
+                next,
+                tts,
+                marks,
+                fail,
+                hangup,
+                endpoint,
+                until: 25_000,
+                ..Scenario::default()
+            }
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_same_call_gives_the_same_trace(scenario in scenario()) {
+        prop_assert_eq!(sim::run(&scenario).trace, sim::run(&scenario).trace);
+    }
+
+    /// The agent's lines of the history are what the line played, a word more or less at each cut.
+    #[test]
+    fn history_is_what_the_caller_heard(scenario in scenario()) {
+        let outcome = sim::run(&scenario);
+        let words = |text: &str| text.split_whitespace().count() as f64;
+        let remembered: f64 = outcome.history.iter().filter(|line| line.speaker == Speaker::Agent).map(|line| words(&line.text)).sum();
+        let played: f64 = outcome.played.iter().map(|(text, part)| words(text) * part).sum();
+        // The reply that is playing when the simulation ends is not in the history yet.
+        let unfinished: f64 = if scenario.hangup.is_some_and(|at| at < scenario.until) { 0.0 } else { 40.0 };
+        let cuts = outcome.trace.matches("clear").count() as f64 + 1.0;
+        prop_assert!(remembered <= played + cuts, "remembered {} of {} words\n{}", remembered, played, outcome.trace);
+        prop_assert!(remembered >= played - cuts - unfinished, "remembered {} of {} words\n{}", remembered, played, outcome.trace);
+    }
+
+    /// Whatever fails, a caller who has spoken and waits is not left in silence for longer than the deadlines allow.
+    #[test]
+    fn every_understood_turn_is_answered(text in "[a-z]{2,8}", fail in prop::option::of(prop::sample::select(vec![Fail::Stt, Fail::Llm, Fail::LlmLate, Fail::LlmEmpty, Fail::TtsOnce]))) {
+        let speech = vec![Speech { from: 4_000, to: 5_000, text }];
+        let outcome = sim::run(&Scenario { speech, fail, until: 20_000, ..Scenario::default() });
+        prop_assert!(outcome.trace.contains("play 1."), "{}", outcome.trace);
+    }
+}
