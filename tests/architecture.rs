@@ -1,0 +1,176 @@
+//! The rules of the house that the compiler does not check.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Modules from the top to the bottom; each may use those below it, those beside it only where listed together.
+const LAYERS: &[&[&str]] = &[
+    &["cli"],
+    &["http", "caller"],
+    &["call"],
+    &["engine", "dialog", "telemetry"],
+    &["models"],
+    &["speech"],
+    &["config"],
+    &["turn", "twilio"],
+    &["audio"],
+    &["time"],
+];
+
+/// `config` checks the agent's name, `dialog` and `telemetry` read their settings; `caller` reads what `call` traces.
+const ALSO: &[(&str, &str)] = &[("config", "dialog"), ("speech", "models")];
+
+/// What the pure core must not name.
+const IMPURE: &[&str] = &[
+    "tokio",
+    "axum",
+    "sqlx",
+    "reqwest",
+    "Instant::now",
+    "SystemTime::now",
+    "std::env",
+    "std::fs",
+    "std::thread",
+    "std::net",
+    "Mutex",
+    "async fn",
+    ".await;",
+    ".await?",
+];
+
+const PURE: &[&str] = &[
+    "turn",
+    "twilio",
+    "audio",
+    "time",
+    "dialog/agent.rs",
+    "speech/sentence",
+    "speech/spoken",
+];
+/// `dialog::agent` reads its file in `load`; everything else in it is pure.
+const READS_FILES: &[&str] = &["dialog/agent.rs"];
+
+#[test]
+fn arrows_point_downwards() {
+    for (module, path, text) in sources() {
+        let Some(layer) = LAYERS.iter().position(|layer| layer.contains(&module.as_str())) else {
+            assert!(
+                ["lib", "main"].contains(&module.as_str()),
+                "src/{module} has no place in the layers"
+            );
+            continue;
+        };
+        for (other_layer, others) in LAYERS.iter().enumerate() {
+            for other in others.iter().filter(|other| **other != module) {
+                let beside = other_layer == layer;
+                let allowed = other_layer > layer || beside || ALSO.contains(&(module.as_str(), other));
+                assert!(
+                    allowed || !uses(&text, other),
+                    "{} uses crate::{other}, which lies above it",
+                    path.display()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_core_is_pure() {
+    for (_, path, text) in sources() {
+        let inside = path
+            .strip_prefix(root().join("src"))
+            .expect("in src")
+            .to_string_lossy()
+            .into_owned();
+        if !PURE.iter().any(|pure| inside.starts_with(pure)) {
+            continue;
+        }
+        for word in IMPURE {
+            let reads = *word == "std::fs" && READS_FILES.contains(&inside.as_str());
+            assert!(reads || !code(&text).contains(word), "{inside} names {word}");
+        }
+    }
+}
+
+#[test]
+fn files_stay_readable() {
+    for folder in ["src", "tests", "benches"] {
+        for path in rust_files(&root().join(folder)) {
+            let lines = fs::read_to_string(&path).expect("readable").lines().count();
+            assert!(lines <= 800, "{} has {lines} lines; split it", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_map_names_every_module() {
+    let map = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md");
+    for layer in LAYERS {
+        for module in *layer {
+            assert!(
+                map.contains(&format!("`{module}`")),
+                "ARCHITECTURE.md does not name `{module}`"
+            );
+        }
+    }
+}
+
+#[test]
+fn no_test_waits_for_the_clock() {
+    let word = ["sle", "ep("].concat();
+    for path in rust_files(&root().join("tests")) {
+        let text = fs::read_to_string(&path).expect("readable");
+        assert!(!text.contains(&word), "{} sleeps", path.display());
+    }
+}
+
+fn uses(text: &str, module: &str) -> bool {
+    code(text).contains(&format!("crate::{module}::")) || code(text).contains(&format!("crate::{module};"))
+}
+
+/// The text without comments and without the tests at its end.
+fn code(text: &str) -> String {
+    let code = text.split("#[cfg(test)]").next().unwrap_or(text);
+    code.lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn sources() -> Vec<(String, PathBuf, String)> {
+    let src = root().join("src");
+    rust_files(&src)
+        .into_iter()
+        .filter(|path| {
+            !path
+                .file_name()
+                .is_some_and(|name| name.to_string_lossy().ends_with("tests.rs"))
+        })
+        .map(|path| {
+            let first = path
+                .strip_prefix(&src)
+                .expect("in src")
+                .components()
+                .next()
+                .expect("a name");
+            let module = first.as_os_str().to_string_lossy().trim_end_matches(".rs").to_owned();
+            let text = fs::read_to_string(&path).expect("readable");
+            (module, path, text)
+        })
+        .collect()
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    entries
+        .map(|entry| entry.expect("readable").path())
+        .flat_map(|path| if path.is_dir() { rust_files(&path) } else { vec![path] })
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .collect()
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
