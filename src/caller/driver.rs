@@ -48,12 +48,14 @@ pub(super) async fn place(plan: Plan, observer: Observer<'_>) -> Result<Report, 
                 );
             }
             if let Some(token) = stream.parameter("tok") {
-                tracing.spawn(webhook::follow_trace(
+                let source = webhook::TraceSource {
                     http,
-                    route.trace(&ids.call),
-                    token.to_owned(),
-                    items,
-                ));
+                    url: route.trace(&ids.call),
+                    token: token.to_owned(),
+                };
+                // Before the stream opens, so that the greeting is in the trace.
+                let answer = source.ask().await;
+                tracing.spawn(source.follow(answer, items));
             }
             let (signed, dialled) = route.stream(&stream.url);
             (signed, dialled, stream.parameters)

@@ -113,26 +113,42 @@ pub(super) enum TraceItem {
     Refused(String),
 }
 
-/// Reads the trace of a call until it ends, the call does, or the server refuses it for two seconds.
-pub(super) async fn follow_trace(http: reqwest::Client, url: String, token: String, items: mpsc::Sender<TraceItem>) {
-    let mut pause = tokio::time::interval(TRACE_RETRY);
-    let mut refusal = String::new();
-    for _ in 0..TRACE_ATTEMPTS {
-        // The server may know the call only from its `start` message on, so a refusal is not final at once.
-        let _: Instant = pause.tick().await;
-        match http
-            .get(&url)
-            .header(AUTHORIZATION, format!("Bearer {token}"))
-            .send()
-            .await
-        {
-            Ok(response) if response.status().is_success() => return read_trace(response, &items).await,
-            Ok(response) => refusal = format!("the server answered {}", response.status()),
-            Err(error) => refusal = error.without_url().to_string(),
+/// Where the trace of a call is, and what opens it.
+pub(super) struct TraceSource {
+    pub(super) http: reqwest::Client,
+    pub(super) url: String,
+    pub(super) token: String,
+}
+
+impl TraceSource {
+    /// Asks once; the reason if there is no trace (yet).
+    pub(super) async fn ask(&self) -> Result<reqwest::Response, String> {
+        let request = self
+            .http
+            .get(&self.url)
+            .header(AUTHORIZATION, format!("Bearer {}", self.token));
+        match tokio::time::timeout(TRACE_PATIENCE, request.send()).await {
+            Ok(Ok(response)) if response.status().is_success() => Ok(response),
+            Ok(Ok(response)) => Err(format!("the server answered {}", response.status())),
+            Ok(Err(error)) => Err(error.without_url().to_string()),
+            Err(_) => Err("the server did not answer".to_owned()),
         }
     }
-    // A closed channel means that the call is over and nobody is interested.
-    let _ = items.send(TraceItem::Refused(refusal)).await;
+
+    /// Reads the trace until it or the call ends. The server may know the call only from its `start` message on, so a
+    /// refusal is final only after two seconds.
+    pub(super) async fn follow(self, mut answer: Result<reqwest::Response, String>, items: mpsc::Sender<TraceItem>) {
+        let mut pause = tokio::time::interval(TRACE_RETRY);
+        for _ in 0..TRACE_ATTEMPTS {
+            if let Ok(response) = answer {
+                return read_trace(response, &items).await;
+            }
+            let _: Instant = pause.tick().await;
+            answer = self.ask().await;
+        }
+        // A closed channel means that the call is over and nobody is interested.
+        let _ = items.send(TraceItem::Refused(answer.err().unwrap_or_default())).await;
+    }
 }
 
 async fn read_trace(response: reqwest::Response, items: &mpsc::Sender<TraceItem>) {
@@ -232,6 +248,8 @@ const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(15);
 /// Longest TwiML document.
 const TWIML_BYTES: usize = 64 * 1024;
 
+/// How long one request for the trace may take.
+const TRACE_PATIENCE: Duration = Duration::from_secs(1);
 const TRACE_RETRY: Duration = Duration::from_millis(250);
 
 const TRACE_ATTEMPTS: u32 = 8;

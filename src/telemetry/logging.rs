@@ -3,6 +3,8 @@
 //! A message reads alone, and the value one would search for is also a field. Nothing a caller said, no digit, name or
 //! full number appears in any message, at any level, unless `LOG_TRANSCRIPTS` is on.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::layer;
 use tracing_subscriber::prelude::*;
@@ -13,7 +15,11 @@ use crate::config::{Log, LogFormat};
 pub fn init(log: &Log) {
     let filter = EnvFilter::try_new(&log.filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let output = match log.format {
-        LogFormat::Text => layer().with_writer(std::io::stderr).with_target(false).boxed(),
+        LogFormat::Text => layer()
+            .with_ansi(std::io::stderr().is_terminal())
+            .with_writer(std::io::stderr)
+            .with_target(false)
+            .boxed(),
         LogFormat::Json => layer().json().flatten_event(true).with_writer(std::io::stderr).boxed(),
     };
     // Fails only if a subscriber is installed already, as in tests.

@@ -253,7 +253,7 @@ impl Machine {
             let voiced_to = self
                 .gate
                 .last_voiced()
-                .map_or(self.gate.now(), |(end, _)| end.advance(TAIL));
+                .map_or_else(|| self.gate.now(), |(end, _)| end.advance(TAIL));
             let to = voiced_to.min(self.gate.now());
             let last_voiced = self.gate.last_voiced().map(|(_, at)| at);
             let ledger = Ledger {

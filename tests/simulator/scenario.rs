@@ -16,31 +16,31 @@
 
 /// One call to simulate. Times in ms.
 #[derive(Debug, Clone)]
-pub struct Scenario {
-    pub speech: Vec<Speech>,
-    pub replies: Vec<Vec<String>>,
-    pub stt: u64,
-    pub llm: u64,
-    pub next: u64,
-    pub tts: u64,
-    pub marks: Option<u64>,
-    pub fail: Option<Fail>,
-    pub held: Option<(u64, u64)>,
-    pub lost: Option<(u64, u64)>,
-    pub endpoint: u64,
-    pub hangup: Option<u64>,
-    pub until: u64,
+pub(crate) struct Scenario {
+    pub(crate) speech: Vec<Speech>,
+    pub(crate) replies: Vec<Vec<String>>,
+    pub(crate) stt: u64,
+    pub(crate) llm: u64,
+    pub(crate) next: u64,
+    pub(crate) tts: u64,
+    pub(crate) marks: Option<u64>,
+    pub(crate) fail: Option<Fail>,
+    pub(crate) held: Option<(u64, u64)>,
+    pub(crate) lost: Option<(u64, u64)>,
+    pub(crate) endpoint: u64,
+    pub(crate) hangup: Option<u64>,
+    pub(crate) until: u64,
 }
 
 #[derive(Debug, Clone)]
-pub struct Speech {
-    pub from: u64,
-    pub to: u64,
-    pub text: String,
+pub(crate) struct Speech {
+    pub(crate) from: u64,
+    pub(crate) to: u64,
+    pub(crate) text: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fail {
+pub(crate) enum Fail {
     Stt,
     Llm,
     LlmLate,
@@ -70,7 +70,7 @@ impl Default for Scenario {
 }
 
 impl Scenario {
-    pub fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let mut scenario = Self::default();
         let mut replies = Vec::new();
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {

@@ -14,14 +14,14 @@ use tieline::turn::policy::Policy;
 use crate::scenario::{Fail, Scenario};
 
 /// What a run shows.
-pub struct Outcome {
-    pub trace: String,
-    pub history: Vec<Line>,
+pub(crate) struct Outcome {
+    pub(crate) trace: String,
+    pub(crate) history: Vec<Line>,
     /// What came out of the line, sentence by sentence: text and the part that was played, 0..=1.
-    pub played: Vec<(String, f64)>,
+    pub(crate) played: Vec<(String, f64)>,
 }
 
-pub fn run(scenario: &Scenario) -> Outcome {
+pub(crate) fn run(scenario: &Scenario) -> Outcome {
     let mut sim = Sim::new(scenario);
     sim.input(Input::Start);
     while sim.step() {}

@@ -1,0 +1,304 @@
+//! The real models: Whisper, Piper, and a whole call through both. They are pulled by `make test`.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::response::IntoResponse;
+use axum::routing::post;
+use tieline::call::driver::Services;
+use tieline::call::registry::Registry;
+use tieline::caller::{Level, Pace, Plan, Target, Utterance, place_call};
+use tieline::config::{Config, Strings};
+use tieline::dialog::{agent, llm::LlmClient};
+use tieline::engine::{Engine, Sizes};
+use tieline::http::{App, Probe, TwilioAccount, router};
+use tieline::models::{Manifest, Purpose, locate};
+use tieline::speech::piper::{self, Piper};
+use tieline::speech::spoken::spoken;
+use tieline::speech::whisper::{AudioContext, Whisper, WhisperModel, WhisperOptions};
+use tieline::speech::{SpeechError, Synthesizer, Transcriber};
+use tieline::time::SampleRate;
+use tieline::turn::policy::Policy;
+
+#[test]
+fn whisper_hears_a_telephone_clip_at_either_context() {
+    let Some(audio) = telephone_clip("conf-now-recording") else {
+        return;
+    };
+    for context in [AudioContext::Fitted, AudioContext::Full] {
+        let text = whisper(context).transcribe(&audio, &|| false).expect("transcribed");
+        assert_eq!(plain(&text), "the conference is now being recorded", "{context:?}");
+    }
+}
+
+#[test]
+fn nothing_is_said_twice_on_short_clips() {
+    let mut whisper = whisper(AudioContext::Fitted);
+    for name in [
+        "conf-locked",
+        "dir-welcome",
+        "conf-extended",
+        "is-in-use",
+        "conf-hasleft",
+        "agent-loggedoff",
+    ] {
+        let Some(audio) = telephone_clip(name) else { return };
+        let text = plain(&whisper.transcribe(&audio, &|| false).expect("transcribed"));
+        let words: Vec<&str> = text.split(' ').collect();
+        assert!(words.len() <= 6, "{name}: {text}");
+        let half = words.len() / 2;
+        assert!(half < 2 || words[..half] != words[half..2 * half], "{name}: {text}");
+    }
+}
+
+#[test]
+fn a_cancelled_transcription_stops() {
+    let audio = vec![0.01; 16_000 * 5];
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    // Wanted when it begins, dropped while it runs.
+    let cancelled = || asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) > 3;
+    let result = whisper(AudioContext::Full).transcribe(&audio, &cancelled);
+    assert!(matches!(result, Err(SpeechError::Cancelled)), "{result:?}");
+}
+
+#[test]
+fn silence_is_no_text() {
+    let text = whisper(AudioContext::Fitted)
+        .transcribe(&vec![0.0; 16_000 * 2], &|| false)
+        .expect("transcribed");
+    assert_eq!(text, "");
+}
+
+#[test]
+fn whisper_understands_piper() {
+    let mut piper = piper();
+    let mut whisper = whisper(AudioContext::Fitted);
+    let sentence = "Please bring your insurance card to the office on Monday morning.";
+    let speech = piper.synthesize(sentence, &|| false).expect("synthesised");
+    let seconds = speech.samples.len() as f32 / speech.rate.get() as f32;
+    assert!((2.0..8.0).contains(&seconds), "{seconds} s");
+    let audio =
+        tieline::audio::resample::resample(&speech.samples, speech.rate, SampleRate::MODEL).expect("valid rate");
+    let heard = whisper.transcribe(&audio, &|| false).expect("transcribed");
+    assert_eq!(plain(&heard), plain(sentence));
+}
+
+#[test]
+fn spelled_ids_and_prices_arrive_as_such() {
+    let mut piper = piper();
+    let mut whisper = whisper(AudioContext::Fitted);
+    let speech = piper
+        .synthesize(&spoken("Your copay is $50."), &|| false)
+        .expect("synthesised");
+    let audio =
+        tieline::audio::resample::resample(&speech.samples, speech.rate, SampleRate::MODEL).expect("valid rate");
+    let heard = whisper.transcribe(&audio, &|| false).expect("transcribed");
+    assert!(
+        heard.contains("$50") || plain(&heard).contains("fifty dollars"),
+        "{heard}"
+    );
+}
+
+/// The whole path on real models: a person's voice in, the LLM's words heard in the agent's channel.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_holds_two_turns() {
+    let Some(sounds) = sounds() else { return };
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let llm = scripted_llm(Arc::clone(&asked)).await;
+    let server = server(&llm).await;
+    let clip = |name: &str| Utterance::from_wav(&sounds.join(name), Level::Dbfs(-22.0)).expect("clip");
+    let plan = Plan {
+        target: Target::Webhook {
+            url: format!("{server}/voice/incoming"),
+            public_url: None,
+        },
+        auth_token: None,
+        account_sid: format!("AC{:032}", 1),
+        from: "+15005550006".to_owned(),
+        to: "+15005550001".to_owned(),
+        turns: vec![clip("conf-now-recording.wav"), clip("conf-full.wav")],
+        pace: Pace::default(),
+    };
+    let report = place_call(plan, &mut |_| {}).await.expect("the call came through");
+    assert_eq!(report.errors, Vec::<String>::new());
+    let heard: Vec<String> = report
+        .turns
+        .iter()
+        .map(|turn| plain(turn.caller_text.as_deref().unwrap_or("")))
+        .collect();
+    assert_eq!(
+        heard,
+        ["the conference is now being recorded", "that conference is full"]
+    );
+    assert_eq!(*asked.lock().expect("not poisoned"), heard);
+    assert!(
+        report
+            .turns
+            .iter()
+            .all(|turn| turn.voice_to_voice_ms.is_some() && !turn.cut_in)
+    );
+    assert_eq!(
+        plain(report.greeting.agent_heard.as_deref().unwrap_or("")),
+        plain("Hello, this is the test line.")
+    );
+    let agent: Vec<f32> = report
+        .recording
+        .samples()
+        .map(|[_, agent]| f32::from(agent) / 32_768.0)
+        .collect();
+    let agent = tieline::audio::resample::resample(&agent, SampleRate::LINE, SampleRate::MODEL).expect("valid rate");
+    let said = plain(
+        &whisper(AudioContext::Full)
+            .transcribe(&agent, &|| false)
+            .expect("transcribed"),
+    );
+    assert!(said.starts_with("hello this is the test line"), "{said}");
+    assert_eq!(said.matches("we open at nine").count(), 2, "{said}");
+}
+
+/// Answers every request with the same sentence and notes the caller's last line.
+async fn scripted_llm(asked: Arc<Mutex<Vec<String>>>) -> String {
+    let answer = move |body: axum::Json<serde_json::Value>| async move {
+        let last = body["messages"]
+            .as_array()
+            .and_then(|messages| messages.last().cloned())
+            .unwrap_or_default();
+        asked
+            .lock()
+            .expect("not poisoned")
+            .push(plain(last["content"].as_str().unwrap_or("")));
+        let chunk = |text: &str| {
+            let delta = serde_json::json!({"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "scripted",
+                "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": null}]});
+            format!("data: {delta}\n\n")
+        };
+        let body = format!("{}{}data: [DONE]\n\n", chunk("We open at "), chunk("nine."));
+        ([("content-type", "text/event-stream")], body).into_response()
+    };
+    let router = axum::Router::new().route("/v1/chat/completions", post(answer));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}/v1", listener.local_addr().expect("an address"));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    url
+}
+
+async fn server(llm: &str) -> String {
+    let agent = "name = \"test\"\ngreeting = \"Hello, this is the test line.\"\nsystem_prompt = \"Be brief.\"\n";
+    let strings: Strings = [("LLM_BASE_URL".to_owned(), llm.to_owned())].into_iter().collect();
+    let config = Config::parse(&strings).expect("valid");
+    let (model, voice) = (whisper_model(), voice_files());
+    let sizes = Sizes {
+        stt_workers: 1,
+        tts_workers: 1,
+        queue: 8,
+    };
+    let options = options(AudioContext::Fitted);
+    let engine = Engine::start(
+        sizes,
+        Box::new(move || Ok(Box::new(model.worker(options.clone())?))),
+        Box::new(move || Ok(Box::new(Piper::load(&voice[0], &voice[1], 1.0, 1)?))),
+    );
+    let mut engine = engine.expect("engines start");
+    engine
+        .warm(&["Hello, this is the test line."])
+        .await
+        .expect("engines work");
+    let app = App {
+        services: Services {
+            engine: Arc::new(engine),
+            llm: LlmClient::new(&config.llm).expect("client"),
+            agent: Arc::new(agent::parse(agent, "test.toml").expect("agent")),
+            policy: Policy {
+                media_timeout: Duration::from_secs(60),
+                ..Policy::default()
+            },
+            vad_mode: 2,
+            log_transcripts: false,
+        },
+        registry: Arc::new(Registry::new(4)),
+        twilio: TwilioAccount::default(),
+        public_url: None,
+        probe: Probe::new().expect("client"),
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let service = router(Arc::new(app)).into_make_service_with_connect_info::<std::net::SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, service).await });
+    url
+}
+
+fn whisper(context: AudioContext) -> Whisper {
+    whisper_model().worker(options(context)).expect("worker")
+}
+
+fn options(context: AudioContext) -> WhisperOptions {
+    WhisperOptions {
+        language: "en".to_owned(),
+        threads: 1,
+        context,
+        vocabulary: None,
+    }
+}
+
+fn whisper_model() -> WhisperModel {
+    let located = locate(&manifest(), &models(), "tiny.en", Purpose::Stt).expect("run: tieline models pull tiny.en");
+    WhisperModel::load(located.path()).expect("loads")
+}
+
+fn piper() -> Piper {
+    let [model, config] = voice_files();
+    Piper::load(&model, &config, 1.0, 1).expect("loads")
+}
+
+/// The files of the voice, once the runtime it needs is loaded.
+fn voice_files() -> [PathBuf; 2] {
+    let library =
+        locate(&manifest(), &models(), "onnxruntime", Purpose::Runtime).expect("run: tieline models pull onnxruntime");
+    piper::load_runtime(library.path()).expect("loads");
+    let voice = locate(&manifest(), &models(), "en_US-joe-medium", Purpose::Tts)
+        .expect("run: tieline models pull en_US-joe-medium");
+    voice.files.try_into().expect("a model and its configuration")
+}
+
+fn manifest() -> Manifest {
+    Manifest::load(&models()).expect("valid manifest")
+}
+
+fn models() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("models")
+}
+
+/// Human speech on a telephone line, at the rate of the models. `None`, said loudly, where the package is not installed.
+fn telephone_clip(name: &str) -> Option<Vec<f32>> {
+    let clip = Utterance::from_wav(&sounds()?.join(format!("{name}.wav")), Level::Dbfs(-22.0)).expect("clip");
+    let silence = std::iter::repeat_n(0xFF, 2_400);
+    let bytes = silence
+        .clone()
+        .chain(clip.frames.iter().flatten().copied())
+        .chain(silence);
+    let line: Vec<f32> = bytes
+        .map(|byte| tieline::audio::mulaw::to_f32(tieline::audio::mulaw::decode(byte)))
+        .collect();
+    Some(tieline::audio::resample::resample(&line, SampleRate::LINE, SampleRate::MODEL).expect("valid rate"))
+}
+
+fn sounds() -> Option<PathBuf> {
+    let folder = PathBuf::from("/usr/share/asterisk/sounds/en_US_f_Allison");
+    if folder.exists() {
+        return Some(folder);
+    }
+    let note = "NOT TESTED: the Debian package asterisk-core-sounds-en-wav is not installed";
+    writeln!(std::io::stderr(), "{note}").expect("standard error");
+    None
+}
+
+fn plain(text: &str) -> String {
+    let letters: String = text
+        .to_lowercase()
+        .chars()
+        .map(|c| if c.is_alphanumeric() { c } else { ' ' })
+        .collect();
+    letters.split_whitespace().collect::<Vec<_>>().join(" ")
+}
