@@ -5,6 +5,7 @@
 //! again. [`repeat`] notices this while decoding, ends the decoding there, and keeps the first copy.
 
 mod callbacks;
+mod cleanup;
 pub mod repeat;
 
 use std::path::Path;
@@ -172,7 +173,7 @@ impl Whisper {
         if certainty < GUESS * f32::from(tokens) {
             return Ok(String::new());
         }
-        Ok(without_restart(&without_annotations(&String::from_utf8_lossy(&bytes))).to_owned())
+        Ok(cleanup::clean(&String::from_utf8_lossy(&bytes)))
     }
 }
 
@@ -211,49 +212,6 @@ fn pieces(audio: &[f32]) -> impl Iterator<Item = &[f32]> {
     })
 }
 
-/// Drops an unfinished last sentence that only begins the text again, which is too short for [`repeat`] to notice.
-fn without_restart(text: &str) -> &str {
-    let Some(end) = text.rfind(['.', '?', '!']).map(|at| at + 1) else {
-        return text;
-    };
-    let (whole, rest) = text.split_at(end);
-    let words = |text: &str| -> Vec<String> {
-        text.split(|c: char| !c.is_alphanumeric())
-            .filter(|word| !word.is_empty())
-            .map(str::to_lowercase)
-            .collect()
-    };
-    let (first, again) = (words(whole), words(rest));
-    if !again.is_empty() && first.len() > again.len() && first.starts_with(&again) {
-        whole
-    } else {
-        text
-    }
-}
-
-/// Drops what Whisper writes about sounds: `[BLANK_AUDIO]`, `(coughs)`, `*music*`, `♪`.
-fn without_annotations(text: &str) -> String {
-    let mut kept = String::with_capacity(text.len());
-    let mut closing = None;
-    for c in text.chars() {
-        match (closing, c) {
-            (Some(end), c) if c == end => closing = None,
-            (Some(_), _) | (None, '♪') => {}
-            (None, '[') => closing = Some(']'),
-            (None, '(') => closing = Some(')'),
-            (None, '*') => closing = Some('*'),
-            (None, c) => kept.push(c),
-        }
-    }
-    let words: Vec<&str> = kept.split_whitespace().collect();
-    let text = words.join(" ");
-    if text.chars().any(char::is_alphanumeric) {
-        text
-    } else {
-        String::new()
-    }
-}
-
 fn load_error(reason: String) -> SpeechError {
     SpeechError::Load { engine: ENGINE, reason }
 }
@@ -275,33 +233,6 @@ const SPARE_TOKENS: i32 = 12;
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn annotations_are_dropped_and_words_kept() {
-        for (written, kept) in [
-            (" [BLANK_AUDIO]", ""),
-            ("(coughing) Hello  there.", "Hello there."),
-            (" ♪ *music* ♪", ""),
-            (" Yes.", "Yes."),
-            ("...", ""),
-            ("unclosed [noise", "unclosed"),
-        ] {
-            assert_eq!(without_annotations(written), kept);
-        }
-    }
-
-    #[test]
-    fn an_unfinished_second_beginning_is_dropped() {
-        for (written, kept) in [
-            ("from an unknown caller. From", "from an unknown caller."),
-            ("I see. I see you", "I see. I see you"),
-            ("My number is five. My name is", "My number is five. My name is"),
-            ("No punctuation at all", "No punctuation at all"),
-            ("Done.", "Done."),
-        ] {
-            assert_eq!(without_restart(written), kept);
-        }
-    }
 
     #[test]
     fn long_audio_is_cut_in_its_pauses_and_nothing_is_lost() {
