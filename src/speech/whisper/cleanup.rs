@@ -49,8 +49,9 @@ fn without_restart(text: &str) -> &str {
 fn without_copies(text: &str) -> &str {
     let sentences: Vec<&str> = text.split_inclusive(SENTENCE_END).collect();
     let spoken: Vec<Vec<String>> = sentences.iter().map(|sentence| words(sentence)).collect();
-    let copies = (1..=sentences.len() / 2)
-        .find(|&period| sentences.len() % period == 0 && spoken.chunks(period).all(|copy| copy == &spoken[..period]));
+    let copies = (1..=sentences.len() / 2).find(|&period| {
+        sentences.len().is_multiple_of(period) && spoken.chunks(period).all(|copy| copy == &spoken[..period])
+    });
     copies.map_or(text, |period| {
         text[..sentences[..period].iter().map(|sentence| sentence.len()).sum()].trim_end()
     })
