@@ -37,6 +37,14 @@ async fn survives(setup: Setup, answer: Answer, said: &str) -> HttpServer {
     llm
 }
 
+/// [`survives`] for several answers at once, each with what is said before the apology.
+async fn all_survive(cases: Vec<(Answer, &str)>) {
+    let cases = cases
+        .into_iter()
+        .map(|(answer, said)| survives(impatient(), answer, said));
+    futures_util::future::join_all(cases).await;
+}
+
 #[tokio::test]
 async fn a_good_reply_is_asked_for_and_heard() {
     let llm = HttpServer::start().await;
@@ -116,26 +124,14 @@ async fn an_llm_that_refuses_connections() {
 #[tokio::test]
 async fn an_llm_that_answers_with_an_error() {
     let error = br#"{"error": {"message": "no", "type": "x", "param": null, "code": null}}"#;
-    for status in [401, 404, 429, 500, 503] {
-        survives(
-            impatient(),
-            Answer::Full(status, "application/json", error.to_vec()),
-            "",
-        )
-        .await;
-    }
+    let case = |status| (Answer::Full(status, "application/json", error.to_vec()), "");
+    all_survive([401, 404, 429, 500, 503].map(case).into()).await;
 }
 
 #[tokio::test]
 async fn an_llm_that_answers_with_an_error_page() {
-    for status in [400, 502] {
-        survives(
-            impatient(),
-            Answer::Full(status, "text/html", b"<h1>Oh dear</h1>".to_vec()),
-            "",
-        )
-        .await;
-    }
+    let case = |status| (Answer::Full(status, "text/html", b"<h1>Oh dear</h1>".to_vec()), "");
+    all_survive([400, 502].map(case).into()).await;
 }
 
 #[tokio::test]
@@ -158,35 +154,35 @@ async fn an_llm_that_stalls_after_a_sentence() {
 #[tokio::test]
 async fn an_llm_that_sends_something_else_than_events() {
     let nonsense = || b"\x00\x01 all work and no play \xff\n\n".repeat(20);
-    survives(impatient(), Answer::Full(200, "text/event-stream", nonsense()), "").await;
-    survives(
-        impatient(),
-        Answer::Full(200, "application/octet-stream", nonsense()),
-        "",
-    )
-    .await;
     let whole = br#"{"choices":[{"message":{"role":"assistant","content":"not streamed"}}]}"#;
-    survives(impatient(), Answer::Full(200, "application/json", whole.to_vec()), "").await;
+    all_survive(vec![
+        (Answer::Full(200, "text/event-stream", nonsense()), ""),
+        (Answer::Full(200, "application/octet-stream", nonsense()), ""),
+        (Answer::Full(200, "application/json", whole.to_vec()), ""),
+    ])
+    .await;
 }
 
 #[tokio::test]
 async fn an_llm_that_says_nothing() {
-    survives(impatient(), tokens(&[]), "").await;
-    survives(impatient(), tokens(&["", " ", "\n\n"]), "").await;
+    all_survive(vec![(tokens(&[]), ""), (tokens(&["", " ", "\n\n"]), "")]).await;
 }
 
 #[tokio::test]
 async fn an_llm_whose_chunk_is_no_json() {
     let events = vec![chunk("We are. "), chunk("Ne"), "{\"choices\": [".to_owned()];
-    survives(impatient(), Answer::Events(events), "We are.").await;
     let error = r#"{"error": {"message": "out of memory", "code": 500}}"#.to_owned();
-    survives(impatient(), Answer::Events(vec![error]), "").await;
+    all_survive(vec![
+        (Answer::Events(events), "We are."),
+        (Answer::Events(vec![error]), ""),
+    ])
+    .await;
 }
 
 #[tokio::test]
 async fn an_llm_whose_connection_breaks() {
-    survives(impatient(), Answer::Reset(vec![]), "").await;
-    survives(impatient(), Answer::Reset(owned(&["We are. ", "And the"])), "We are.").await;
+    let begun = Answer::Reset(owned(&["We are. ", "And the"]));
+    all_survive(vec![(Answer::Reset(vec![]), ""), (begun, "We are.")]).await;
 }
 
 #[tokio::test]

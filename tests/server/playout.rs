@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use tieline::caller::{Pace, Plan, Target, Utterance, place_call};
+
 use crate::engines::Order;
 use crate::http_server::tokens;
 use crate::phone::{Phone, Seen, silence, voice};
-use crate::support::{GREETING, Setup, TestServer, policy};
+use crate::support::{ACCOUNT, AUTH_TOKEN, FROM, GREETING, Setup, TestServer, policy, soon};
 
 #[tokio::test]
 async fn audio_is_never_far_ahead_of_the_ear() {
@@ -176,6 +178,45 @@ async fn a_sentence_without_audio_does_not_stop_the_turn() {
     assert_eq!(phone.turn().await.outcome, "completed");
     assert_eq!(phone.exchange().await.heard, "First. Second.");
     phone.hang_up().await;
+}
+
+/// The simulated caller reads messages with code of its own and keeps a real time line.
+#[tokio::test]
+async fn the_simulated_caller_finds_no_fault() {
+    let (server, _llm) = TestServer::with_llm(Setup {
+        auth_token: Some(AUTH_TOKEN),
+        ..Setup::default()
+    })
+    .await;
+    let said = voice(400);
+    let frames = said.chunks_exact(160).map(|frame| frame.try_into().expect("a frame"));
+    let plan = Plan {
+        target: Target::Webhook {
+            url: server.url("/voice/incoming"),
+            public_url: None,
+        },
+        auth_token: Some(AUTH_TOKEN.to_owned()),
+        account_sid: ACCOUNT.to_owned(),
+        from: FROM.to_owned(),
+        to: "+15550100200".to_owned(),
+        turns: vec![Utterance {
+            label: "a buzz".to_owned(),
+            frames: frames.collect(),
+        }],
+        pace: Pace {
+            quiet: Duration::from_millis(200),
+            ..Pace::default()
+        },
+    };
+    let report = soon("the call", Box::pin(place_call(plan, &mut |_| {})))
+        .await
+        .expect("a call");
+    assert_eq!(report.errors, Vec::<String>::new());
+    assert_eq!(report.greeting.agent_heard.as_deref(), Some(GREETING));
+    let turn = &report.turns[0];
+    assert_eq!(turn.caller_text.as_deref(), Some(crate::engines::USUAL));
+    assert_eq!(turn.agent_heard.as_deref(), Some(crate::http_server::USUAL));
+    assert!(!turn.cut_in);
 }
 
 #[expect(
