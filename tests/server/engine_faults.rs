@@ -186,8 +186,11 @@ async fn a_full_queue_costs_a_turn_and_no_call() {
     let mut working = Phone::greeted(&server, "CA1").await;
     let mut waiting = Phone::greeted(&server, "CA2").await;
     let mut refused = Phone::greeted(&server, "CA3").await;
-    let gate = Gate::default();
-    server.stt.give([Order::Wait(gate.clone())]);
+    // One after the other, because the synthesiser's queue is as short.
+    let (first, second) = (Gate::default(), Gate::default());
+    server
+        .stt
+        .give([Order::Wait(first.clone()), Order::Wait(second.clone())]);
     working.say().await;
     until("the transcriber is at work", || server.stt.jobs().len() == 2).await;
     waiting.say().await;
@@ -202,8 +205,9 @@ async fn a_full_queue_costs_a_turn_and_no_call() {
         text = refused.until("a word", first_word) => { assert_eq!(text, APOLOGY); (refused, waiting) }
     };
     assert_eq!(loser.turn().await.outcome, "failed");
-    gate.open();
+    first.open();
     assert_eq!(working.turn().await.heard, USUAL);
+    second.open();
     assert_eq!(winner.turn().await.heard, USUAL);
     is_fine(&mut loser).await;
     for phone in [working, loser, winner] {
