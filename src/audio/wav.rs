@@ -26,6 +26,39 @@ pub struct Recording {
     pub rate: SampleRate,
 }
 
+/// Makes the header of a WAV that was streamed before its length was known say what is there: such servers write 0 or
+/// something near 2 or 4 GiB. The length of any other WAV is left alone, so that a cut one is still found out.
+pub fn mend_streamed(file: &mut [u8]) {
+    let size = |file: &[u8], at: usize| {
+        let bytes = file.get(at..at + 4)?;
+        Some(u32::from_le_bytes(bytes.try_into().ok()?))
+    };
+    if file.get(..4) != Some(b"RIFF") || file.get(8..12) != Some(b"WAVE") {
+        return;
+    }
+    let (mut at, mut frame) = (12, 1);
+    while let Some(length) = size(file, at + 4) {
+        let body = at + 8;
+        if &file[at..at + 4] == b"data" {
+            if length == 0 || length >= UNKNOWN_LENGTH {
+                let there = (file.len() - body) / frame * frame;
+                let there = u32::try_from(there).unwrap_or(u32::MAX);
+                file[at + 4..body].copy_from_slice(&there.to_le_bytes());
+            }
+            return;
+        }
+        if &file[at..at + 4] == b"fmt "
+            && let Some(&[low, high]) = file.get(body + 12..body + 14)
+        {
+            frame = usize::from(u16::from_le_bytes([low, high])).max(1);
+        }
+        at = body.saturating_add(length as usize).saturating_add(length as usize % 2);
+        if at > file.len() {
+            return;
+        }
+    }
+}
+
 impl Recording {
     /// Reads integer or float WAV of any channel count.
     pub fn read(reader: impl Read) -> Result<Self, WavError> {
@@ -75,6 +108,9 @@ pub fn write_mono(writer: impl Write + Seek, samples: &[f32], rate: SampleRate) 
     Ok(wav.finalize()?)
 }
 
+/// No sentence is that long: 2 GiB less some room for a header.
+const UNKNOWN_LENGTH: u32 = 0x7FFF_0000;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,5 +133,27 @@ mod tests {
         write_mono(&mut file, &[0.1; 100], SampleRate::LINE).expect("written");
         let whole = file.into_inner();
         assert!(Recording::read(&whole[..whole.len() - 7]).is_err());
+    }
+
+    #[test]
+    fn a_streamed_header_is_mended_and_nothing_panics() {
+        let mut file = Cursor::new(Vec::new());
+        write_mono(&mut file, &[0.1; 100], SampleRate::LINE).expect("written");
+        let whole = file.into_inner();
+        for length in [0, u32::MAX, 0x7FFF_FFDB] {
+            let mut streamed = whole.clone();
+            streamed[40..44].copy_from_slice(&length.to_le_bytes());
+            // Half a sample too much.
+            streamed.push(0);
+            mend_streamed(&mut streamed);
+            assert_eq!(Recording::read(&streamed[..]).expect("read").samples.len(), 100);
+        }
+        for end in 0..whole.len() {
+            let mut cut = whole[..end].to_vec();
+            mend_streamed(&mut cut);
+            assert_eq!(cut, whole[..end], "a length that is known is left alone");
+            cut.iter_mut().skip(12).for_each(|byte| *byte = 0xFF);
+            mend_streamed(&mut cut);
+        }
     }
 }

@@ -62,6 +62,8 @@ pub struct NotExpected;
 pub struct LiveCall {
     registry: Arc<Registry>,
     call_sid: String,
+    /// Which of the call's streams this is, from 1.
+    stream: u32,
     /// Events of this call.
     pub trace: Trace,
     /// Becomes true when the call must end now.
@@ -139,6 +141,7 @@ impl Registry {
         Ok(LiveCall {
             registry: Arc::clone(self),
             call_sid: call_sid.to_owned(),
+            stream: entry.streams,
             trace: entry.trace.clone(),
             stop: self.stop.subscribe(),
             end: CallEnd::Lost,
@@ -199,8 +202,12 @@ impl Registry {
         self.stop.send_replace(true);
     }
 
-    fn end(&self, call_sid: &str, end: CallEnd) {
-        if let Some(entry) = self.lock().get_mut(call_sid) {
+    /// A stream that breaks after its call was connected again ends nothing: the call is its successor's.
+    fn end(&self, call_sid: &str, stream: u32, end: CallEnd) {
+        if let Some(entry) = self.lock().get_mut(call_sid)
+            && entry.streams == stream
+            && entry.state == State::Live
+        {
             entry.state = State::Ended { end, at: now() };
         }
     }
@@ -224,7 +231,7 @@ impl LiveCall {
 
 impl Drop for LiveCall {
     fn drop(&mut self) {
-        self.registry.end(&self.call_sid, self.end);
+        self.registry.end(&self.call_sid, self.stream, self.end);
     }
 }
 

@@ -141,7 +141,10 @@ fn sentences(
     };
     let ended = tokens.map(Some).chain(stream::once(std::future::ready(None)));
     ended
-        .scan(state, |state, token| std::future::ready(Some(state.take(token))))
+        .scan(state, |state, token| {
+            // The end of this stream closes the connection: a model that does not stop is stopped here.
+            std::future::ready((state.said < MAX_SENTENCES).then(|| state.take(token)))
+        })
         .flat_map(stream::iter)
 }
 
@@ -166,7 +169,7 @@ impl Cutter {
             None => ready.extend(self.splitter.finish()),
             Some(Err(error)) => out.push(Err(error)),
         }
-        // A model that does not stop is stopped here: nobody listens to a lecture on the phone.
+        // Nobody listens to a lecture on the phone.
         let room = MAX_SENTENCES.saturating_sub(self.said);
         self.said += ready.len();
         out.extend(

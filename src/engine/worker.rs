@@ -60,7 +60,10 @@ impl<I: Send + 'static, O: Send + 'static> Pool<Job<I, O>> {
                     drop(ready);
                     if let Some(engine) = engine {
                         serve(name, engine, &queue, &factory, work);
-                        alive.fetch_sub(1, Ordering::Relaxed);
+                        if alive.fetch_sub(1, Ordering::Relaxed) == 1 {
+                            // Nobody is left to take what waits or comes: whoever asks is to know at once.
+                            queue.close();
+                        }
                     }
                 });
             let thread = thread.map_err(|error| load_error(name, &error.to_string()))?;

@@ -85,7 +85,9 @@ impl Synthesizer for RemoteSynthesizer {
         let request = self.link.post(&self.endpoint, "audio/speech").json(&serde_json::json!({
             "model": self.endpoint.model, "voice": self.voice, "input": text, "speed": self.speed, "response_format": "wav",
         }));
-        let body = self.link.body(request, cancelled)?;
+        let mut body = self.link.body(request, cancelled)?;
+        // vLLM, Speaches and others send the header before they know the length.
+        wav::mend_streamed(&mut body);
         let recording = Recording::read(&body[..]).map_err(|error| self.link.failed(error))?;
         Ok(Speech {
             samples: recording.samples,

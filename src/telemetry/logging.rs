@@ -13,7 +13,7 @@ use crate::config::{Log, LogFormat};
 
 /// Installs the subscriber. Later calls change nothing.
 pub fn init(log: &Log) {
-    let filter = EnvFilter::try_new(&log.filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = filter(&log.filter);
     let output = match log.format {
         LogFormat::Text => layer()
             .with_ansi(std::io::stderr().is_terminal())
@@ -25,3 +25,21 @@ pub fn init(log: &Log) {
     // Fails only if a subscriber is installed already, as in tests.
     let _ = tracing_subscriber::registry().with(filter).with(output).try_init();
 }
+
+/// The filter of `LOG`, or `info` if it is none. What libraries log of the bodies they carry is left out at any level.
+pub fn filter(directives: &str) -> EnvFilter {
+    let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("info"));
+    TALKATIVE
+        .iter()
+        .filter_map(|directive| directive.parse().ok())
+        .fold(filter, EnvFilter::add_directive)
+}
+
+/// Libraries that log what was said: async-openai quotes a server's answer it cannot read, in warnings and errors;
+/// tungstenite traces every message, tokens included; h2 traces headers, keys included.
+const TALKATIVE: [&str; 4] = [
+    "async_openai=off",
+    "tungstenite=info",
+    "tokio_tungstenite=info",
+    "h2=info",
+];

@@ -394,7 +394,10 @@ impl Machine {
         {
             awaited.stage = Stage::Queued;
             stamp(&mut reply.ledger.first_audio, now);
-            self.playout.queue(sentence, samples);
+            // Silence has no mark to wait for: it counts as heard at once.
+            if samples > 0 {
+                self.playout.queue(sentence, samples);
+            }
             self.actions.push_back(Action::Queue { sentence });
         }
     }

@@ -1,0 +1,18 @@
+//! The whole server over real sockets, with engines that are told what to do.
+//!
+//! No test waits by the clock: it waits for a message or an event, within a limit that only a hang reaches. The caller's audio
+//! is sent in bursts, because the server counts it in media time.
+
+mod drain;
+mod engine_faults;
+mod engines;
+mod health;
+mod http_server;
+mod llm_faults;
+mod media;
+mod phi;
+mod phone;
+mod playout;
+mod remote_speech;
+mod support;
+mod webhook;

@@ -1,0 +1,246 @@
+//! A server on a free port, as `tieline serve` builds it, with engines that are told what to do.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tieline::call::driver::Services;
+use tieline::call::registry::Registry;
+use tieline::config::{Llm, Secret};
+use tieline::dialog::agent;
+use tieline::dialog::llm::LlmClient;
+use tieline::engine::{Engine, Sizes};
+use tieline::http::{App, Probe, TwilioAccount, router};
+use tieline::speech::spoken::spoken;
+use tieline::turn::policy::Policy;
+use tieline::twilio::{signature, twiml};
+use tokio::net::TcpListener;
+
+use crate::engines::Orders;
+use crate::http_server::HttpServer;
+
+/// What a server is started with.
+pub(crate) struct Setup {
+    pub(crate) auth_token: Option<&'static str>,
+    pub(crate) account_sid: Option<&'static str>,
+    pub(crate) public_url: Option<&'static str>,
+    pub(crate) max_calls: usize,
+    pub(crate) policy: Policy,
+    pub(crate) llm: Option<String>,
+    pub(crate) llm_key: Option<&'static str>,
+    pub(crate) workers: usize,
+    pub(crate) queue: usize,
+    pub(crate) log_transcripts: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            auth_token: None,
+            account_sid: None,
+            public_url: None,
+            max_calls: 10,
+            policy: policy(),
+            llm: None,
+            llm_key: None,
+            workers: 1,
+            queue: 8,
+            log_transcripts: false,
+        }
+    }
+}
+
+/// Deadlines no healthy test reaches, delays that are short.
+pub(crate) fn policy() -> Policy {
+    Policy {
+        pre_roll: Duration::from_millis(100),
+        endpoint_delay: Duration::from_millis(200),
+        transcribe_deadline: Duration::from_secs(10),
+        reply_deadline: Duration::from_secs(10),
+        synthesize_deadline: Duration::from_secs(10),
+        ..Policy::default()
+    }
+}
+
+pub(crate) struct TestServer {
+    pub(crate) address: SocketAddr,
+    pub(crate) app: Arc<App>,
+    pub(crate) stt: Orders,
+    pub(crate) tts: Orders,
+    pub(crate) http: reqwest::Client,
+    auth_token: Option<&'static str>,
+    public_url: Option<&'static str>,
+}
+
+impl TestServer {
+    pub(crate) async fn start(setup: Setup) -> Self {
+        let (stt, tts) = (Orders::new(), Orders::new());
+        let (ears, mouths) = (stt.clone(), tts.clone());
+        let sizes = Sizes {
+            stt_workers: setup.workers,
+            tts_workers: setup.workers,
+            queue: setup.queue,
+        };
+        let transcriber = Box::new(move || ears.transcriber());
+        let mut engine =
+            Engine::start(sizes, transcriber, Box::new(move || mouths.synthesizer())).expect("engines start");
+        let agent = agent::parse(AGENT, "test.toml").expect("an agent");
+        // As at start-up: the fixed phrases are there even when the synthesiser fails later.
+        let phrases = [&agent.greeting, &agent.phrases.apology, &agent.phrases.not_heard];
+        let phrases = phrases.map(|text| spoken(text));
+        let phrases: Vec<&str> = phrases.iter().map(String::as_str).collect();
+        engine.warm(&phrases).await.expect("engines work");
+        let app = Arc::new(App {
+            services: Services {
+                engine: Arc::new(engine),
+                llm: LlmClient::new(&llm(&setup)).expect("a client"),
+                agent: Arc::new(agent),
+                policy: setup.policy,
+                vad_mode: 0,
+                log_transcripts: setup.log_transcripts,
+            },
+            registry: Arc::new(Registry::new(setup.max_calls)),
+            twilio: TwilioAccount {
+                account_sid: setup.account_sid.map(str::to_owned),
+                auth_token: setup.auth_token.map(Secret::new),
+            },
+            public_url: setup.public_url.map(|url| url.parse().expect("a URL")),
+            probe: Probe::new().expect("a probe"),
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let service = router(Arc::clone(&app)).into_make_service_with_connect_info::<SocketAddr>();
+        tokio::spawn(async move { axum::serve(listener, service).await });
+        Self {
+            address,
+            app,
+            stt,
+            tts,
+            http: reqwest::Client::new(),
+            auth_token: setup.auth_token,
+            public_url: setup.public_url,
+        }
+    }
+
+    /// A server with an LLM that answers as told.
+    pub(crate) async fn with_llm(setup: Setup) -> (Self, HttpServer) {
+        let llm = HttpServer::start().await;
+        let server = Self::start(Setup {
+            llm: Some(llm.url()),
+            ..setup
+        })
+        .await;
+        (server, llm)
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// How Twilio was told to reach this server.
+    pub(crate) fn signed_base(&self) -> String {
+        self.public_url.map_or_else(
+            || format!("http://{}", self.address),
+            |url| url.trim_end_matches('/').to_owned(),
+        )
+    }
+
+    /// Posts a webhook as Twilio does, signed if the server has a token.
+    pub(crate) async fn webhook(&self, path: &str, call_sid: &str) -> (u16, String) {
+        self.post(path, &form(call_sid), self.auth_token).await
+    }
+
+    /// Posts a form; signed with `token` if there is one.
+    pub(crate) async fn post(&self, path: &str, fields: &[(String, String)], token: Option<&str>) -> (u16, String) {
+        let mut request = self.http.post(self.url(path)).body(encoded(fields));
+        request = request.header("content-type", "application/x-www-form-urlencoded");
+        if let Some(token) = token {
+            let signed = signature::sign(token, &format!("{}{path}", self.signed_base()), fields);
+            request = request.header("x-twilio-signature", signed);
+        }
+        let answer = soon("the webhook's answer", request.send()).await.expect("an answer");
+        let status = answer.status().as_u16();
+        (status, answer.text().await.expect("a text"))
+    }
+
+    /// The token of the stream the webhook connects.
+    pub(crate) async fn token(&self, call_sid: &str) -> String {
+        let (status, body) = self.webhook("/voice/incoming", call_sid).await;
+        assert_eq!(status, 200, "{body}");
+        token_in(&body)
+    }
+}
+
+pub(crate) fn token_in(twiml: &str) -> String {
+    let stream = twiml::parse_connect_stream(twiml).expect("TwiML that connects a stream");
+    stream.parameter("tok").expect("a token").to_owned()
+}
+
+/// The fields Twilio posts, as far as anybody reads them.
+pub(crate) fn form(call_sid: &str) -> Vec<(String, String)> {
+    let fields = [
+        ("CallSid", call_sid),
+        ("AccountSid", ACCOUNT),
+        ("From", FROM),
+        ("To", "+15550100200"),
+        ("CallStatus", "ringing"),
+        ("Direction", "inbound"),
+    ];
+    fields.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec()
+}
+
+pub(crate) fn encoded(fields: &[(String, String)]) -> String {
+    form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(fields)
+        .finish()
+}
+
+/// Waits, and fails the test if it takes so long that it must be a hang.
+pub(crate) async fn soon<F: Future>(what: &str, future: F) -> F::Output {
+    match tokio::time::timeout(HANG, future).await {
+        Ok(output) => output,
+        Err(_) => panic!("still waiting for {what}"),
+    }
+}
+
+/// Waits until something holds that no message tells.
+pub(crate) async fn until(what: &str, holds: impl Fn() -> bool) {
+    let poll = async {
+        let mut pace = pace(Duration::from_millis(5));
+        while !holds() {
+            pace.tick().await;
+        }
+    };
+    soon(what, poll).await;
+}
+
+/// A beat, for the few things that happen in real time.
+pub(crate) fn pace(period: Duration) -> tokio::time::Interval {
+    tokio::time::interval(period)
+}
+
+fn llm(setup: &Setup) -> Llm {
+    Llm {
+        base_url: setup.llm.clone(),
+        api_key: setup.llm_key.map(Secret::new),
+        model: "fake".to_owned(),
+        temperature: 0.0,
+        max_tokens: 50,
+    }
+}
+
+pub(crate) const ACCOUNT: &str = "AC00000000000000000000000000000001";
+pub(crate) const FROM: &str = "+15550177123";
+pub(crate) const AUTH_TOKEN: &str = "2f7c1a90b4e3d6587f0e9a1b2c3d4e5f";
+pub(crate) const GREETING: &str = "Hello from the test desk.";
+pub(crate) const APOLOGY: &str = "Sorry, that went wrong.";
+pub(crate) const NOT_HEARD: &str = "Sorry, I did not catch that.";
+const AGENT: &str = r#"
+name = "test-desk"
+greeting = "Hello from the test desk."
+system_prompt = "You are a test."
+[phrases]
+apology = "Sorry, that went wrong."
+"#;
+/// Long past everything healthy, also on a busy machine.
+const HANG: Duration = Duration::from_secs(15);
