@@ -110,8 +110,8 @@ fn few(c: &mut Criterion, group: &str, id: BenchmarkId, milliseconds: u64, mut r
     group.finish();
 }
 
-/// Two threads of ggml wait for each other in a busy loop: on a machine that also compiles, one run takes up to seconds.
-/// `cargo test` does without.
+/// ggml's threads wait for each other in a busy loop, and on a machine that also compiles one run took up to 11 s.
+/// `cargo test` does without a second thread.
 fn threads() -> &'static [usize] {
     if measuring() { &[1, 2] } else { &[1] }
 }
