@@ -27,7 +27,8 @@ test: ## format, lint, documentation, all tests
 	@scripts/test.sh
 
 bench: build models ## measure (quiet machine, please)
-	cargo bench --locked --bench '*'
+	cargo bench --locked --bench '*' -- --noplot
+	@python3 scripts/bench_table.py "$(or $(CARGO_TARGET_DIR),target)"
 
 build: bootstrap ## compile target/release/tieline
 	cargo build --release --locked

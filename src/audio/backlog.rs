@@ -12,10 +12,11 @@ pub struct Backlog {
 }
 
 impl Backlog {
-    /// Keeps at most `limit` samples.
+    /// Keeps at most `limit` samples. Room for them is reserved at once, so that a long turn allocates nothing; the
+    /// operating system backs only what was written to, and [`Backlog::settle`] keeps that near twice what is kept.
     pub fn new(limit: usize) -> Self {
         Self {
-            samples: Vec::with_capacity(limit.min(INITIAL)),
+            samples: Vec::with_capacity(limit.saturating_add(2 * spare(limit)).min(RESERVED)),
             head: 0,
             start: 0,
             limit,
@@ -41,7 +42,8 @@ impl Backlog {
             self.start += drop as u64;
         }
         // Move only when at least as much is free as is kept: amortised O(1) per sample.
-        if self.head > self.samples.len() - self.head || self.samples.len() == self.samples.capacity() {
+        let full = self.samples.capacity() - self.samples.len() < spare(self.limit);
+        if self.head > self.samples.len() - self.head || (full && self.head > 0) {
             self.samples.copy_within(self.head.., 0);
             self.samples.truncate(self.samples.len() - self.head);
             self.head = 0;
@@ -64,8 +66,13 @@ impl Backlog {
     }
 }
 
-/// Room for four seconds at 16 kHz, enough for the pre-roll and an average turn.
-const INITIAL: usize = 64_000;
+/// Room behind a full backlog for the payloads to come, an eighth of what is kept.
+fn spare(limit: usize) -> usize {
+    limit / 8
+}
+
+/// Two minutes at 16 kHz. Nobody talks longer without a pause, and if somebody does, the room grows.
+const RESERVED: usize = 120 * 16_000;
 
 #[cfg(test)]
 mod tests {
@@ -78,6 +85,20 @@ mod tests {
         backlog.tail().extend((0..25_u8).map(f32::from));
         backlog.settle();
         assert_eq!(backlog.slice(0, 100), (15..25_u8).map(f32::from).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_full_backlog_stays_where_it_is() {
+        let mut backlog = Backlog::new(16_000);
+        let room = backlog.tail().capacity();
+        for _ in 0..1_000 {
+            backlog.tail().extend([0.0; 320]);
+            backlog.settle();
+        }
+        assert_eq!(
+            (backlog.tail().capacity(), backlog.slice(0, u64::MAX).len()),
+            (room, 16_000)
+        );
     }
 
     proptest! {

@@ -2,7 +2,7 @@
 
 pub mod driver;
 pub mod inbound;
-mod outbound;
+pub mod outbound;
 pub mod registry;
 pub mod socket;
 pub mod trace;

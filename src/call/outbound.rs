@@ -1,4 +1,6 @@
 //! The agent's audio path: queued line audio → messages.
+//!
+//! The buffers keep their size, so only the first message, and one longer than all before, makes them grow.
 
 use std::collections::VecDeque;
 
@@ -7,7 +9,7 @@ use crate::turn::event::MarkName;
 use crate::twilio::message::Outbound as Encoder;
 
 /// The sending side of one call.
-pub(super) struct Outbound {
+pub struct Outbound {
     encoder: Encoder,
     queue: VecDeque<(LineAudio, usize)>,
     chunk: Vec<u8>,
@@ -15,7 +17,8 @@ pub(super) struct Outbound {
 }
 
 impl Outbound {
-    pub(super) fn new(stream_sid: &str) -> Self {
+    /// For one stream.
+    pub fn new(stream_sid: &str) -> Self {
         Self {
             encoder: Encoder::new(stream_sid),
             queue: VecDeque::new(),
@@ -24,12 +27,13 @@ impl Outbound {
         }
     }
 
-    pub(super) fn queue(&mut self, audio: LineAudio) {
+    /// Adds a sentence behind everything queued.
+    pub fn queue(&mut self, audio: LineAudio) {
         self.queue.push_back((audio, 0));
     }
 
     /// The message with the next `samples` of the queue.
-    pub(super) fn media(&mut self, samples: u64) -> &str {
+    pub fn media(&mut self, samples: u64) -> &str {
         self.chunk.clear();
         let mut wanted = usize::try_from(samples).unwrap_or(usize::MAX);
         while wanted > 0
@@ -48,14 +52,15 @@ impl Outbound {
         &self.text
     }
 
-    pub(super) fn mark(&mut self, name: MarkName) -> &str {
+    /// The message with a mark.
+    pub fn mark(&mut self, name: MarkName) -> &str {
         self.text.clear();
         self.encoder.mark(&name.to_string(), &mut self.text);
         &self.text
     }
 
     /// Drops the queue; the message tells the line to drop its buffer too.
-    pub(super) fn clear(&mut self) -> &str {
+    pub fn clear(&mut self) -> &str {
         self.queue.clear();
         self.text.clear();
         self.encoder.clear(&mut self.text);
