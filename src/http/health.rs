@@ -51,7 +51,7 @@ impl Probe {
         })
     }
 
-    /// The state of the endpoint, at most [`PROBE_AGE`] old. Any HTTP answer counts: some servers have no `/models`.
+    /// The state of the endpoint, at most a few seconds old. Any HTTP answer counts: some servers have no `/models`.
     pub async fn llm(&self, llm: &LlmClient) -> Result<(), String> {
         let mut last = self.last.lock().await;
         if let Some((_, state)) = last.as_ref().filter(|(at, _)| at.elapsed() < PROBE_AGE) {
