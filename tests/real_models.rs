@@ -154,8 +154,9 @@ async fn a_call_holds_two_turns() {
             .transcribe(&agent, &|| false)
             .expect("transcribed"),
     );
-    assert!(said.starts_with("hello this is the test line"), "{said}");
-    assert_eq!(said.matches("we open at nine").count(), 2, "{said}");
+    // Piper speaks a little differently each time.
+    assert!(said.contains("this is the test line"), "{said}");
+    assert_eq!(said.matches("closed on sunday").count(), 2, "{said}");
 }
 
 /// Answers every request with the same sentence and notes the caller's last line.
@@ -174,7 +175,11 @@ async fn scripted_llm(asked: Arc<Mutex<Vec<String>>>) -> String {
                 "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": null}]});
             format!("data: {delta}\n\n")
         };
-        let body = format!("{}{}data: [DONE]\n\n", chunk("We open at "), chunk("nine."));
+        let body = format!(
+            "{}{}data: [DONE]\n\n",
+            chunk("Our office is closed "),
+            chunk("on Sunday.")
+        );
         ([("content-type", "text/event-stream")], body).into_response()
     };
     let router = axum::Router::new().route("/v1/chat/completions", post(answer));

@@ -14,13 +14,13 @@ use crate::call::trace::{Trace, TraceEvent};
 use crate::call::work::{Done, Work};
 use crate::dialog::agent::Agent;
 use crate::dialog::llm::{Delta, LlmClient};
-use crate::engine::{Engine, LineAudio};
+use crate::engine::{Engine, LineAudio, Urgency};
 use crate::speech::spoken::spoken;
 use crate::speech::webrtc::WebRtcVad;
 use crate::telemetry::latency::TurnLatency;
 use crate::time::MediaTime;
 use crate::turn::event::{Action, HangupReason, Input, MarkName, SentenceId, TurnId, TurnSummary};
-use crate::turn::machine::{Machine, Phrases};
+use crate::turn::machine::{Machine, Phrases, Speculated};
 use crate::turn::policy::Policy;
 use crate::twilio::message::{self, Inbound as Message};
 
@@ -102,6 +102,12 @@ struct Driver<'a> {
     /// Synthesised audio the machine has not placed yet.
     ready: HashMap<SentenceId, LineAudio>,
     windows: Vec<bool>,
+    /// How urgent the work of the present turn is.
+    urgency: Urgency,
+    /// The present turn may still go on.
+    speculating: bool,
+    /// What is to be told of it once it is committed.
+    untold: Vec<TraceEvent>,
     turns: u32,
 }
 
@@ -118,6 +124,9 @@ impl<'a> Driver<'a> {
             work: Work::default(),
             ready: HashMap::new(),
             windows: Vec::new(),
+            urgency: Urgency::now(),
+            speculating: false,
+            untold: Vec::new(),
             turns: 0,
         }
     }
@@ -158,11 +167,8 @@ impl<'a> Driver<'a> {
                 if let Input::Transcript { turn, text } = &input
                     && !text.is_empty()
                 {
-                    self.trace.emit(|| TraceEvent::Caller {
-                        turn: turn.0,
-                        text: text.clone(),
-                    });
-                    self.said(*turn, "caller", text);
+                    let (turn, text) = (turn.0, text.clone());
+                    self.tell(TraceEvent::Caller { turn, text });
                 }
                 self.machine.handle(input, now());
             }
@@ -178,8 +184,27 @@ impl<'a> Driver<'a> {
     async fn perform<S: Socket>(&mut self, socket: &mut S) -> Option<CallEnd> {
         while let Some(action) = self.machine.poll_action() {
             let sent = match action {
-                Action::Transcribe { turn, from, to } => {
+                Action::Transcribe {
+                    turn,
+                    from,
+                    to,
+                    speculative,
+                } => {
+                    self.speculating = speculative;
+                    self.urgency = if speculative {
+                        Urgency::speculative()
+                    } else {
+                        Urgency::now()
+                    };
                     self.transcribe(turn, from, to);
+                    true
+                }
+                Action::Commit { .. } => {
+                    self.commit();
+                    true
+                }
+                Action::Purge => {
+                    self.outbound.purge();
                     true
                 }
                 Action::Generate { turn } => {
@@ -201,6 +226,8 @@ impl<'a> Driver<'a> {
                 Action::Clear => send(socket, self.outbound.clear()).await,
                 Action::Cancel { turn } => {
                     self.work.cancel(turn);
+                    self.untold.clear();
+                    self.speculating = false;
                     self.ready.retain(|sentence, _| sentence.turn != turn);
                     true
                 }
@@ -221,8 +248,9 @@ impl<'a> Driver<'a> {
         let audio = self.inbound.audio(from, to);
         let (engine, call) = (Arc::clone(&self.services.engine), self.call_sid.to_owned());
         let within = self.services.policy.transcribe_deadline;
+        let urgency = self.urgency.clone();
         self.work.add(turn, stream::once(async move {
-            Done::Input(match engine.transcribe(audio, within).await {
+            Done::Input(match engine.transcribe(audio, within, urgency).await {
                 Ok(text) => Input::Transcript { turn, text },
                 Err(error) => {
                     tracing::warn!(call, %turn, %error, "turn {turn} of call {call} could not be transcribed: {error}");
@@ -259,15 +287,15 @@ impl<'a> Driver<'a> {
 
     fn synthesize(&mut self, sentence: SentenceId, text: String) {
         let turn = sentence.turn;
-        self.trace.emit(|| TraceEvent::Agent {
+        self.tell(TraceEvent::Agent {
             turn: turn.0,
             text: text.clone(),
         });
-        self.said(turn, "agent", &text);
         let (engine, call) = (Arc::clone(&self.services.engine), self.call_sid.to_owned());
         let within = self.services.policy.synthesize_deadline;
+        let urgency = self.urgency.clone();
         self.work.add(turn, stream::once(async move {
-            match engine.synthesize(spoken(&text), within).await {
+            match engine.synthesize(spoken(&text), within, urgency).await {
                 Ok(audio) => Done::Audio { sentence, audio },
                 Err(error) => {
                     tracing::warn!(call, %turn, %error, "a sentence of turn {turn} of call {call} has no audio: {error}");
@@ -303,15 +331,45 @@ impl<'a> Driver<'a> {
         );
     }
 
-    fn said(&self, turn: TurnId, who: &'static str, text: &str) {
-        if self.services.log_transcripts {
-            tracing::info!(call = self.call_sid, %turn, "{who}: {text}");
+    /// Tells what is said, as soon as it is certain that it counts.
+    fn tell(&mut self, event: TraceEvent) {
+        self.untold.push(event);
+        if !self.speculating {
+            self.commit();
+        }
+    }
+
+    /// The present turn counts: its work is urgent, and what was said is told.
+    fn commit(&mut self) {
+        self.speculating = false;
+        self.urgency.raise();
+        for event in self.untold.drain(..) {
+            if self.services.log_transcripts
+                && let TraceEvent::Caller { turn, text } | TraceEvent::Agent { turn, text } = &event
+            {
+                let who = if matches!(event, TraceEvent::Caller { .. }) {
+                    "caller"
+                } else {
+                    "agent"
+                };
+                tracing::info!(call = self.call_sid, turn, "{who}: {text}");
+            }
+            self.trace.emit(|| event);
         }
     }
 
     fn finish(&self, end: CallEnd) -> CallEnd {
         self.trace.emit(|| TraceEvent::End);
-        tracing::info!(call = self.call_sid, turns = self.turns, end = ?end, "call {} ended", self.call_sid);
+        let Speculated { used, wasted } = self.machine.speculated();
+        tracing::info!(
+            call = self.call_sid,
+            turns = self.turns,
+            speculations_used = used,
+            speculations_wasted = wasted,
+            end = ?end,
+            "call {} ended",
+            self.call_sid
+        );
         end
     }
 }

@@ -59,9 +59,13 @@ impl Outbound {
         &self.text
     }
 
-    /// Drops the queue; the message tells the line to drop its buffer too.
-    pub fn clear(&mut self) -> &str {
+    /// Drops the queue.
+    pub fn purge(&mut self) {
         self.queue.clear();
+    }
+
+    /// The message that tells the line to drop its buffer.
+    pub fn clear(&mut self) -> &str {
         self.text.clear();
         self.encoder.clear(&mut self.text);
         &self.text

@@ -108,6 +108,12 @@ pub const KEYS: &[Key] = &[
     key("TTS_MODEL", "tts-1", "the model's name at TTS_URL"),
     // Turn-taking
     key("ENDPOINT_DELAY", "500ms", "silence that ends the caller's turn"),
+    key(
+        "SPECULATION",
+        "full",
+        "how much of the answer is prepared in a pause: off, stt, llm or full",
+    ),
+    key("SPECULATE_AFTER", "100ms", "silence after which it is prepared"),
     key("BARGE_IN_MIN", "200ms", "speech that interrupts the agent"),
     key("SPEECH_ONSET", "60ms", "speech that starts a turn while nobody speaks"),
     key("PRE_ROLL", "240ms", "audio kept from before the onset"),

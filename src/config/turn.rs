@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::parse::{self, Reader};
-use crate::turn::policy::Policy;
+use crate::turn::policy::{Policy, Speculation};
 
 /// When the caller starts, ends and interrupts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,8 @@ impl Turn {
             onset: read("SPEECH_ONSET", default.onset, (20, SECOND)),
             pre_roll: read("PRE_ROLL", default.pre_roll, (0, 2 * SECOND)),
             endpoint_delay: read("ENDPOINT_DELAY", default.endpoint_delay, (100, 5 * SECOND)),
+            speculation: default.speculation,
+            speculate_after: read("SPECULATE_AFTER", default.speculate_after, (40, SECOND)),
             barge_in_min: read("BARGE_IN_MIN", default.barge_in_min, (20, 3 * SECOND)),
             max_turn: read("MAX_TURN", default.max_turn, (SECOND, 10 * MINUTE)),
             max_call: read("MAX_CALL", default.max_call, (10 * SECOND, 24 * 60 * MINUTE)),
@@ -34,8 +36,11 @@ impl Turn {
             reply_deadline: read("LLM_DEADLINE", default.reply_deadline, DEADLINE),
             synthesize_deadline: read("TTS_DEADLINE", default.synthesize_deadline, DEADLINE),
         };
+        let speculation = reader
+            .optional("SPECULATION", speculation)
+            .unwrap_or(default.speculation);
         Self {
-            policy,
+            policy: Policy { speculation, ..policy },
             vad_mode: reader.or_default("VAD_MODE", parse::number(0, 3)),
         }
     }
@@ -46,6 +51,7 @@ impl Turn {
             ("SPEECH_ONSET", policy.onset),
             ("PRE_ROLL", policy.pre_roll),
             ("ENDPOINT_DELAY", policy.endpoint_delay),
+            ("SPECULATE_AFTER", policy.speculate_after),
             ("BARGE_IN_MIN", policy.barge_in_min),
             ("MAX_TURN", policy.max_turn),
             ("MAX_CALL", policy.max_call),
@@ -56,7 +62,23 @@ impl Turn {
             ("TTS_DEADLINE", policy.synthesize_deadline),
         ];
         lines.extend(durations.map(|(name, duration)| (name, parse::show_duration(duration))));
+        lines.push(("SPECULATION", speculation_name(policy.speculation).to_owned()));
         lines.push(("VAD_MODE", self.vad_mode.to_string()));
+    }
+}
+
+fn speculation(value: &str) -> Result<Speculation, parse::Bad> {
+    let levels = [Speculation::Off, Speculation::Stt, Speculation::Llm, Speculation::Full];
+    let level = levels.into_iter().find(|&level| speculation_name(level) == value);
+    level.ok_or_else(|| parse::Bad::new("off, stt, llm or full"))
+}
+
+fn speculation_name(level: Speculation) -> &'static str {
+    match level {
+        Speculation::Off => "off",
+        Speculation::Stt => "stt",
+        Speculation::Llm => "llm",
+        Speculation::Full => "full",
     }
 }
 

@@ -1,6 +1,6 @@
 //! Inference threads: each owns one engine and takes jobs from a bounded queue.
 //!
-//! A job carries its priority, its deadline and its reply channel; dropping the receiver cancels it. A full queue refuses
+//! A job carries its urgency, its deadline and its reply channel; dropping the receiver cancels it. A full queue refuses
 //! the job at once ([`EngineError::Busy`]), which fails one turn with an apology instead of delaying every call. A worker
 //! that panics builds its engine anew.
 
@@ -9,12 +9,13 @@ mod worker;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
 use crate::speech::{SpeechError, Synthesizer, Transcriber};
-use queue::{JobQueue, Priority};
+use queue::JobQueue;
 use worker::{Job, Pool};
 
 /// Line audio of one sentence: μ-law in whole frames.
@@ -38,6 +39,31 @@ pub enum EngineError {
     /// No worker is left.
     #[error("no worker is alive")]
     Dead,
+}
+
+/// Whether somebody waits for a job's result now, or may come to. Clones share it, so a waiting job can be made urgent.
+#[derive(Debug, Clone)]
+pub struct Urgency(Arc<AtomicBool>);
+
+impl Urgency {
+    /// Somebody waits.
+    pub fn now() -> Self {
+        Self(Arc::new(AtomicBool::new(true)))
+    }
+
+    /// Somebody may come to wait.
+    pub fn speculative() -> Self {
+        Self(Arc::new(AtomicBool::new(false)))
+    }
+
+    /// Somebody waits from here on.
+    pub fn raise(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_urgent(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// How many workers and how much waiting work.
@@ -91,24 +117,24 @@ impl Engine {
 
     /// Runs every model once and keeps the audio of fixed phrases, so that neither the first caller nor an apology waits.
     pub async fn warm(&mut self, phrases: &[&str]) -> Result<(), EngineError> {
-        self.transcribe(vec![0.0; 16_000], WARM_UP).await?;
+        self.transcribe(vec![0.0; 16_000], WARM_UP, Urgency::now()).await?;
         for &phrase in phrases {
-            let audio = self.synthesize(phrase.to_owned(), WARM_UP).await?;
+            let audio = self.synthesize(phrase.to_owned(), WARM_UP, Urgency::now()).await?;
             self.phrases.insert(phrase.to_owned(), audio);
         }
         Ok(())
     }
 
     /// Text of `audio` (mono at [`crate::time::SampleRate::MODEL`]). Dropping the future cancels the work.
-    pub async fn transcribe(&self, audio: Vec<f32>, within: Duration) -> Result<String, EngineError> {
-        self.stt.run(audio, Priority::Final, within).await
+    pub async fn transcribe(&self, audio: Vec<f32>, within: Duration, urgency: Urgency) -> Result<String, EngineError> {
+        self.stt.run(audio, urgency, within).await
     }
 
     /// Line audio of one sentence. Dropping the future cancels the work.
-    pub async fn synthesize(&self, text: String, within: Duration) -> Result<LineAudio, EngineError> {
+    pub async fn synthesize(&self, text: String, within: Duration, urgency: Urgency) -> Result<LineAudio, EngineError> {
         match self.phrases.get(&text) {
             Some(audio) => Ok(Arc::clone(audio)),
-            None => self.tts.run(text, Priority::Final, within).await,
+            None => self.tts.run(text, urgency, within).await,
         }
     }
 
@@ -127,14 +153,15 @@ impl std::fmt::Debug for Engine {
 }
 
 impl<I: Send + 'static, O: Send + 'static> Pool<Job<I, O>> {
-    async fn run(&self, input: I, priority: Priority, within: Duration) -> Result<O, EngineError> {
+    async fn run(&self, input: I, urgency: Urgency, within: Duration) -> Result<O, EngineError> {
         let (reply, result) = oneshot::channel();
         let job = Job {
             input,
             deadline: now() + within,
+            urgency,
             reply,
         };
-        self.queue.push(job, priority).map_err(|_| {
+        self.queue.push(job).map_err(|_| {
             if self.alive() == 0 {
                 EngineError::Dead
             } else {

@@ -1,36 +1,36 @@
-//! A bounded queue with two priorities for threads that block on it.
+//! A bounded queue for threads that block on it; urgent jobs go first.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Which jobs go first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Priority {
-    /// Somebody waits for the answer now.
-    Final,
-    /// The answer may turn out not to be needed.
-    Speculative,
+/// What the queue must know of a job.
+pub trait Job {
+    /// Somebody waits for the answer now. May become true while the job waits.
+    fn is_urgent(&self) -> bool;
+
+    /// The answer is still wanted.
+    fn is_wanted(&self) -> bool;
 }
 
-/// Jobs wait here, final before speculative, first come first served within each.
+/// Jobs wait here: urgent before speculative, first come first served within each.
 #[derive(Debug)]
-pub struct JobQueue<T> {
-    inner: Mutex<Inner<T>>,
+pub struct JobQueue<J> {
+    inner: Mutex<Inner<J>>,
     ready: Condvar,
     limit: usize,
 }
 
 #[derive(Debug)]
-struct Inner<T> {
-    waiting: [VecDeque<T>; 2],
+struct Inner<J> {
+    waiting: VecDeque<J>,
     closed: bool,
 }
 
-impl<T> JobQueue<T> {
-    /// At most `limit` jobs of each priority wait.
+impl<J: Job> JobQueue<J> {
+    /// At most `limit` jobs wait, and at most half as many speculative ones.
     pub fn new(limit: usize) -> Self {
         let inner = Inner {
-            waiting: [VecDeque::new(), VecDeque::new()],
+            waiting: VecDeque::new(),
             closed: false,
         };
         Self {
@@ -41,41 +41,48 @@ impl<T> JobQueue<T> {
     }
 
     /// Adds a job, or gives it back when the queue is full or closed. Never waits.
-    pub fn push(&self, job: T, priority: Priority) -> Result<(), T> {
+    pub fn push(&self, job: J) -> Result<(), J> {
         let mut inner = self.lock();
-        if inner.closed || inner.waiting[priority as usize].len() >= self.limit {
+        let limit = if job.is_urgent() { self.limit } else { self.limit / 2 };
+        if inner.waiting.len() >= limit {
+            inner.waiting.retain(Job::is_wanted);
+        }
+        if inner.closed || inner.waiting.len() >= limit {
             return Err(job);
         }
-        inner.waiting[priority as usize].push_back(job);
+        inner.waiting.push_back(job);
         drop(inner);
         self.ready.notify_one();
         Ok(())
     }
 
     /// Waits for the next job; `None` once the queue is closed.
-    pub fn pop(&self) -> Option<T> {
+    pub fn pop(&self) -> Option<J> {
         let mut inner = self.lock();
         loop {
             if inner.closed {
                 return None;
             }
-            if let Some(job) = inner.waiting.iter_mut().find_map(VecDeque::pop_front) {
+            let urgent = inner.waiting.iter().position(Job::is_urgent);
+            if let Some(job) = inner.waiting.remove(urgent.unwrap_or(0)) {
                 return Some(job);
             }
             inner = self.ready.wait(inner).unwrap_or_else(PoisonError::into_inner);
         }
     }
+}
 
+impl<J> JobQueue<J> {
     /// Drops what waits and wakes everybody.
     pub fn close(&self) {
         let mut inner = self.lock();
         inner.closed = true;
-        inner.waiting = [VecDeque::new(), VecDeque::new()];
+        inner.waiting.clear();
         drop(inner);
         self.ready.notify_all();
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner<T>> {
+    fn lock(&self) -> MutexGuard<'_, Inner<J>> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -83,25 +90,56 @@ impl<T> JobQueue<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::Cell;
+
+    /// Number, urgent, wanted.
+    #[derive(Debug, Clone, PartialEq)]
+    struct Test(u8, Cell<bool>, bool);
+
+    impl Job for Test {
+        fn is_urgent(&self) -> bool {
+            self.1.get()
+        }
+
+        fn is_wanted(&self) -> bool {
+            self.2
+        }
+    }
+
+    fn job(number: u8, urgent: bool) -> Test {
+        Test(number, Cell::new(urgent), true)
+    }
 
     #[test]
-    fn final_jobs_go_first_and_the_bound_holds() {
+    fn urgent_jobs_go_first_and_the_bounds_hold() {
+        let queue = JobQueue::new(4);
+        for (number, urgent) in [(1, false), (2, false), (3, true), (4, true)] {
+            assert!(queue.push(job(number, urgent)).is_ok());
+        }
+        assert!(queue.push(job(5, true)).is_err(), "full");
+        let order: Vec<u8> = (0..4).filter_map(|_| queue.pop()).map(|job| job.0).collect();
+        assert_eq!(order, [3, 4, 1, 2]);
+        assert!(queue.push(job(6, false)).is_ok() && queue.push(job(7, false)).is_ok());
+        assert!(queue.push(job(8, false)).is_err(), "speculation takes half at most");
+    }
+
+    #[test]
+    fn a_full_queue_makes_room_from_what_nobody_wants() {
         let queue = JobQueue::new(2);
-        assert!(queue.push(1, Priority::Speculative).is_ok());
-        assert!(queue.push(2, Priority::Final).is_ok());
-        assert!(queue.push(3, Priority::Final).is_ok());
-        assert_eq!(queue.push(4, Priority::Final), Err(4));
-        assert_eq!([queue.pop(), queue.pop(), queue.pop()], [Some(2), Some(3), Some(1)]);
+        assert!(queue.push(Test(1, Cell::new(true), false)).is_ok());
+        assert!(queue.push(job(2, true)).is_ok());
+        assert!(queue.push(job(3, true)).is_ok());
+        assert_eq!(queue.pop().map(|job| job.0), Some(2));
     }
 
     #[test]
     fn closing_wakes_the_waiting_and_refuses_the_new() {
-        let queue = JobQueue::<u8>::new(1);
+        let queue = JobQueue::<Test>::new(1);
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| queue.pop());
+            let waiting = scope.spawn(|| queue.pop().is_none());
             queue.close();
-            assert_eq!(waiting.join().expect("no panic"), None);
+            assert!(waiting.join().expect("no panic"));
         });
-        assert_eq!(queue.push(1, Priority::Final), Err(1));
+        assert!(queue.push(job(1, true)).is_err());
     }
 }

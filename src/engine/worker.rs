@@ -9,15 +9,26 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 
 use crate::audio::line;
-use crate::engine::queue::JobQueue;
-use crate::engine::{EngineError, Factory, LineAudio};
+use crate::engine::queue::{self, JobQueue};
+use crate::engine::{EngineError, Factory, LineAudio, Urgency};
 use crate::speech::{Cancelled, SpeechError, Synthesizer, Transcriber};
 
 /// One piece of work.
 pub(super) struct Job<I, O> {
     pub(super) input: I,
     pub(super) deadline: Instant,
+    pub(super) urgency: Urgency,
     pub(super) reply: oneshot::Sender<Result<O, EngineError>>,
+}
+
+impl<I, O> queue::Job for Job<I, O> {
+    fn is_urgent(&self) -> bool {
+        self.urgency.is_urgent()
+    }
+
+    fn is_wanted(&self) -> bool {
+        !self.reply.is_closed()
+    }
 }
 
 /// The workers of one kind and their queue.
@@ -112,7 +123,10 @@ fn serve<E: ?Sized, I, O: Send>(
     factory: &Factory<E>,
     work: fn(&mut E, I, Cancelled<'_>) -> Result<O, SpeechError>,
 ) {
-    while let Some(Job { input, deadline, reply }) = queue.pop() {
+    while let Some(Job {
+        input, deadline, reply, ..
+    }) = queue.pop()
+    {
         if reply.is_closed() {
             continue;
         }

@@ -11,7 +11,10 @@ use crate::turn::ledger::Ledger;
 pub struct TurnLatency {
     /// Last voiced caller sample received → endpoint.
     pub endpoint_ms: Option<f64>,
-    /// Endpoint → transcript.
+    /// Whether the answer was prepared before the endpoint.
+    #[serde(default)]
+    pub speculated: bool,
+    /// Transcript asked for → transcript.
     pub stt_ms: Option<f64>,
     /// Reply requested → first token.
     pub llm_first_token_ms: Option<f64>,
@@ -28,6 +31,7 @@ impl From<&Ledger> for TurnLatency {
         let ms = |duration: Option<Duration>| duration.map(|duration| (duration.as_secs_f64() * 1e4).round() / 10.0);
         Self {
             endpoint_ms: ms(ledger.endpoint_delay()),
+            speculated: ledger.speculated(),
             stt_ms: ms(ledger.transcription()),
             llm_first_token_ms: ms(ledger.time_to_first_token()),
             llm_first_sentence_ms: ms(ledger.time_to_first_sentence()),

@@ -36,10 +36,11 @@ pub fn filter(directives: &str) -> EnvFilter {
 }
 
 /// Libraries that log what was said: async-openai quotes a server's answer it cannot read, in warnings and errors;
-/// tungstenite traces every message, tokens included; h2 traces headers, keys included.
-const TALKATIVE: [&str; 4] = [
+/// tungstenite traces every message, tokens included; h2 traces headers, keys included. ort only chatters.
+const TALKATIVE: [&str; 5] = [
     "async_openai=off",
     "tungstenite=info",
     "tokio_tungstenite=info",
     "h2=info",
+    "ort=warn",
 ];

@@ -133,6 +133,13 @@ pub enum Action {
         from: MediaTime,
         /// One past the last sample.
         to: MediaTime,
+        /// Whether the turn may still go on: others go first.
+        speculative: bool,
+    },
+    /// The turn is over and what was prepared for it is wanted: what was speculative is urgent now.
+    Commit {
+        /// The turn.
+        turn: TurnId,
     },
     /// Ask the dialog for a reply to the history.
     Generate {
@@ -158,8 +165,10 @@ pub enum Action {
     },
     /// Write a mark to the line.
     SendMark(MarkName),
-    /// Drop the outgoing queue, then tell the line to drop its buffer. In this order: what is still in our queue when
-    /// the line clears would be heard afterwards.
+    /// Drop the outgoing queue.
+    Purge,
+    /// Tell the line to drop its buffer. [`Action::Purge`] comes first: what is still in our queue when the line clears
+    /// would be heard afterwards.
     Clear,
     /// Stop all work for a turn. Saves effort only; late results are ignored by id.
     Cancel {

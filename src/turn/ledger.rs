@@ -9,6 +9,8 @@ pub struct Ledger {
     pub last_voiced: Option<Instant>,
     /// The pause was taken as the end of the turn.
     pub endpoint: Option<Instant>,
+    /// The transcript was asked for; before the endpoint if it was speculative.
+    pub transcribing: Option<Instant>,
     /// The transcript arrived.
     pub transcribed: Option<Instant>,
     /// The reply was asked for.
@@ -36,9 +38,14 @@ impl Ledger {
         span(self.last_voiced, self.endpoint)
     }
 
-    /// Endpoint → transcript.
+    /// Transcript asked for → transcript.
     pub fn transcription(&self) -> Option<Duration> {
-        span(self.endpoint, self.transcribed)
+        span(self.transcribing, self.transcribed)
+    }
+
+    /// Whether the answer was prepared before the endpoint.
+    pub fn speculated(&self) -> bool {
+        self.transcribing < self.endpoint
     }
 
     /// Reply requested → first token.

@@ -7,6 +7,8 @@
 //!                         └──────────────────────────┴──── barge-in ───────┘
 //! ```
 
+mod speculation;
+
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -14,8 +16,8 @@ use crate::time::MediaTime;
 use crate::turn::event::{Action, HangupReason, Input, Outcome, SentenceId, Timer, TurnId};
 use crate::turn::ledger::{Ledger, stamp};
 use crate::turn::playout::{Playout, Step};
-use crate::turn::policy::Policy;
-use crate::turn::reply::{Reply, Source, Stage};
+use crate::turn::policy::{Policy, Speculation};
+use crate::turn::reply::{Reply, Source, Stage, Standing};
 use crate::turn::vad_gate::VadGate;
 
 /// What the agent says without asking the dialog.
@@ -61,8 +63,18 @@ pub struct Machine {
     next_turn: u32,
     started: Option<Instant>,
     last_window: Option<Instant>,
+    speculated: Speculated,
     actions: VecDeque<Action>,
     steps: Vec<Step>,
+}
+
+/// How often an answer was prepared before the endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Speculated {
+    /// And was wanted.
+    pub used: u32,
+    /// And was dropped, because the caller went on.
+    pub wasted: u32,
 }
 
 #[derive(Debug)]
@@ -73,9 +85,10 @@ enum State {
     Listening,
     /// The caller speaks, or pauses.
     Hearing(Hearing),
-    /// The caller's turn is over and its transcript awaited.
+    /// The caller pauses or has finished, and the transcript is awaited.
     Transcribing {
         hearing: Hearing,
+        standing: Standing,
         to: MediaTime,
         deadline: Instant,
         ledger: Ledger,
@@ -92,6 +105,8 @@ struct Hearing {
     from: MediaTime,
     /// What the caller cut off by starting this turn, to be said after all if it turns out to be no speech.
     unheard: String,
+    /// Speculation on the present pause came to nothing; the endpoint starts from scratch.
+    tried: bool,
 }
 
 impl Machine {
@@ -108,6 +123,7 @@ impl Machine {
             next_turn: 1,
             started: None,
             last_window: None,
+            speculated: Speculated::default(),
             actions: VecDeque::new(),
             steps: Vec::new(),
         }
@@ -119,7 +135,7 @@ impl Machine {
             Input::Start => self.start(now),
             Input::Window { voiced, samples } => self.window(voiced, samples, now),
             Input::Transcript { turn, text } => self.transcript(turn, &text, now),
-            Input::TranscribeFailed { turn } => self.transcribe_failed(turn, now),
+            Input::TranscribeFailed { turn } => self.transcribe_failed(turn),
             Input::FirstToken { turn } => {
                 if let Some(reply) = self.reply(turn) {
                     stamp(&mut reply.ledger.first_token, now);
@@ -150,7 +166,7 @@ impl Machine {
                 Timer::MarkOverdue => self.playout.presume_heard(),
                 Timer::TranscribeDeadline => {
                     if let State::Transcribing { hearing, .. } = &self.state {
-                        self.transcribe_failed(hearing.turn, now);
+                        self.transcribe_failed(hearing.turn);
                     }
                 }
                 Timer::ReplyDeadline => {
@@ -184,6 +200,11 @@ impl Machine {
         &self.history
     }
 
+    /// What speculation brought and cost.
+    pub fn speculated(&self) -> Speculated {
+        self.speculated
+    }
+
     /// Caller audio before this will not be asked for.
     pub fn needed_from(&self) -> MediaTime {
         let present = self.gate.now().back(self.policy.pre_roll + SLACK);
@@ -207,28 +228,64 @@ impl Machine {
         self.gate.window(voiced, samples, now);
         self.last_window = Some(now);
         let speech = self.gate.speech();
+        let goes_on = speech >= self.policy.onset;
         match &self.state {
-            State::Listening if speech >= self.policy.onset => self.hear(self.gate_start(), String::new()),
+            State::Listening if goes_on => self.hear(self.gate_start(), String::new()),
             State::Hearing(hearing) => {
-                if self.gate.silence() >= self.policy.endpoint_delay || !self.has_room(hearing.from) {
-                    self.endpoint(now);
+                let speculates = self.policy.speculation > Speculation::Off && !hearing.tried;
+                if self.is_endpoint(hearing.from) {
+                    self.pause(Standing::Committed, now);
+                } else if speculates && self.gate.silence() >= self.policy.speculate_after {
+                    self.pause(
+                        Standing::Speculative {
+                            voiced: self.gate.voiced(),
+                        },
+                        now,
+                    );
+                } else if hearing.tried && goes_on {
+                    self.retry_speculation();
                 }
             }
-            // The caller goes on after the endpoint, before hearing anything: one turn, transcribed again as a whole.
-            State::Transcribing { hearing, .. } if speech >= self.policy.onset && self.has_room(hearing.from) => {
-                let Hearing { turn, from, unheard } = hearing.clone();
-                self.actions.push_back(Action::Cancel { turn });
-                self.hear(from, unheard);
+            // The caller goes on before hearing anything: one turn, transcribed again as a whole.
+            State::Transcribing { hearing, .. } if goes_on && self.has_room(hearing.from) => {
+                let hearing = hearing.clone();
+                self.drop_work(hearing.turn);
+                self.hear(hearing.from, hearing.unheard);
             }
-            State::Replying(reply) if !reply.is_audible() => {
-                let asked = reply.caller.is_some() && reply.from.is_some_and(|from| self.has_room(from));
-                if asked && speech >= self.policy.onset {
-                    self.take_back();
+            State::Replying(reply) if goes_on && !reply.is_audible() && self.may_grow(reply) => self.take_back(),
+            State::Replying(reply) if reply.is_audible() && speech >= self.policy.barge_in_min => self.barge_in(now),
+            State::Transcribing {
+                hearing,
+                standing: Standing::Speculative { voiced },
+                ..
+            } => {
+                let (from, voiced) = (hearing.from, *voiced);
+                if self.is_endpoint(from) {
+                    self.commit(voiced, now);
                 }
             }
-            State::Replying(_) if speech >= self.policy.barge_in_min => self.barge_in(now),
+            State::Replying(Reply {
+                standing: Standing::Speculative { voiced },
+                from: Some(from),
+                ..
+            }) => {
+                let (from, voiced) = (*from, *voiced);
+                if self.is_endpoint(from) {
+                    self.commit(voiced, now);
+                }
+            }
             State::Waiting | State::Listening | State::Transcribing { .. } | State::Replying(_) | State::Closed => {}
         }
+    }
+
+    /// Whether the present silence, or the length of the turn, ends a turn that began at `from`.
+    fn is_endpoint(&self, from: MediaTime) -> bool {
+        self.gate.silence() >= self.policy.endpoint_delay || !self.has_room(from)
+    }
+
+    /// Whether a reply nobody has heard yet answers a turn that may still go on.
+    fn may_grow(&self, reply: &Reply) -> bool {
+        reply.caller.is_some() && reply.from.is_some_and(|from| self.has_room(from))
     }
 
     /// Whether a turn that began at `from` may still grow.
@@ -243,42 +300,65 @@ impl Machine {
     fn hear(&mut self, from: MediaTime, unheard: String) {
         self.gate.restart();
         let turn = self.new_turn();
-        self.state = State::Hearing(Hearing { turn, from, unheard });
+        self.state = State::Hearing(Hearing {
+            turn,
+            from,
+            unheard,
+            tried: false,
+        });
     }
 
-    fn endpoint(&mut self, now: Instant) {
-        if let State::Hearing(hearing) = &self.state {
-            let hearing = hearing.clone();
-            // The silence that made the endpoint tells the transcriber nothing and costs it time.
-            let voiced_to = self
-                .gate
-                .last_voiced()
-                .map_or_else(|| self.gate.now(), |(end, _)| end.advance(TAIL));
-            let to = voiced_to.min(self.gate.now());
-            let last_voiced = self.gate.last_voiced().map(|(_, at)| at);
-            let ledger = Ledger {
-                last_voiced,
-                endpoint: Some(now),
-                ..Ledger::default()
-            };
-            self.actions.push_back(Action::Transcribe {
-                turn: hearing.turn,
-                from: hearing.from,
-                to,
-            });
-            let deadline = now + self.policy.transcribe_deadline;
-            self.state = State::Transcribing {
-                hearing,
-                to,
-                deadline,
-                ledger,
-            };
+    /// The caller has been silent for long enough to begin the answer, or to know that it is due.
+    fn pause(&mut self, standing: Standing, now: Instant) {
+        let State::Hearing(hearing) = &self.state else { return };
+        let (hearing, gate) = (hearing.clone(), &self.gate);
+        // More silence tells the transcriber nothing and costs it time.
+        let voiced_to = gate
+            .last_voiced()
+            .map_or_else(|| gate.now(), |(end, _)| end.advance(TAIL));
+        let to = voiced_to.min(gate.now());
+        let committed = standing == Standing::Committed;
+        let ledger = Ledger {
+            last_voiced: gate.last_voiced().map(|(_, at)| at),
+            transcribing: Some(now),
+            endpoint: committed.then_some(now),
+            ..Ledger::default()
+        };
+        let (turn, from) = (hearing.turn, hearing.from);
+        self.actions.push_back(Action::Transcribe {
+            turn,
+            from,
+            to,
+            speculative: !committed,
+        });
+        if committed {
+            self.actions.push_back(Action::Commit { turn });
         }
+        let deadline = now + self.policy.transcribe_deadline;
+        self.state = State::Transcribing {
+            hearing,
+            standing,
+            to,
+            deadline,
+            ledger,
+        };
+    }
+
+    /// Asks the dialog for the reply.
+    fn ask(&mut self, turn: TurnId, now: Instant) {
+        if let Some(reply) = self.reply(turn) {
+            stamp(&mut reply.ledger.requested, now);
+        }
+        self.actions.push_back(Action::Generate { turn });
     }
 
     fn transcript(&mut self, turn: TurnId, text: &str, now: Instant) {
         let State::Transcribing {
-            hearing, to, ledger, ..
+            hearing,
+            standing,
+            to,
+            ledger,
+            ..
         } = &self.state
         else {
             return;
@@ -286,34 +366,38 @@ impl Machine {
         if hearing.turn != turn {
             return;
         }
-        let (from, to, ledger, unheard) = (hearing.from, *to, *ledger, hearing.unheard.clone());
+        let (from, standing, to, mut ledger) = (hearing.from, *standing, *to, *ledger);
         let text = text.trim();
         if text.is_empty() {
-            self.nothing_heard(unheard);
-            return;
+            return match standing {
+                Standing::Speculative { .. } => self.give_up_speculation(),
+                Standing::Committed => self.nothing_heard(hearing.unheard.clone()),
+            };
         }
         self.history.push(Line {
             speaker: Speaker::Caller,
             text: text.to_owned(),
         });
-        self.actions.push_back(Action::Generate { turn });
+        stamp(&mut ledger.transcribed, now);
+        let held = standing != Standing::Committed && self.policy.speculation < Speculation::Llm;
+        let generating = Source::Generating {
+            deadline: now + self.policy.reply_deadline,
+        };
         self.state = State::Replying(Reply {
             turn,
             from: Some(from),
             to,
             caller: Some(text.to_owned()),
-            source: Source::Generating {
-                deadline: now + self.policy.reply_deadline,
-            },
+            standing,
+            source: if held { Source::Held } else { generating },
             sentences: Vec::new(),
             outcome: Outcome::Completed,
             then: None,
-            ledger: Ledger {
-                transcribed: Some(now),
-                requested: Some(now),
-                ..ledger
-            },
+            ledger,
         });
+        if !held {
+            self.ask(turn, now);
+        }
     }
 
     /// Noise, or speech nobody could understand. What it cut off is said after all.
@@ -330,19 +414,29 @@ impl Machine {
         }
     }
 
-    fn transcribe_failed(&mut self, turn: TurnId, _now: Instant) {
-        if let State::Transcribing {
-            hearing, to, ledger, ..
+    fn transcribe_failed(&mut self, turn: TurnId) {
+        let State::Transcribing {
+            hearing,
+            standing,
+            to,
+            ledger,
+            ..
         } = &self.state
-            && hearing.turn == turn
-        {
-            let (from, to, ledger) = (hearing.from, *to, *ledger);
-            self.actions.push_back(Action::Cancel { turn });
-            let apology = self.phrases.apology.clone();
-            self.say(turn, apology);
-            if let State::Replying(reply) = &mut self.state {
-                (reply.from, reply.to, reply.ledger, reply.outcome) = (Some(from), to, ledger, Outcome::Failed);
-            }
+        else {
+            return;
+        };
+        if hearing.turn != turn {
+            return;
+        }
+        if *standing != Standing::Committed {
+            return self.give_up_speculation();
+        }
+        let (from, to, ledger) = (hearing.from, *to, *ledger);
+        self.actions.push_back(Action::Cancel { turn });
+        let apology = self.phrases.apology.clone();
+        self.say(turn, apology);
+        if let State::Replying(reply) = &mut self.state {
+            (reply.from, reply.to, reply.ledger, reply.outcome) = (Some(from), to, ledger, Outcome::Failed);
         }
     }
 
@@ -369,6 +463,12 @@ impl Machine {
 
     /// What is here is still said, then the apology.
     fn reply_failed(&mut self, turn: TurnId) {
+        if self
+            .reply(turn)
+            .is_some_and(|reply| reply.standing != Standing::Committed)
+        {
+            return self.forget_reply();
+        }
         let apology = self.phrases.apology.clone();
         if let Some(reply) = self.reply(turn)
             && matches!(reply.source, Source::Generating { .. })
@@ -409,6 +509,9 @@ impl Machine {
         if reply.awaited(sentence).is_none() {
             return;
         }
+        if reply.standing != Standing::Committed {
+            return self.forget_reply();
+        }
         let place = usize::from(sentence.index);
         let hopeless = reply.sentences[place].text == apology;
         reply.sentences.truncate(place);
@@ -429,21 +532,6 @@ impl Machine {
         }
     }
 
-    /// The caller went on before hearing a reply: forget the reply, the turn is not over.
-    fn take_back(&mut self) {
-        let State::Replying(Reply {
-            turn, from: Some(from), ..
-        }) = self.state
-        else {
-            return;
-        };
-        self.actions.push_back(Action::Cancel { turn });
-        self.history.pop();
-        self.playout.clear();
-        self.actions.push_back(Action::Clear);
-        self.hear(from, String::new());
-    }
-
     /// Order: stop the work, purge our queue, clear the line, start a new epoch, cut history to what was heard.
     fn barge_in(&mut self, now: Instant) {
         let State::Replying(reply) = &mut self.state else {
@@ -453,15 +541,25 @@ impl Machine {
             return;
         }
         reply.settle(&self.playout);
+        let cut_off = reply.from.filter(|_| reply.caller.is_some());
         reply.outcome = Outcome::Interrupted;
         let (heard, unheard) = reply.split_at(&self.playout, now);
         let summary = reply.summary(heard.clone());
         self.actions.push_back(Action::Cancel { turn: reply.turn });
-        self.actions.push_back(Action::Clear);
+        self.actions.extend([Action::Purge, Action::Clear]);
         self.playout.clear();
-        self.remember(heard);
         self.actions.push_back(Action::TurnEnded(Box::new(summary)));
-        self.hear(self.gate_start(), unheard);
+        match cut_off {
+            // Not one word of ours was heard: the caller had not finished. One turn, transcribed again as a whole.
+            Some(from) if heard.is_empty() && self.has_room(from) => {
+                self.history.pop();
+                self.hear(from, String::new());
+            }
+            _ => {
+                self.remember(heard);
+                self.hear(self.gate_start(), unheard);
+            }
+        }
     }
 
     fn stop(&mut self, now: Instant) {
@@ -497,7 +595,7 @@ impl Machine {
         } else if let State::Hearing(hearing) | State::Transcribing { hearing, .. } = &self.state {
             self.actions.push_back(Action::Cancel { turn: hearing.turn });
         }
-        self.actions.push_back(Action::Clear);
+        self.actions.extend([Action::Purge, Action::Clear]);
         self.playout.clear();
         let turn = self.new_turn();
         let text = self.phrases.too_long.clone();
@@ -514,6 +612,7 @@ impl Machine {
             from: None,
             to: self.gate.now(),
             caller: None,
+            standing: Standing::Committed,
             source: Source::Complete,
             sentences: Vec::new(),
             outcome: Outcome::Completed,
@@ -539,13 +638,18 @@ impl Machine {
             .sentences
             .iter()
             .position(|sentence| sentence.stage == Stage::Waiting);
-        if let (false, Some(index)) = (busy, waiting) {
+        let committed = reply.standing == Standing::Committed;
+        let may_speak = committed || self.policy.speculation == Speculation::Full;
+        if let (false, Some(index), true) = (busy, waiting, may_speak) {
             let sentence = reply.id(index);
             reply.sentences[index].stage = Stage::Synthesizing {
                 deadline: now + self.policy.synthesize_deadline,
             };
             let text = reply.sentences[index].text.clone();
             self.actions.push_back(Action::Synthesize { sentence, text });
+        }
+        if !committed {
+            return;
         }
         self.playout.due(now, &mut self.steps);
         for step in self.steps.drain(..) {
@@ -599,6 +703,15 @@ impl Machine {
         turn
     }
 
+    /// When more audio may be sent, or a mark is given up on. What is only prepared stays where it is.
+    fn playout_deadline(&self, now: Instant) -> Option<(Instant, Timer)> {
+        if matches!(&self.state, State::Replying(reply) if reply.standing != Standing::Committed) {
+            return None;
+        }
+        let due = self.playout.next_due(now).map(|at| (at, Timer::Playout));
+        due.or_else(|| self.playout.overdue().map(|at| (at, Timer::MarkOverdue)))
+    }
+
     fn deadlines(&self, now: Instant) -> [Option<(Instant, Timer)>; 5] {
         if matches!(self.state, State::Waiting | State::Closed) {
             return [None; 5];
@@ -622,10 +735,7 @@ impl Machine {
         [
             work,
             synthesis,
-            self.playout
-                .next_due(now)
-                .map(|at| (at, Timer::Playout))
-                .or_else(|| self.playout.overdue().map(|at| (at, Timer::MarkOverdue))),
+            self.playout_deadline(now),
             self.started
                 .filter(|_| !closing)
                 .map(|at| (at + self.policy.max_call, Timer::MaxCall)),

@@ -11,6 +11,10 @@ pub struct Policy {
     pub pre_roll: Duration,
     /// Silence, in media time, that ends the caller's turn. The one number that trades speed against cutting people off.
     pub endpoint_delay: Duration,
+    /// How much of the answer is prepared while the endpoint is still undecided.
+    pub speculation: Speculation,
+    /// Silence after which it is prepared. Shorter wastes work on every breath, longer wastes the caller's time.
+    pub speculate_after: Duration,
     /// Voiced audio that stops the agent while it speaks. Longer than `onset`, so that a cough does not.
     pub barge_in_min: Duration,
     /// A turn is closed after this much caller audio even without a pause.
@@ -29,12 +33,28 @@ pub struct Policy {
     pub synthesize_deadline: Duration,
 }
 
+/// How far the answer to an unfinished turn is prepared. If the caller goes on, the work is dropped; nothing of it is heard
+/// and nothing with a side effect happens before the endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Speculation {
+    /// Nothing. The caller waits for transcript, reply and voice, one after the other.
+    Off,
+    /// The transcript. Costs one Whisper run for each pause within a turn.
+    Stt,
+    /// The reply too. Costs one LLM request for each pause within a turn.
+    Llm,
+    /// The first sentence's audio too. Costs one Piper run for each pause within a turn.
+    Full,
+}
+
 impl Default for Policy {
     fn default() -> Self {
         Self {
             onset: Duration::from_millis(60),
             pre_roll: Duration::from_millis(240),
             endpoint_delay: Duration::from_millis(500),
+            speculation: Speculation::Full,
+            speculate_after: Duration::from_millis(100),
             barge_in_min: Duration::from_millis(200),
             max_turn: Duration::from_secs(60),
             max_call: Duration::from_secs(3600),

@@ -1,15 +1,26 @@
 //! One reply of the agent while it is generated, synthesised and played.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::time::MediaTime;
 use crate::turn::event::{HangupReason, Outcome, SentenceId, TurnId, TurnSummary};
 use crate::turn::ledger::Ledger;
 use crate::turn::playout::Playout;
 
+/// Whether a turn of the caller is known to be over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It may go on. `voiced` is what had been voiced of it when the work began.
+    Speculative { voiced: Duration },
+    /// It is over.
+    Committed,
+}
+
 /// Whether more sentences may come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {
+    /// The dialog is asked when the turn is committed.
+    Held,
     /// The dialog is at work; the next sentence is due by then.
     Generating { deadline: Instant },
     /// All sentences are here.
@@ -43,6 +54,7 @@ pub(super) struct Reply {
     pub(super) from: Option<MediaTime>,
     pub(super) to: MediaTime,
     pub(super) caller: Option<String>,
+    pub(super) standing: Standing,
     pub(super) source: Source,
     pub(super) sentences: Vec<Sentence>,
     pub(super) outcome: Outcome,

@@ -9,10 +9,13 @@
 //! fail stt | llm | llm-late | llm-empty | tts | tts-once     from here on (or once)
 //! hold 5.0-6.0                             the network delivers the audio of this time in one burst at its end
 //! lost 5.0-8.0                             the audio of this time never comes
+//! speculation full                         policy: off, stt, llm or full
 //! endpoint 500                             policy: ENDPOINT_DELAY in ms
 //! hangup 9.0                               the caller hangs up
 //! until 12.0                               the simulation ends
 //! ```
+
+use tieline::turn::policy::Speculation;
 
 /// One call to simulate. Times in ms.
 #[derive(Debug, Clone)]
@@ -27,6 +30,7 @@ pub(crate) struct Scenario {
     pub(crate) fail: Option<Fail>,
     pub(crate) held: Option<(u64, u64)>,
     pub(crate) lost: Option<(u64, u64)>,
+    pub(crate) speculation: Speculation,
     pub(crate) endpoint: u64,
     pub(crate) hangup: Option<u64>,
     pub(crate) until: u64,
@@ -62,6 +66,7 @@ impl Default for Scenario {
             fail: None,
             held: None,
             lost: None,
+            speculation: Speculation::Full,
             endpoint: 500,
             hangup: None,
             until: 15_000,
@@ -117,6 +122,15 @@ impl Scenario {
                 }
                 "hold" => scenario.held = Some(span(rest)),
                 "lost" => scenario.lost = Some(span(rest)),
+                "speculation" => {
+                    scenario.speculation = match rest {
+                        "off" => Speculation::Off,
+                        "stt" => Speculation::Stt,
+                        "llm" => Speculation::Llm,
+                        "full" => Speculation::Full,
+                        other => panic!("no speculation {other}"),
+                    };
+                }
                 "endpoint" => scenario.endpoint = ms(rest),
                 "hangup" => scenario.hangup = Some(seconds(rest)),
                 "until" => scenario.until = seconds(rest),

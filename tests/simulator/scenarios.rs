@@ -110,6 +110,23 @@ scenarios! {
         reply "Let me tell you a rather long story about our office."
         hangup 7.5
         until 9"#,
+    without_speculation: r#"
+        speculation off
+        caller 4.0-4.8 "the fifteenth"
+        caller 5.1-6.0 "of march"
+        until 9"#,
+    speculation_on_the_transcript_only: r#"
+        speculation stt
+        caller 4.0-5.0 "hello"
+        until 9"#,
+    speculation_on_the_reply: r#"
+        speculation llm
+        caller 4.0-5.0 "hello"
+        until 9"#,
+    a_word_too_short_to_count_as_going_on: r#"
+        caller 4.0-5.0 "I think so"
+        caller 5.3-5.34 "yes"
+        until 9"#,
     a_patient_endpoint: r#"
         endpoint 1200
         caller 4.0-5.0 "m b one two three"

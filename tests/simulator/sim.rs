@@ -51,6 +51,8 @@ struct Sim<'a> {
     queue: VecDeque<(SentenceId, u64)>,
     texts: BTreeMap<SentenceId, String>,
     ended: HashSet<TurnId>,
+    asked: HashSet<TurnId>,
+    committed: HashSet<TurnId>,
     replies: usize,
     tts_failed: bool,
     closed: bool,
@@ -70,6 +72,7 @@ impl<'a> Sim<'a> {
     fn new(scenario: &'a Scenario) -> Self {
         let policy = Policy {
             endpoint_delay: Duration::from_millis(scenario.endpoint),
+            speculation: scenario.speculation,
             max_call: Duration::from_secs(600),
             ..Policy::default()
         };
@@ -93,6 +96,8 @@ impl<'a> Sim<'a> {
             queue: VecDeque::new(),
             texts: BTreeMap::new(),
             ended: HashSet::new(),
+            asked: HashSet::new(),
+            committed: HashSet::new(),
             replies: 0,
             tts_failed: false,
             closed: false,
@@ -209,7 +214,17 @@ impl<'a> Sim<'a> {
         while let Some(action) = self.machine.poll_action() {
             assert!(!self.closed, "action after the call was closed: {action:?}");
             match action {
-                Action::Transcribe { turn, from, to } => self.transcribe(turn, from, to),
+                Action::Transcribe {
+                    turn,
+                    from,
+                    to,
+                    speculative,
+                } => self.transcribe(turn, from, to, speculative),
+                Action::Commit { turn } => {
+                    self.note('>', &format!("commit {turn}"));
+                    assert!(self.committed.insert(turn), "turn {turn} is committed twice");
+                }
+                Action::Purge => self.queue.clear(),
                 Action::Generate { turn } => self.generate(turn),
                 Action::Synthesize { sentence, text } => self.synthesize(sentence, text),
                 Action::Queue { sentence } => {
@@ -240,7 +255,8 @@ impl<'a> Sim<'a> {
         }
     }
 
-    fn transcribe(&mut self, turn: TurnId, from: MediaTime, to: MediaTime) {
+    fn transcribe(&mut self, turn: TurnId, from: MediaTime, to: MediaTime, speculative: bool) {
+        self.asked.insert(turn);
         assert!(
             from >= self.machine.needed_from() || from == MediaTime::ZERO,
             "audio from {from:?} may be gone"
@@ -248,7 +264,12 @@ impl<'a> Sim<'a> {
         let (from, to) = (from.samples() / 8, to.samples() / 8);
         self.note(
             '>',
-            &format!("transcribe {turn} {:.2}-{:.2}", from as f64 / 1e3, to as f64 / 1e3),
+            &format!(
+                "transcribe {turn} {:.2}-{:.2}{}",
+                from as f64 / 1e3,
+                to as f64 / 1e3,
+                if speculative { " speculatively" } else { "" }
+            ),
         );
         if self.scenario.fail == Some(Fail::Stt) {
             return self.later(turn, self.scenario.stt, Coming::Input(Input::TranscribeFailed { turn }));
@@ -317,6 +338,9 @@ impl<'a> Sim<'a> {
                 self.queue.pop_front();
             }
             if first {
+                let turn = sentence.turn;
+                let certain = !self.asked.contains(&turn) || self.committed.contains(&turn);
+                assert!(certain, "turn {turn} is answered before it is over");
                 self.note('>', &format!("play {}", name(sentence)));
             }
         }
@@ -337,7 +361,7 @@ impl<'a> Sim<'a> {
 
     fn clear(&mut self) {
         self.note('>', "clear");
-        self.queue.clear();
+        assert!(self.queue.is_empty(), "the queue is purged before the line is cleared");
         self.line.cut(self.now);
         // Twilio returns outstanding marks at once.
         let outstanding: Vec<_> = self
