@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tieline::turn::policy::{Policy, Speculation};
+use tieline::turn::policy::Policy;
 
 use crate::engines::{Gate, Order};
 use crate::http_server::{USUAL, tokens};
@@ -122,7 +122,7 @@ async fn a_caller_who_goes_on_while_being_transcribed_is_transcribed_whole() {
 
 #[tokio::test]
 async fn a_transcriber_that_understands_nothing() {
-    let (server, llm) = TestServer::with_llm(patient()).await;
+    let (server, llm) = TestServer::with_llm(Setup::default()).await;
     let mut phone = Phone::greeted(&server, "CA1").await;
     server.stt.hear(&["", ""]);
     // A short noise is passed over, clear speech is asked for again.
@@ -178,7 +178,11 @@ async fn a_synthesizer_that_is_too_slow() {
 
 #[tokio::test]
 async fn a_full_queue_costs_a_turn_and_no_call() {
-    let (server, _llm) = TestServer::with_llm(Setup { queue: 1, ..patient() }).await;
+    let (server, _llm) = TestServer::with_llm(Setup {
+        queue: 1,
+        ..Setup::default()
+    })
+    .await;
     let mut working = Phone::greeted(&server, "CA1").await;
     let mut waiting = Phone::greeted(&server, "CA2").await;
     let mut refused = Phone::greeted(&server, "CA3").await;
@@ -208,17 +212,5 @@ async fn a_full_queue_costs_a_turn_and_no_call() {
     is_fine(&mut loser).await;
     for phone in [working, loser, winner] {
         phone.hang_up().await;
-    }
-}
-
-/// One transcript for each turn: nothing is prepared before the endpoint.
-fn patient() -> Setup {
-    let policy = Policy {
-        speculation: Speculation::Off,
-        ..policy()
-    };
-    Setup {
-        policy,
-        ..Setup::default()
     }
 }

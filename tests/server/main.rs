@@ -14,5 +14,6 @@ mod phi;
 mod phone;
 mod playout;
 mod remote_speech;
+mod speculation;
 mod support;
 mod webhook;

@@ -12,7 +12,7 @@ use tieline::dialog::llm::LlmClient;
 use tieline::engine::{Engine, Sizes};
 use tieline::http::{App, Probe, TwilioAccount, router};
 use tieline::speech::spoken::spoken;
-use tieline::turn::policy::Policy;
+use tieline::turn::policy::{Policy, Speculation};
 use tieline::twilio::{signature, twiml};
 use tokio::net::TcpListener;
 
@@ -50,9 +50,11 @@ impl Default for Setup {
     }
 }
 
-/// Deadlines no healthy test reaches, delays that are short.
+/// Deadlines no healthy test reaches, delays that are short, and one transcript for each turn: engines that are told what to
+/// do answer in turn. What is prepared early has tests of its own (`speculation`) and the simulator's.
 pub(crate) fn policy() -> Policy {
     Policy {
+        speculation: Speculation::Off,
         pre_roll: Duration::from_millis(100),
         endpoint_delay: Duration::from_millis(200),
         transcribe_deadline: Duration::from_secs(10),

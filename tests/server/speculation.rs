@@ -1,0 +1,55 @@
+//! Answers prepared in a pause: told and heard only if the pause ends the turn.
+
+use tieline::call::trace::TraceEvent;
+use tieline::turn::policy::{Policy, Speculation};
+
+use crate::http_server::USUAL;
+use crate::phone::{Phone, Seen, silence, voice};
+use crate::support::{Setup, TestServer, policy, until};
+
+async fn eager(speculation: Speculation) -> (TestServer, crate::http_server::HttpServer) {
+    let policy = Policy {
+        speculation,
+        ..policy()
+    };
+    TestServer::with_llm(Setup {
+        policy,
+        ..Setup::default()
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_prepared_answer_is_heard_at_every_level() {
+    for level in [Speculation::Stt, Speculation::Llm, Speculation::Full] {
+        let (server, _llm) = eager(level).await;
+        let mut phone = Phone::greeted(&server, "CA1").await;
+        let turn = phone.exchange().await;
+        assert_eq!(
+            (turn.outcome.as_str(), turn.heard.as_str()),
+            ("completed", USUAL),
+            "{level:?}"
+        );
+        phone.hang_up().await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_prepared_for_an_unfinished_turn_is_neither_told_nor_heard() {
+    let (server, llm) = eager(Speculation::Full).await;
+    server.stt.hear(&["my number is", "my number is five"]);
+    let mut phone = Phone::greeted(&server, "CA1").await;
+    phone.frames(&[voice(400), silence(140)].concat()).await;
+    until("an answer is being prepared", || llm.asked().len() == 1).await;
+    phone.frames(&[voice(400), silence(140)].concat()).await;
+    until("another one is", || llm.asked().len() == 2).await;
+    phone.frames(&silence(400)).await;
+    let said = phone.until("what was understood", |seen| match seen {
+        Seen::Event(TraceEvent::Caller { text, .. }) => Some(text.clone()),
+        Seen::Event(_) | Seen::Media(_) | Seen::Mark(_) | Seen::Clear | Seen::Closed(_) => None,
+    });
+    assert_eq!(said.await, "my number is five");
+    assert_eq!(phone.turn().await.heard, USUAL);
+    assert_eq!(phone.clears, 0, "nothing had been sent that could be cleared");
+    phone.hang_up().await;
+}
