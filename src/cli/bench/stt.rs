@@ -180,4 +180,5 @@ fn now() -> Instant {
 }
 
 const PRE_ROLL_MS: usize = 240;
-const TAIL_MS: usize = 300;
+/// What has been received when the transcript is asked for: `SPECULATE_AFTER`.
+const TAIL_MS: usize = 100;
