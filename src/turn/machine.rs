@@ -540,15 +540,9 @@ impl Machine {
         if reply.then.is_some() {
             return;
         }
-        reply.settle(&self.playout);
         let cut_off = reply.from.filter(|_| reply.caller.is_some());
-        reply.outcome = Outcome::Interrupted;
-        let (heard, unheard) = reply.split_at(&self.playout, now);
-        let summary = reply.summary(heard.clone());
-        self.actions.push_back(Action::Cancel { turn: reply.turn });
-        self.actions.extend([Action::Purge, Action::Clear]);
-        self.playout.clear();
-        self.actions.push_back(Action::TurnEnded(Box::new(summary)));
+        let (heard, unheard) = self.cut_short(Outcome::Interrupted, now);
+        self.actions.push_back(Action::Clear);
         match cut_off {
             // Not one word of ours was heard: the caller had not finished. One turn, transcribed again as a whole.
             Some(from) if heard.is_empty() && self.has_room(from) => {
@@ -563,46 +557,42 @@ impl Machine {
     }
 
     fn stop(&mut self, now: Instant) {
-        match &mut self.state {
-            State::Replying(reply) => {
-                reply.settle(&self.playout);
-                if !reply.is_over() {
-                    reply.outcome = Outcome::CutOff;
-                }
-                let (heard, _) = reply.split_at(&self.playout, now);
-                let summary = reply.summary(heard.clone());
-                self.actions.push_back(Action::Cancel { turn: reply.turn });
-                self.actions.push_back(Action::TurnEnded(Box::new(summary)));
-                self.remember(heard);
-            }
-            State::Hearing(hearing) | State::Transcribing { hearing, .. } => {
-                self.actions.push_back(Action::Cancel { turn: hearing.turn });
-            }
-            State::Waiting | State::Listening | State::Closed => {}
-        }
+        let (heard, _) = self.cut_short(Outcome::CutOff, now);
+        self.remember(heard);
         self.state = State::Closed;
     }
 
     fn close_politely(&mut self, now: Instant) {
-        if let State::Replying(reply) = &mut self.state {
-            reply.settle(&self.playout);
-            let (heard, _) = reply.split_at(&self.playout, now);
-            reply.outcome = Outcome::CutOff;
-            let (turn, summary) = (reply.turn, reply.summary(heard.clone()));
-            self.actions.push_back(Action::Cancel { turn });
-            self.actions.push_back(Action::TurnEnded(Box::new(summary)));
-            self.remember(heard);
-        } else if let State::Hearing(hearing) | State::Transcribing { hearing, .. } = &self.state {
-            self.actions.push_back(Action::Cancel { turn: hearing.turn });
-        }
-        self.actions.extend([Action::Purge, Action::Clear]);
-        self.playout.clear();
+        let (heard, _) = self.cut_short(Outcome::CutOff, now);
+        self.actions.push_back(Action::Clear);
+        self.remember(heard);
         let turn = self.new_turn();
         let text = self.phrases.too_long.clone();
         self.say(turn, text);
         if let State::Replying(reply) = &mut self.state {
             reply.then = Some(HangupReason::MaxCall);
         }
+    }
+
+    /// Ends the present turn as it stands; the line still plays what it has. Returns what of a reply was heard, and what was not.
+    fn cut_short(&mut self, outcome: Outcome, now: Instant) -> (String, String) {
+        let (turn, mut told) = match &mut self.state {
+            State::Replying(reply) => {
+                reply.settle(&self.playout);
+                reply.outcome = outcome;
+                (reply.turn, Some(reply.split_at(&self.playout, now)))
+            }
+            State::Hearing(hearing) | State::Transcribing { hearing, .. } => (hearing.turn, None),
+            State::Waiting | State::Listening | State::Closed => return Default::default(),
+        };
+        self.actions.push_back(Action::Cancel { turn });
+        self.actions.push_back(Action::Purge);
+        self.playout.clear();
+        if let (State::Replying(reply), Some((heard, _))) = (&self.state, &told) {
+            let summary = reply.summary(heard.clone());
+            self.actions.push_back(Action::TurnEnded(Box::new(summary)));
+        }
+        told.take().unwrap_or_default()
     }
 
     /// Gives the agent the floor with a text of its own.
