@@ -39,7 +39,7 @@ pub(super) struct Cores {
     pub(super) own: f64,
 }
 
-/// All that is not idle in the first line of `/proc/stat`. Source: proc_stat(5).
+/// All that is not idle in the first line of `/proc/stat`. Source: `proc_stat(5)`.
 fn machine(stat: &str) -> Option<Duration> {
     let line = stat.lines().next()?.strip_prefix("cpu ")?;
     let ticks: Vec<u64> = line.split_whitespace().map_while(|field| field.parse().ok()).collect();
@@ -48,7 +48,7 @@ fn machine(stat: &str) -> Option<Duration> {
     busy.sum::<Option<u64>>().map(ticks_long)
 }
 
-/// User and system time in `/proc/self/stat`, the 14th and 15th field. Source: proc_pid_stat(5).
+/// User and system time in `/proc/self/stat`, the 14th and 15th field. Source: `proc_pid_stat(5)`.
 fn own(stat: &str) -> Option<Duration> {
     // The second field is the program's name in brackets, which may hold anything.
     let (_, fields) = stat.rsplit_once(')')?;

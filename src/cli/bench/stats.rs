@@ -27,7 +27,7 @@ impl Summary {
     }
 }
 
-/// The value below which a part of the sorted values lies, straight between the two nearest: what NumPy does by default.
+/// The value below which a part of the sorted values lies, straight between the two nearest: what `NumPy` does by default.
 fn percentile(sorted: &[f64], part: f64) -> Option<f64> {
     let place = part * sorted.len().checked_sub(1)? as f64;
     let (low, high) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);

@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_is_an_endpoint_to_the_servers_own_client() {
+    async fn the_whole_reply_comes_over_http() {
         let url = start(Cadence {
             first_token: Duration::ZERO,
             token: Duration::ZERO,
