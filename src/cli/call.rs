@@ -281,7 +281,7 @@ fn summary(report: &Report) -> String {
 }
 
 /// Whether a URL leads to this machine, and so to the server that shares our `.env`.
-fn is_local(url: &str) -> bool {
+pub(super) fn is_local(url: &str) -> bool {
     let after = url.split_once("://").map_or(url, |(_, after)| after);
     ["127.", "localhost", "[::1]", "0.0.0.0"]
         .iter()
@@ -297,10 +297,10 @@ fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 /// The account of a call that names none.
-const ACCOUNT: &str = "AC00000000000000000000000000000000";
+pub(super) const ACCOUNT: &str = "AC00000000000000000000000000000000";
 
 /// The number of a call that names none: Twilio's own for tests.
-const NUMBER: &str = "+15005550001";
+pub(super) const NUMBER: &str = "+15005550001";
 
 /// A frame later than this makes the measurements of the call doubtful.
 const LAG_MS: f64 = 20.0;

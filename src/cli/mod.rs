@@ -60,7 +60,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             let mut voice = engines::CallerVoice::new(&config);
             runtime.block_on(call::run(*args, local, &mut |text| voice.speak(text)))
         }
-        Command::Bench(what) => bench::run(&what, &config),
+        Command::Bench(what) => bench::run(&what, &config, &runtime),
         Command::Models(args) => {
             let server = &config.server;
             let needed = engines::needed_models(&config);

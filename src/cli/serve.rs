@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 
 use crate::call::driver::Services;
 use crate::call::registry::Registry;
@@ -31,8 +32,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let app = Arc::new(app(config).await?);
     let registry = Arc::clone(&app.registry);
     let address = listener.local_addr().context("the listener has no address")?;
-    let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
-    let mut server = tokio::spawn(async move { axum::serve(listener, service).await });
+    let mut server = spawn(listener, app);
     writeln!(std::io::stdout(), "ready http://{address}").context("standard output is closed")?;
     tokio::select! {
         ended = &mut server => {
@@ -44,7 +44,14 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn app(config: Config) -> anyhow::Result<App> {
+/// Answers what comes to the listener until the task is aborted.
+pub(super) fn spawn(listener: TcpListener, app: Arc<App>) -> JoinHandle<std::io::Result<()>> {
+    let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, service).await })
+}
+
+/// Everything a server needs: engines loaded and warm.
+pub(super) async fn app(config: Config) -> anyhow::Result<App> {
     let agent = agent::load(&config.server.agents_dir, &config.agent)?;
     let llm = LlmClient::new(&config.llm)?;
     let engine = engines::start(&config, &agent).await?;

@@ -1,23 +1,33 @@
 //! `tieline bench`: measurements that need no phone.
 
+mod clips;
+mod figures;
+mod latency;
+mod load;
+mod stats;
 mod stt;
+mod stub_llm;
 mod wer;
 
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use tokio::runtime::Runtime;
 
 use crate::config::Config;
 
 /// What to measure.
 #[derive(Debug, Subcommand)]
 pub(super) enum Bench {
+    /// Voice-to-voice latency of simulated calls, stage by stage.
+    Latency(Box<latency::LatencyArgs>),
     /// Word error and time of the transcriber on telephone-band clips, at the fitted and at the full audio context.
     Stt(stt::SttArgs),
 }
 
-pub(super) fn run(bench: &Bench, config: &Config) -> anyhow::Result<ExitCode> {
+pub(super) fn run(bench: &Bench, config: &Config, runtime: &Runtime) -> anyhow::Result<ExitCode> {
     match bench {
+        Bench::Latency(args) => latency::run(args, config, runtime),
         Bench::Stt(args) => stt::run(args, config),
     }
 }

@@ -1,13 +1,13 @@
 //! Word error and time of the transcriber, on clips brought to the telephone band as the server receives them.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
+use super::clips;
 use super::wer::Errors;
 use crate::audio::mulaw;
 use crate::audio::resample::Resampler;
@@ -134,31 +134,12 @@ fn measure(whisper: &mut Whisper, clips: &[Clip], show: bool) -> anyhow::Result<
 }
 
 fn clips(args: &SttArgs) -> anyhow::Result<Vec<Clip>> {
-    let manifest = &args.manifest;
-    let table = std::fs::read_to_string(manifest).with_context(|| format!("cannot read {}", manifest.display()))?;
-    let mut lines = table.lines();
-    let header: Vec<&str> = lines.next().unwrap_or("").split('\t').collect();
-    let column = |name: &str| header.iter().position(|&column| column == name);
-    let (Some(path), Some(text)) = (column("path"), column("text")) else {
-        anyhow::bail!("{} has no columns path and text", manifest.display());
-    };
-    let folder = manifest.parent().unwrap_or_else(|| Path::new("."));
-    let mut clips = Vec::new();
-    for line in lines.filter(|line| !line.is_empty()) {
-        let fields: Vec<&str> = line.split('\t').collect();
-        let (Some(path), Some(text)) = (fields.get(path), fields.get(text)) else {
-            continue;
-        };
-        let utterance = Utterance::from_wav(&folder.join(path), Level::Dbfs(-22.0))?;
-        if utterance.frames.len() as f32 * 0.02 <= args.max_seconds {
-            clips.push(Clip {
-                text: (*text).to_owned(),
-                audio: received(&utterance),
-            });
-        }
-    }
-    anyhow::ensure!(!clips.is_empty(), "{} names no clips", manifest.display());
-    Ok(clips)
+    let clips = clips::from_manifest(&args.manifest, Level::Dbfs(-22.0), args.max_seconds)?;
+    let received = clips.into_iter().map(|clip| Clip {
+        audio: received(&clip.utterance),
+        text: clip.text.unwrap_or_default(),
+    });
+    Ok(received.collect())
 }
 
 /// The clip as a call delivers it to the transcriber: μ-law, with the silence of pre-roll and tail around it.
