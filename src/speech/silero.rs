@@ -12,7 +12,8 @@ use crate::speech::{SpeechError, onnx};
 #[derive(Clone)]
 pub struct SileroModel(Arc<Mutex<Session>>);
 
-/// One stream of audio: about 1 kB of memory beside the shared network.
+/// One stream of audio: about 2 kB of memory beside the shared network.
+#[derive(Clone)]
 pub struct Silero {
     model: SileroModel,
     /// What the network remembers.

@@ -49,7 +49,8 @@ impl SmartTurn {
 impl EndOfTurn for SmartTurn {
     /// Looks at the last eight seconds. Silence after the last word belongs to `audio`: Pipecat asks 0.2 s into the pause.
     fn probability(&mut self, audio: &[f32]) -> Result<f32, SpeechError> {
-        self.run(audio).map_err(|reason| SpeechError::Run { engine: ENGINE, reason })
+        self.run(audio)
+            .map_err(|reason| SpeechError::Run { engine: ENGINE, reason })
     }
 }
 
