@@ -6,7 +6,7 @@ export CARGO_TERM_COLOR="${CARGO_TERM_COLOR:-auto}"
 tieline="${CARGO_TARGET_DIR:-target}/release/tieline"
 
 # What the tests load. Every other model is tested through small stand-ins.
-readonly TEST_MODELS=(tiny.en en_US-joe-medium onnxruntime)
+readonly TEST_MODELS=(tiny.en en_US-joe-medium smart-turn-v3.2 silero-vad onnxruntime)
 
 current='start'
 report_failure() {

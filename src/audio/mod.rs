@@ -4,6 +4,7 @@ pub mod backlog;
 pub mod frame;
 pub mod level;
 pub mod line;
+pub mod mel;
 pub mod mulaw;
 pub mod resample;
 pub mod wav;

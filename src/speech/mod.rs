@@ -3,9 +3,12 @@
 //! Engines are owned by one inference thread each (see [`crate::engine`]) and may block it. They are given a way to ask
 //! whether the work is still wanted, and check it wherever they can stop.
 
+mod onnx;
 pub mod piper;
 pub mod remote;
 pub mod sentence;
+pub mod silero;
+pub mod smart_turn;
 pub mod spoken;
 pub mod webrtc;
 pub mod whisper;
@@ -16,6 +19,12 @@ use crate::time::SampleRate;
 pub trait Vad: Send {
     /// One 20 ms window at the line rate.
     fn is_voiced(&mut self, window: &[i16; WINDOW]) -> bool;
+}
+
+/// Says how likely it is that the caller has finished.
+pub trait EndOfTurn: Send {
+    /// `audio` is the turn so far, up to the pause in question: mono at [`SampleRate::MODEL`]. 1.0 is "finished".
+    fn probability(&mut self, audio: &[f32]) -> Result<f32, SpeechError>;
 }
 
 /// Turns caller audio into text.

@@ -3,10 +3,9 @@
 use std::path::Path;
 use std::sync::Mutex;
 
-use ort::session::Session;
 use piper_rs::{ModelConfig, Piper as Voice};
 
-use crate::speech::{Cancelled, Speech, SpeechError, Synthesizer};
+use crate::speech::{Cancelled, Speech, SpeechError, Synthesizer, onnx};
 use crate::time::SampleRate;
 
 /// One worker's voice.
@@ -41,7 +40,7 @@ impl Piper {
         })?;
         let language = parsed.espeak.voice.clone();
         let length_scale = parsed.inference.length_scale / speed;
-        let session = session(model, threads)
+        let session = onnx::session(model, threads)
             .map_err(|reason| load_error(format!("{} is not a usable Piper voice: {reason}", model.display())))?;
         Ok(Self {
             voice: Voice::from_session(session, parsed),
@@ -86,18 +85,6 @@ fn phonemes(text: &str, language: &str) -> Result<String, SpeechError> {
         reason: error.to_string(),
     })?;
     Ok(clauses.join(" "))
-}
-
-fn session(model: &Path, threads: usize) -> Result<Session, String> {
-    let builder = Session::builder().map_err(|error| error.to_string())?;
-    let builder = builder
-        .with_intra_threads(threads.max(1))
-        .map_err(|error| error.to_string())?;
-    // Idle ONNX threads must not spin: the cores belong to the next caller.
-    let mut builder = builder
-        .with_intra_op_spinning(false)
-        .map_err(|error| error.to_string())?;
-    builder.commit_from_file(model).map_err(|error| error.to_string())
 }
 
 fn load_error(reason: String) -> SpeechError {

@@ -8,7 +8,6 @@
 
 mod ct2;
 mod half;
-mod mel;
 mod plan;
 mod vocabulary;
 
@@ -18,6 +17,8 @@ use thiserror::Error;
 
 use ct2::Ct2Model;
 use plan::{Plan, Tensor};
+
+use crate::audio::mel;
 
 /// Why a `CTranslate2` model could not be converted. The input is untrusted: every fault in it ends here, never in a panic.
 #[derive(Debug, Error)]

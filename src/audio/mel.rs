@@ -3,10 +3,10 @@
 //! Only `+ - * /` are used, because the platform's `exp` may differ in its last bit and the converted file has a known sha256.
 
 /// Frequency bins of a 400-point transform.
-pub(super) const BINS: usize = 201;
+pub const BINS: usize = 201;
 
 /// The weights, row by row: `bands` rows of [`BINS`].
-pub(super) fn filters(bands: usize) -> Vec<f32> {
+pub fn filters(bands: usize) -> Vec<f32> {
     let step = TOP_MEL / (bands + 1) as f64;
     // The top corner is 8 kHz by definition; a rounding error above it would leave a speck of weight in the last bin.
     let corners: Vec<f64> = (0..bands + 2).map(|i| hertz(i as f64 * step).min(TOP_HERTZ)).collect();
