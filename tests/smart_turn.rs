@@ -119,6 +119,10 @@ fn costs() {
 /// the repository: `EVALUATION_SPEECH=folder cargo test --release --test smart_turn -- --ignored --nocapture`, where the
 /// folder's `manifest.tsv` names a file in its first column.
 #[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "where the recordings are is said by whoever runs this"
+)]
 #[ignore = "an evaluation on recordings that are not in the repository"]
 fn evaluation() {
     let folder = PathBuf::from(std::env::var("EVALUATION_SPEECH").expect("EVALUATION_SPEECH names a folder"));
@@ -264,6 +268,7 @@ fn share(silero: &mut Silero, audio: &[i16], above: f32) -> f32 {
 }
 
 /// Seconds: the median, and the 5th and 95th percentile as text.
+#[expect(clippy::disallowed_methods, reason = "measures what the real models cost")]
 fn median<T>(runs: usize, mut work: impl FnMut() -> T) -> (f64, String) {
     let mut times: Vec<f64> = (0..runs + 3)
         .map(|_| {
