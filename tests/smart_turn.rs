@@ -115,45 +115,6 @@ fn costs() {
     say(&format!("Silero window: {:.0} us (p5-p95 {spread})", window * 1e6));
 }
 
-/// Whole utterances against the same cut at 60 % of their speech, with a pause after both. Needs recordings that are not in
-/// the repository: `EVALUATION_SPEECH=folder cargo test --release --test smart_turn -- --ignored --nocapture`, where the
-/// folder's `manifest.tsv` names a file in its first column.
-#[test]
-#[ignore = "an evaluation on recordings that are not in the repository"]
-fn evaluation() {
-    let folder = PathBuf::from(std::env::var("EVALUATION_SPEECH").expect("EVALUATION_SPEECH names a folder"));
-    let manifest = std::fs::read_to_string(folder.join("manifest.tsv")).expect("manifest.tsv");
-    let clips: Vec<Vec<i16>> = manifest
-        .lines()
-        .skip(1)
-        .filter_map(|line| spoken_part(&recording(&folder.join(line.split('\t').next()?))?))
-        .collect();
-    let mut model = smart_turn();
-    for pause_ms in [0, 100, 200, 500] {
-        for (kind, percent) in [("whole", 100), ("cut", 60)] {
-            let mut found: Vec<f32> = clips
-                .iter()
-                .map(|clip| {
-                    let part = &clip[..clip.len() * percent / 100];
-                    model.probability(&after_pause(part, pause_ms)).expect("runs")
-                })
-                .collect();
-            found.sort_by(f32::total_cmp);
-            let above = found.iter().filter(|&&probability| probability > 0.5).count();
-            let at = |share: usize| found[(found.len() - 1) * share / 100];
-            say(&format!(
-                "pause {pause_ms} ms, {kind}: {above} of {} above 0.5; p5 {:.3} p25 {:.3} p50 {:.3} p75 {:.3} p95 {:.3}",
-                found.len(),
-                at(5),
-                at(25),
-                at(50),
-                at(75),
-                at(95)
-            ));
-        }
-    }
-}
-
 /// Greatest difference to the reference over its samples and row means.
 fn farthest(found: &[f32], case: &serde_json::Value) -> f64 {
     let numbers = |key: &str| -> Vec<f64> {
@@ -231,27 +192,6 @@ fn white_noise(n: usize, dbfs: f32) -> Vec<i16> {
     lcg(n).into_iter().map(|value| mulaw::to_i16(value * gain)).collect()
 }
 
-/// From the first to the last window that is within 35 dB of the loudest.
-fn spoken_part(audio: &[i16]) -> Option<Vec<i16>> {
-    let levels: Vec<f32> = audio.chunks_exact(160).map(dbfs).collect();
-    let loudest = levels.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let first = levels.iter().position(|&level| level > loudest - 35.0)?;
-    let last = levels.iter().rposition(|&level| level > loudest - 35.0)?;
-    Some(audio[first * 160..(last + 1) * 160].to_vec())
-}
-
-/// As the telephone line delivers it, at the model's rate.
-fn after_pause(part: &[i16], pause_ms: usize) -> Vec<f32> {
-    let silence = std::iter::repeat_n(0, pause_ms * 8);
-    let line: Vec<f32> = part
-        .iter()
-        .copied()
-        .chain(silence)
-        .map(|sample| mulaw::to_f32(mulaw::decode(mulaw::encode(sample))))
-        .collect();
-    resample(&line, SampleRate::LINE, SampleRate::MODEL).expect("valid rate")
-}
-
 /// Windows above a probability.
 fn share(silero: &mut Silero, audio: &[i16], above: f32) -> f32 {
     silero.reset();
@@ -264,6 +204,7 @@ fn share(silero: &mut Silero, audio: &[i16], above: f32) -> f32 {
 }
 
 /// Seconds: the median, and the 5th and 95th percentile as text.
+#[expect(clippy::disallowed_methods, reason = "measures what the real models cost")]
 fn median<T>(runs: usize, mut work: impl FnMut() -> T) -> (f64, String) {
     let mut times: Vec<f64> = (0..runs + 3)
         .map(|_| {
