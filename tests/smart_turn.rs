@@ -7,7 +7,6 @@ use std::time::Instant;
 
 use tieline::audio::level::dbfs;
 use tieline::audio::mulaw;
-use tieline::audio::resample::resample;
 use tieline::audio::wav::Recording;
 use tieline::models::{Manifest, Purpose, locate};
 use tieline::speech::EndOfTurn;
