@@ -222,7 +222,7 @@ const MIN_SAMPLES: usize = 16_000;
 const PIECE_SECONDS: usize = 28;
 const FULL_CONTEXT: i32 = 1_500;
 /// Positions beyond the audio. Fewer cost accuracy, more cost time: measured in BENCHMARKS.md.
-const ROOM: i32 = 32;
+const ROOM: i32 = 42;
 /// Mean log-probability of a token under which the text is made up. Noise, hum and silence come out as "you" or "I'm
 /// dead." at −1.7 and less, the least certain of 100 spoken clips at −0.9 (`tieline bench stt`, tiny.en).
 const GUESS: f32 = -1.3;
