@@ -224,7 +224,7 @@ const FULL_CONTEXT: i32 = 1_500;
 /// Positions beyond the audio. Fewer cost accuracy, more cost time: measured in BENCHMARKS.md.
 const ROOM: i32 = 42;
 /// Mean log-probability of a token under which the text is made up. Noise, hum and silence come out as "you" or "I'm
-/// dead." at −1.7 and less, the least certain of 100 spoken clips at −0.9 (`tieline bench stt`, tiny.en).
+/// dead." at −1.7 and less (notes, "♪", are dropped as annotations), the least certain of 100 spoken clips at −0.9 (`tieline bench stt`, tiny.en).
 const GUESS: f32 = -1.3;
 /// Fast speech has about 4 tokens a second; spelled ids about 6.
 const TOKENS_PER_SECOND: f32 = 7.0;

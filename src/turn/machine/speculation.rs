@@ -52,7 +52,12 @@ impl Machine {
 
     /// Work on a turn that is not over is dropped.
     pub(super) fn drop_work(&mut self, turn: TurnId) {
-        self.speculated.wasted += 1;
+        let standing = match &self.state {
+            State::Transcribing { standing, .. } => *standing,
+            State::Replying(reply) => reply.standing,
+            State::Waiting | State::Listening | State::Hearing(_) | State::Closed => Standing::Committed,
+        };
+        self.speculated.wasted += u32::from(standing != Standing::Committed);
         self.actions.push_back(Action::Cancel { turn });
     }
 
