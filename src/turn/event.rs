@@ -58,6 +58,19 @@ impl MarkName {
     }
 }
 
+/// What one window of caller audio holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Voice {
+    /// No speech.
+    Silent,
+    /// It sounds like speech to the quick detector. Enough to keep a turn going, not to start one.
+    Maybe,
+    /// The second opinion agrees, it stands out of the noise, and it is not our own audio coming back.
+    Sure,
+    /// Our own audio coming back. What seemed to be speech just before was the same.
+    Echo,
+}
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
