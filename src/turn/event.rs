@@ -71,6 +71,17 @@ pub enum Voice {
     Echo,
 }
 
+/// What the parser of the awaited slot says of a transcript.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// All of it is there.
+    Complete,
+    /// A good beginning; more is to come.
+    Incomplete,
+    /// This is something else.
+    Impossible,
+}
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
