@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use tieline::turn::event::{Action, Input};
+use tieline::turn::event::{Action, Input, Voice};
 use tieline::turn::machine::{Machine, Phrases};
 use tieline::turn::policy::Policy;
 
@@ -21,11 +21,13 @@ impl Call {
             apology: "Sorry.".to_owned(),
             not_heard: "Pardon?".to_owned(),
             too_long: "Goodbye.".to_owned(),
+            ..Phrases::default()
         };
         // A measurement takes days of media time; no turn and no call may end in it.
         let policy = Policy {
             max_turn: FOREVER,
             max_call: FOREVER,
+            silence_prompt: FOREVER,
             ..Policy::default()
         };
         let mut call = Self {
@@ -36,9 +38,9 @@ impl Call {
         call
     }
 
-    fn step(&mut self, voiced: bool) -> usize {
+    fn step(&mut self, voice: Voice) -> usize {
         self.now += Duration::from_millis(20);
-        self.machine.handle(Input::Window { voiced, samples: 160 }, self.now);
+        self.machine.handle(Input::Window { voice, samples: 160 }, self.now);
         black_box(self.machine.needed_from());
         let due = self.machine.poll_timeout(self.now);
         if due.is_some_and(|(at, _)| at <= self.now) {
@@ -50,10 +52,10 @@ impl Call {
 
 fn machine(c: &mut Criterion) {
     let mut call = Call::new("");
-    c.bench_function("machine/idle", |b| b.iter(|| call.step(black_box(false))));
+    c.bench_function("machine/idle", |b| b.iter(|| call.step(black_box(Voice::Silent))));
 
     let mut call = Call::new("");
-    c.bench_function("machine/hearing", |b| b.iter(|| call.step(black_box(true))));
+    c.bench_function("machine/hearing", |b| b.iter(|| call.step(black_box(Voice::Sure))));
 
     let mut call = Call::new("Hello.");
     let Some(Action::Synthesize { sentence, .. }) = call.machine.poll_action() else {
@@ -63,7 +65,7 @@ fn machine(c: &mut Criterion) {
     let samples = 160 << 40;
     call.machine.handle(Input::Synthesized { sentence, samples }, call.now);
     c.bench_function("machine/replying_with_playout", |b| {
-        b.iter(|| call.step(black_box(false)));
+        b.iter(|| call.step(black_box(Voice::Silent)));
     });
 }
 

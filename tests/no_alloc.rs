@@ -19,7 +19,7 @@ use tieline::engine::LineAudio;
 use tieline::speech::WINDOW;
 use tieline::speech::webrtc::WebRtcVad;
 use tieline::time::SampleRate;
-use tieline::turn::event::{Action, Input, MarkName, SentenceId, TurnId};
+use tieline::turn::event::{Action, Input, MarkName, SentenceId, TurnId, Voice};
 use tieline::turn::machine::{Machine, Phrases};
 use tieline::turn::policy::Policy;
 use tieline::twilio::message::{Inbound as Message, Outbound as Encoder, parse};
@@ -85,6 +85,7 @@ impl Call {
             apology: "Sorry.".to_owned(),
             not_heard: "Pardon?".to_owned(),
             too_long: "Goodbye.".to_owned(),
+            ..Phrases::default()
         };
         let mut call = Self {
             inbound: Inbound::new(Box::new(WebRtcVad::new(2)), 75),
@@ -106,7 +107,7 @@ impl Call {
         assert!(self.inbound.take(&media, &mut self.windows));
         for n in 0..self.windows.len() {
             let input = Input::Window {
-                voiced: self.windows[n],
+                voice: if self.windows[n] { Voice::Sure } else { Voice::Silent },
                 samples: WINDOW as u32,
             };
             self.machine.handle(input, self.now);

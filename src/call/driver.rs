@@ -11,7 +11,7 @@ use crate::call::inbound::Inbound;
 use crate::call::outbound::Outbound;
 use crate::call::socket::{Received, Socket};
 use crate::call::trace::{Trace, TraceEvent};
-use crate::call::work::{Done, Work};
+use crate::call::work::{Done, Kind, Work};
 use crate::dialog::agent::Agent;
 use crate::dialog::llm::{Delta, LlmClient};
 use crate::engine::{Engine, LineAudio, Urgency};
@@ -19,7 +19,7 @@ use crate::speech::spoken::spoken;
 use crate::speech::webrtc::WebRtcVad;
 use crate::telemetry::latency::TurnLatency;
 use crate::time::MediaTime;
-use crate::turn::event::{Action, HangupReason, Input, MarkName, SentenceId, TurnId, TurnSummary};
+use crate::turn::event::{Action, HangupReason, Input, MarkName, SentenceId, TurnId, TurnSummary, Voice};
 use crate::turn::machine::{Machine, Phrases, Speculated};
 use crate::turn::policy::Policy;
 use crate::twilio::message::{self, Inbound as Message};
@@ -102,9 +102,9 @@ struct Driver<'a> {
     /// Synthesised audio the machine has not placed yet.
     ready: HashMap<SentenceId, LineAudio>,
     windows: Vec<bool>,
-    /// How urgent the work of the present turn is.
-    urgency: Urgency,
-    /// The present turn may still go on.
+    /// The latest turn of the caller, and how urgent its work is.
+    caller_turn: (TurnId, Urgency),
+    /// That turn may still go on.
     speculating: bool,
     /// What is to be told of it once it is committed.
     untold: Vec<TraceEvent>,
@@ -124,7 +124,7 @@ impl<'a> Driver<'a> {
             work: Work::default(),
             ready: HashMap::new(),
             windows: Vec::new(),
-            urgency: Urgency::now(),
+            caller_turn: (TurnId(0), Urgency::now()),
             speculating: false,
             untold: Vec::new(),
             turns: 0,
@@ -142,7 +142,7 @@ impl<'a> Driver<'a> {
                 let now = now();
                 for n in 0..self.windows.len() {
                     let input = Input::Window {
-                        voiced: self.windows[n],
+                        voice: if self.windows[n] { Voice::Sure } else { Voice::Silent },
                         samples: crate::speech::WINDOW as u32,
                     };
                     self.machine.handle(input, now);
@@ -164,7 +164,7 @@ impl<'a> Driver<'a> {
     fn done(&mut self, done: Done) {
         match done {
             Done::Input(input) => {
-                if let Input::Transcript { turn, text } = &input
+                if let Input::Transcript { turn, text, .. } = &input
                     && !text.is_empty()
                 {
                     let (turn, text) = (turn.0, text.clone());
@@ -191,12 +191,17 @@ impl<'a> Driver<'a> {
                     speculative,
                 } => {
                     self.speculating = speculative;
-                    self.urgency = if speculative {
+                    let urgency = if speculative {
                         Urgency::speculative()
                     } else {
                         Urgency::now()
                     };
+                    self.caller_turn = (turn, urgency);
                     self.transcribe(turn, from, to);
+                    true
+                }
+                Action::Judge { turn, from, to } => {
+                    self.judge(turn, from, to);
                     true
                 }
                 Action::Commit { .. } => {
@@ -224,10 +229,17 @@ impl<'a> Driver<'a> {
                 Action::Send { samples } => send(socket, self.outbound.media(samples)).await,
                 Action::SendMark(name) => send(socket, self.outbound.mark(name)).await,
                 Action::Clear => send(socket, self.outbound.clear()).await,
+                Action::Hush { turn } => {
+                    self.work.cancel_kind(turn, Kind::Voice);
+                    self.ready.retain(|sentence, _| sentence.turn != turn);
+                    true
+                }
                 Action::Cancel { turn } => {
                     self.work.cancel(turn);
-                    self.untold.clear();
-                    self.speculating = false;
+                    if self.caller_turn.0 == turn {
+                        self.untold.clear();
+                        self.speculating = false;
+                    }
                     self.ready.retain(|sentence, _| sentence.turn != turn);
                     true
                 }
@@ -248,10 +260,10 @@ impl<'a> Driver<'a> {
         let audio = self.inbound.audio(from, to);
         let (engine, call) = (Arc::clone(&self.services.engine), self.call_sid.to_owned());
         let within = self.services.policy.transcribe_deadline;
-        let urgency = self.urgency.clone();
-        self.work.add(turn, stream::once(async move {
+        let urgency = self.urgency(turn);
+        self.work.add(turn, Kind::Hearing, stream::once(async move {
             Done::Input(match engine.transcribe(audio, within, urgency).await {
-                Ok(text) => Input::Transcript { turn, text },
+                Ok(text) => Input::Transcript { turn, text, progress: None },
                 Err(error) => {
                     tracing::warn!(call, %turn, %error, "turn {turn} of call {call} could not be transcribed: {error}");
                     Input::TranscribeFailed { turn }
@@ -260,12 +272,42 @@ impl<'a> Driver<'a> {
         }));
     }
 
+    /// Without a model, or if it fails, the other witnesses decide.
+    fn judge(&mut self, turn: TurnId, from: MediaTime, to: MediaTime) {
+        let from = from.max(to.back(JUDGED));
+        let audio = self.inbound.audio(from, to);
+        let engine = Arc::clone(&self.services.engine);
+        let within = self.services.policy.endpointing.max;
+        let call = self.call_sid.to_owned();
+        let judged = async move {
+            match engine.end_of_turn(audio, within).await? {
+                Ok(probability) => Some(Done::Input(Input::EndOfTurn { turn, probability })),
+                Err(error) => {
+                    tracing::debug!(call, %turn, %error, "the end of turn {turn} of call {call} was not judged: {error}");
+                    None
+                }
+            }
+        };
+        self.work
+            .add(turn, Kind::Hearing, stream::once(judged).filter_map(std::future::ready));
+    }
+
+    /// What a job for a turn is to carry. A reply that is taken up again is nobody's speculation.
+    fn urgency(&self, turn: TurnId) -> Urgency {
+        if self.caller_turn.0 == turn {
+            self.caller_turn.1.clone()
+        } else {
+            Urgency::now()
+        }
+    }
+
     fn generate(&mut self, turn: TurnId) {
         let call = self.call_sid.to_owned();
         let Some(llm) = &self.services.llm else {
             tracing::warn!(call, %turn, "turn {turn} of call {call} has no reply: no LLM endpoint is configured");
             return self.work.add(
                 turn,
+                Kind::Reply,
                 stream::once(std::future::ready(Done::Input(Input::ReplyFailed { turn }))),
             );
         };
@@ -282,7 +324,7 @@ impl<'a> Driver<'a> {
         });
         // After a failure the machine ignores the end.
         let end = stream::once(std::future::ready(Input::ReplyDone { turn }));
-        self.work.add(turn, deltas.chain(end).map(Done::Input));
+        self.work.add(turn, Kind::Reply, deltas.chain(end).map(Done::Input));
     }
 
     fn synthesize(&mut self, sentence: SentenceId, text: String) {
@@ -293,8 +335,8 @@ impl<'a> Driver<'a> {
         });
         let (engine, call) = (Arc::clone(&self.services.engine), self.call_sid.to_owned());
         let within = self.services.policy.synthesize_deadline;
-        let urgency = self.urgency.clone();
-        self.work.add(turn, stream::once(async move {
+        let urgency = self.urgency(turn);
+        self.work.add(turn, Kind::Voice, stream::once(async move {
             match engine.synthesize(spoken(&text), within, urgency).await {
                 Ok(audio) => Done::Audio { sentence, audio },
                 Err(error) => {
@@ -316,7 +358,7 @@ impl<'a> Driver<'a> {
         self.trace.emit(|| TraceEvent::Turn {
             turn: turn.0,
             outcome: outcome.to_owned(),
-            latency,
+            latency: latency.clone(),
         });
         tracing::info!(
             call = self.call_sid,
@@ -324,9 +366,11 @@ impl<'a> Driver<'a> {
             outcome,
             voice_to_voice_ms = latency.voice_to_voice_ms,
             endpoint_ms = latency.endpoint_ms,
+            endpoint_reason = latency.endpoint_reason,
             stt_ms = latency.stt_ms,
             llm_first_token_ms = latency.llm_first_token_ms,
             tts_first_audio_ms = latency.tts_first_audio_ms,
+            suspected_cut_off = latency.suspected_cut_off,
             "turn {turn} {outcome}",
         );
     }
@@ -342,7 +386,7 @@ impl<'a> Driver<'a> {
     /// The present turn counts: its work is urgent, and what was said is told.
     fn commit(&mut self) {
         self.speculating = false;
-        self.urgency.raise();
+        self.caller_turn.1.raise();
         for event in self.untold.drain(..) {
             if self.services.log_transcripts
                 && let TraceEvent::Caller { turn, text } | TraceEvent::Agent { turn, text } = &event
@@ -389,7 +433,10 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 /// The machine's phrases are those of the agent.
 fn phrases(agent: &Agent) -> Phrases {
     Phrases {
+        notice: agent.notice.clone(),
         greeting: agent.greeting.clone(),
+        still_there: agent.phrases.still_there.clone(),
+        goodbye: agent.phrases.goodbye.clone(),
         apology: agent.phrases.apology.clone(),
         not_heard: agent.phrases.not_heard.clone(),
         too_long: agent.phrases.too_long.clone(),
@@ -408,6 +455,8 @@ fn far_future() -> Instant {
     now() + Duration::from_secs(3_600)
 }
 
+/// What the judge of a turn's end looks at.
+const JUDGED: Duration = Duration::from_secs(8);
 /// Beyond the longest turn: what arrives while it is being transcribed.
 const BACKLOG_SLACK: Duration = Duration::from_secs(15);
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);

@@ -15,29 +15,50 @@ pub(super) enum Done {
     Audio { sentence: SentenceId, audio: LineAudio },
 }
 
+/// What kind of answer is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The caller's words, or how finished they sound.
+    Hearing,
+    /// The dialog's reply.
+    Reply,
+    /// Audio of a sentence.
+    Voice,
+}
+
 /// Pending work of one call. Dropping it cancels everything.
 #[derive(Default)]
 pub(super) struct Work {
     pending: SelectAll<Pin<Box<Abortable<BoxStream<'static, Done>>>>>,
-    handles: Vec<(TurnId, AbortHandle)>,
+    handles: Vec<(TurnId, Kind, AbortHandle)>,
 }
 
 impl Work {
-    pub(super) fn add(&mut self, turn: TurnId, stream: impl Stream<Item = Done> + Send + 'static) {
-        self.handles.retain(|(_, handle)| !handle.is_aborted());
+    pub(super) fn add(&mut self, turn: TurnId, kind: Kind, stream: impl Stream<Item = Done> + Send + 'static) {
+        self.handles.retain(|(.., handle)| !handle.is_aborted());
         let (handle, registration) = AbortHandle::new_pair();
-        self.handles.push((turn, handle));
+        self.handles.push((turn, kind, handle));
         self.pending
             .push(Box::pin(Abortable::new(stream.boxed(), registration)));
     }
 
     /// Drops everything a turn waits for.
     pub(super) fn cancel(&mut self, turn: TurnId) {
-        self.handles.retain(|(of, handle)| {
-            if *of == turn {
+        self.abort(|of, _| of == turn);
+    }
+
+    /// Drops what of one kind a turn waits for.
+    pub(super) fn cancel_kind(&mut self, turn: TurnId, kind: Kind) {
+        self.abort(|of, of_kind| (of, of_kind) == (turn, kind));
+    }
+
+    fn abort(&mut self, unwanted: impl Fn(TurnId, Kind) -> bool) {
+        self.handles.retain(|(turn, kind, handle)| {
+            let unwanted = unwanted(*turn, *kind);
+            if unwanted {
                 handle.abort();
             }
-            *of != turn
+            !unwanted
         });
     }
 

@@ -9,8 +9,9 @@ use crate::engine::{Engine, Factory, Sizes};
 use crate::models::{Manifest, Purpose, is_path, locate};
 use crate::speech::piper::{self, Piper};
 use crate::speech::remote::{Endpoint, RemoteSynthesizer, RemoteTranscriber};
+use crate::speech::smart_turn::SmartTurn;
 use crate::speech::whisper::{AudioContext, WhisperModel, WhisperOptions};
-use crate::speech::{Synthesizer, Transcriber};
+use crate::speech::{EndOfTurn, Synthesizer, Transcriber};
 
 /// What the configuration needs from the manifest. A path given instead of a name needs nothing.
 pub(super) fn needed_models(config: &Config) -> Vec<String> {
@@ -19,7 +20,13 @@ pub(super) fn needed_models(config: &Config) -> Vec<String> {
         needed.push(config.stt.model.clone());
     }
     if config.tts.url.is_none() {
-        needed.extend([config.tts.voice.clone(), RUNTIME.to_owned()]);
+        needed.push(config.tts.voice.clone());
+    }
+    if config.turn.hears_sound() {
+        needed.push(SMART_TURN.to_owned());
+    }
+    if config.tts.url.is_none() || config.turn.hears_sound() {
+        needed.push(RUNTIME.to_owned());
     }
     needed.retain(|name| !is_path(name));
     needed
@@ -37,9 +44,14 @@ pub(super) async fn start(config: &Config, agent: &Agent) -> anyhow::Result<Engi
     let transcriber = transcriber(config, &manifest, agent)?;
     let synthesizer = synthesizer(config, &manifest)?;
     let mut engine = Engine::start(sizes, transcriber, synthesizer)?;
+    if config.turn.hears_sound() {
+        engine = engine.with_end_of_turn(end_of_turn(config, &manifest)?)?;
+    }
     let phrases = &agent.phrases;
     let fixed = [
+        &agent.notice,
         &agent.greeting,
+        &phrases.still_there,
         &phrases.apology,
         &phrases.not_heard,
         &phrases.too_long,
@@ -47,6 +59,7 @@ pub(super) async fn start(config: &Config, agent: &Agent) -> anyhow::Result<Engi
     ];
     let spoken: Vec<String> = fixed
         .into_iter()
+        .filter(|text| !text.is_empty())
         .map(|text| crate::speech::spoken::spoken(text))
         .collect();
     let spoken: Vec<&str> = spoken.iter().map(String::as_str).collect();
@@ -108,6 +121,17 @@ pub(super) fn synthesizer(config: &Config, manifest: &Manifest) -> anyhow::Resul
     }))
 }
 
+/// Builds judges of a turn's end.
+fn end_of_turn(config: &Config, manifest: &Manifest) -> anyhow::Result<Factory<dyn EndOfTurn>> {
+    let models_dir = &config.server.models_dir;
+    let runtime = locate(manifest, models_dir, RUNTIME, Purpose::Runtime)?;
+    piper::load_runtime(runtime.path())?;
+    let model = locate(manifest, models_dir, SMART_TURN, Purpose::EndOfTurn)?
+        .path()
+        .to_owned();
+    Ok(Box::new(move || Ok(Box::new(SmartTurn::load(&model, 1)?))))
+}
+
 /// The voice of a simulated caller; loaded when it first speaks.
 pub(super) struct CallerVoice<'a> {
     config: &'a Config,
@@ -136,5 +160,7 @@ impl<'a> CallerVoice<'a> {
 
 /// The onnxruntime library's name in the manifest.
 const RUNTIME: &str = "onnxruntime";
+/// The end-of-turn model's.
+const SMART_TURN: &str = "smart-turn-v3.2";
 /// Jobs that may wait: more could not be done before their deadline.
 const QUEUE_PER_CORE: usize = 8;

@@ -107,7 +107,26 @@ pub const KEYS: &[Key] = &[
     secret("TTS_API_KEY", "the key for TTS_URL"),
     key("TTS_MODEL", "tts-1", "the model's name at TTS_URL"),
     // Turn-taking
-    key("ENDPOINT_DELAY", "500ms", "silence that ends the caller's turn"),
+    key(
+        "ENDPOINTING",
+        "all",
+        "what decides how long a pause ends the turn: silence, sound, words or all",
+    ),
+    key(
+        "ENDPOINT_MIN",
+        "350ms",
+        "silence that ends the turn when the caller has surely finished",
+    ),
+    key(
+        "ENDPOINT_DELAY",
+        "600ms",
+        "silence that ends the turn when nothing else is known",
+    ),
+    key(
+        "ENDPOINT_MAX",
+        "1500ms",
+        "silence that ends the turn when the caller surely has more to say",
+    ),
     key(
         "SPECULATION",
         "full",
@@ -119,6 +138,12 @@ pub const KEYS: &[Key] = &[
     key("PRE_ROLL", "240ms", "audio kept from before the onset"),
     key("VAD_MODE", "2", "how strictly sound is judged to be speech, 0 to 3"),
     key("PLAYOUT_LEAD", "400ms", "audio sent ahead of the caller's ear"),
+    key(
+        "SILENCE_PROMPT",
+        "10s",
+        "silence of both sides after which the agent asks whether the caller is there",
+    ),
+    key("SILENCE_PROMPTS", "2", "how often it asks before it says goodbye"),
     key("MAX_TURN", "60s", "longest caller turn"),
     key("MAX_CALL", "1h", "longest call"),
     key(

@@ -67,7 +67,7 @@ fn values_arrive_where_they_belong() {
     );
     assert_eq!(config.server.max_calls, Some(12));
     assert_eq!(config.twilio.auth_token, Some(Secret::new("t0ken")));
-    assert_eq!(config.turn.policy.endpoint_delay, Duration::from_millis(1500));
+    assert_eq!(config.turn.policy.endpointing.delay, Duration::from_millis(1500));
     assert_eq!(config.stt.url.as_deref(), Some("http://gpu:8000/v1"));
     assert_eq!(config.stt.workers, Some(3));
     assert_eq!((config.log.format, config.log.transcripts), (LogFormat::Json, true));

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::parse::{self, Reader};
+use crate::turn::endpoint::{Endpointing, Witnesses};
 use crate::turn::policy::{Policy, Speculation};
 
 /// When the caller starts, ends and interrupts.
@@ -24,10 +25,12 @@ impl Turn {
         let policy = Policy {
             onset: read("SPEECH_ONSET", default.onset, (20, SECOND)),
             pre_roll: read("PRE_ROLL", default.pre_roll, (0, 2 * SECOND)),
-            endpoint_delay: read("ENDPOINT_DELAY", default.endpoint_delay, (100, 5 * SECOND)),
+            endpointing: default.endpointing.clone(),
             speculation: default.speculation,
             speculate_after: read("SPECULATE_AFTER", default.speculate_after, (40, SECOND)),
             barge_in_min: read("BARGE_IN_MIN", default.barge_in_min, (20, 3 * SECOND)),
+            silence_prompt: read("SILENCE_PROMPT", default.silence_prompt, (SECOND, 10 * MINUTE)),
+            silence_prompts: default.silence_prompts,
             max_turn: read("MAX_TURN", default.max_turn, (SECOND, 10 * MINUTE)),
             max_call: read("MAX_CALL", default.max_call, (10 * SECOND, 24 * 60 * MINUTE)),
             media_timeout: read("MEDIA_TIMEOUT", default.media_timeout, (SECOND, 5 * MINUTE)),
@@ -40,9 +43,19 @@ impl Turn {
             .optional("SPECULATION", speculation)
             .unwrap_or(default.speculation);
         Self {
-            policy: Policy { speculation, ..policy },
+            policy: Policy {
+                speculation,
+                silence_prompts: reader.or_default("SILENCE_PROMPTS", parse::number(0, 20)),
+                endpointing: endpointing(reader, &default.endpointing),
+                ..policy
+            },
             vad_mode: reader.or_default("VAD_MODE", parse::number(0, 3)),
         }
+    }
+
+    /// Whether the model that judges the sound of a turn's end is needed.
+    pub fn hears_sound(&self) -> bool {
+        self.policy.endpointing.witnesses.hear_sound()
     }
 
     pub(super) fn describe(&self, lines: &mut Vec<(&'static str, String)>) {
@@ -50,7 +63,10 @@ impl Turn {
         let durations = [
             ("SPEECH_ONSET", policy.onset),
             ("PRE_ROLL", policy.pre_roll),
-            ("ENDPOINT_DELAY", policy.endpoint_delay),
+            ("ENDPOINT_MIN", policy.endpointing.min),
+            ("ENDPOINT_DELAY", policy.endpointing.delay),
+            ("ENDPOINT_MAX", policy.endpointing.max),
+            ("SILENCE_PROMPT", policy.silence_prompt),
             ("SPECULATE_AFTER", policy.speculate_after),
             ("BARGE_IN_MIN", policy.barge_in_min),
             ("MAX_TURN", policy.max_turn),
@@ -62,8 +78,51 @@ impl Turn {
             ("TTS_DEADLINE", policy.synthesize_deadline),
         ];
         lines.extend(durations.map(|(name, duration)| (name, parse::show_duration(duration))));
+        let witnesses = policy.endpointing.witnesses;
+        lines.push(("ENDPOINTING", witnesses_name(witnesses).to_owned()));
+        lines.push(("SILENCE_PROMPTS", policy.silence_prompts.to_string()));
         lines.push(("SPECULATION", speculation_name(policy.speculation).to_owned()));
         lines.push(("VAD_MODE", self.vad_mode.to_string()));
+    }
+}
+
+/// A delay set alone moves the bounds that are not set.
+fn endpointing(reader: &mut Reader<'_>, default: &Endpointing) -> Endpointing {
+    let mut read = |name, most| {
+        let bounds = parse::duration(Duration::from_millis(100), Duration::from_millis(most));
+        reader.optional(name, bounds)
+    };
+    let delay = read("ENDPOINT_DELAY", 5 * SECOND).unwrap_or(default.delay);
+    let min = read("ENDPOINT_MIN", 5 * SECOND).unwrap_or_else(|| default.min.min(delay));
+    let max = read("ENDPOINT_MAX", 10 * SECOND).unwrap_or_else(|| default.max.max(delay));
+    if !(min <= delay && delay <= max) {
+        let [min, delay, max] = [min, delay, max].map(parse::show_duration);
+        reader.conflict(format!(
+            "ENDPOINT_DELAY ({delay}) is not between ENDPOINT_MIN ({min}) and ENDPOINT_MAX ({max}). Set all three in that order, \
+             or only ENDPOINT_DELAY"
+        ));
+    }
+    let witnesses = reader.optional("ENDPOINTING", witnesses);
+    Endpointing {
+        min,
+        delay,
+        max,
+        witnesses: witnesses.unwrap_or(default.witnesses),
+    }
+}
+
+fn witnesses(value: &str) -> Result<Witnesses, parse::Bad> {
+    let all = [Witnesses::Silence, Witnesses::Sound, Witnesses::Words, Witnesses::All];
+    let found = all.into_iter().find(|&witnesses| witnesses_name(witnesses) == value);
+    found.ok_or_else(|| parse::Bad::new("silence, sound, words or all"))
+}
+
+fn witnesses_name(witnesses: Witnesses) -> &'static str {
+    match witnesses {
+        Witnesses::Silence => "silence",
+        Witnesses::Sound => "sound",
+        Witnesses::Words => "words",
+        Witnesses::All => "all",
     }
 }
 

@@ -17,6 +17,9 @@ pub struct Agent {
     /// Spoken first. It should say that an automated assistant answers.
     #[serde(deserialize_with = "sentence")]
     pub greeting: String,
+    /// Spoken before the greeting, such as a consent notice; callers cannot interrupt it. Default none.
+    #[serde(default)]
+    pub notice: String,
     /// What the LLM is told before the conversation.
     #[serde(deserialize_with = "sentence")]
     pub system_prompt: String,
@@ -44,6 +47,9 @@ pub struct Phrases {
     /// There was speech, and no words could be made out.
     #[serde(deserialize_with = "sentence")]
     pub not_heard: String,
+    /// Nobody has said anything for `SILENCE_PROMPT`.
+    #[serde(deserialize_with = "sentence")]
+    pub still_there: String,
     /// The call is refused, as all lines are taken.
     #[serde(deserialize_with = "sentence")]
     pub busy: String,
@@ -58,6 +64,7 @@ impl Default for Phrases {
             apology: "I am sorry, something went wrong on my side. Could you say that again?".to_owned(),
             goodbye: "Thank you for calling. Goodbye.".to_owned(),
             not_heard: "Sorry, I did not catch that.".to_owned(),
+            still_there: "Are you still there?".to_owned(),
             busy: "All our lines are busy at the moment. Please call again in a few minutes.".to_owned(),
             too_long: "We have reached the time limit for this call. Please call again if you need more. Goodbye."
                 .to_owned(),

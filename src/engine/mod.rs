@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use crate::speech::{SpeechError, Synthesizer, Transcriber};
+use crate::speech::{EndOfTurn, SpeechError, Synthesizer, Transcriber};
 use queue::JobQueue;
 use worker::{Job, Pool};
 
@@ -81,11 +81,14 @@ pub struct Sizes {
 pub struct Engine {
     stt: Pool<TranscribeJob>,
     tts: Pool<SynthesizeJob>,
+    /// Absent without a model.
+    eot: Option<Pool<JudgeJob>>,
     phrases: HashMap<String, LineAudio>,
 }
 
 type TranscribeJob = Job<Vec<f32>, String>;
 type SynthesizeJob = Job<String, LineAudio>;
+type JudgeJob = Job<Vec<f32>, f32>;
 
 impl Engine {
     /// Starts the threads and waits until every worker has built its engine.
@@ -111,13 +114,22 @@ impl Engine {
         Ok(Self {
             stt,
             tts,
+            eot: None,
             phrases: HashMap::new(),
         })
+    }
+
+    /// Starts a thread that judges by the sound whether a caller has finished.
+    pub fn with_end_of_turn(mut self, factory: Factory<dyn EndOfTurn>) -> Result<Self, EngineError> {
+        let queue = JobQueue::new(EOT_QUEUE);
+        self.eot = Some(Pool::start("eot", 1, queue, factory, worker::judge)?);
+        Ok(self)
     }
 
     /// Runs every model once and keeps the audio of fixed phrases, so that neither the first caller nor an apology waits.
     pub async fn warm(&mut self, phrases: &[&str]) -> Result<(), EngineError> {
         self.transcribe(vec![0.0; 16_000], WARM_UP, Urgency::now()).await?;
+        self.end_of_turn(vec![0.0; 16_000], WARM_UP).await.transpose()?;
         for &phrase in phrases {
             let audio = self.synthesize(phrase.to_owned(), WARM_UP, Urgency::now()).await?;
             self.phrases.insert(phrase.to_owned(), audio);
@@ -128,6 +140,11 @@ impl Engine {
     /// Text of `audio` (mono at [`crate::time::SampleRate::MODEL`]). Dropping the future cancels the work.
     pub async fn transcribe(&self, audio: Vec<f32>, within: Duration, urgency: Urgency) -> Result<String, EngineError> {
         self.stt.run(audio, urgency, within).await
+    }
+
+    /// How finished a turn sounds, 0 to 1; `None` without a model. `audio` is as for [`Engine::transcribe`].
+    pub async fn end_of_turn(&self, audio: Vec<f32>, within: Duration) -> Option<Result<f32, EngineError>> {
+        Some(self.eot.as_ref()?.run(audio, Urgency::now(), within).await)
     }
 
     /// Line audio of one sentence. Dropping the future cancels the work.
@@ -177,4 +194,6 @@ fn now() -> Instant {
     Instant::now()
 }
 
+/// Its answers are worth something only within a pause: 40 ms each, so more could not be given in time.
+const EOT_QUEUE: usize = 16;
 const WARM_UP: Duration = Duration::from_secs(60);

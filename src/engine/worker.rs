@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use crate::audio::line;
 use crate::engine::queue::{self, JobQueue};
 use crate::engine::{EngineError, Factory, LineAudio, Urgency};
-use crate::speech::{Cancelled, SpeechError, Synthesizer, Transcriber};
+use crate::speech::{Cancelled, EndOfTurn, SpeechError, Synthesizer, Transcriber};
 
 /// One piece of work.
 pub(super) struct Job<I, O> {
@@ -160,6 +160,14 @@ pub(super) fn transcribe(
     cancelled: Cancelled<'_>,
 ) -> Result<String, SpeechError> {
     engine.transcribe(&audio, cancelled)
+}
+
+pub(super) fn judge(
+    engine: &mut (dyn EndOfTurn + 'static),
+    audio: Vec<f32>,
+    _: Cancelled<'_>,
+) -> Result<f32, SpeechError> {
+    engine.probability(&audio)
 }
 
 pub(super) fn synthesize(

@@ -89,8 +89,8 @@ pub enum Input {
     Start,
     /// One VAD window of caller audio.
     Window {
-        /// Whether it holds speech.
-        voiced: bool,
+        /// What it holds.
+        voice: Voice,
         /// Line-rate samples in it.
         samples: u32,
     },
@@ -100,6 +100,15 @@ pub enum Input {
         turn: TurnId,
         /// Plain text.
         text: String,
+        /// What the awaited slot's parser says of it; `None` if no slot is awaited.
+        progress: Option<Progress>,
+    },
+    /// How finished a turn sounds at the pause asked about.
+    EndOfTurn {
+        /// The turn asked about.
+        turn: TurnId,
+        /// 0 to 1.
+        probability: f32,
     },
     /// The transcriber could not answer.
     TranscribeFailed {
@@ -160,6 +169,15 @@ pub enum Action {
         /// Whether the turn may still go on: others go first.
         speculative: bool,
     },
+    /// Judge by its sound whether the turn in `from..to` is finished; `to` is the present.
+    Judge {
+        /// Comes back with the answer.
+        turn: TurnId,
+        /// First sample of the turn.
+        from: MediaTime,
+        /// One past the last sample.
+        to: MediaTime,
+    },
     /// The turn is over and what was prepared for it is wanted: what was speculative is urgent now.
     Commit {
         /// The turn.
@@ -194,6 +212,11 @@ pub enum Action {
     /// Tell the line to drop its buffer. [`Action::Purge`] comes first: what is still in our queue when the line clears
     /// would be heard afterwards.
     Clear,
+    /// Stop synthesising for a turn; the dialog may go on.
+    Hush {
+        /// The turn.
+        turn: TurnId,
+    },
     /// Stop all work for a turn. Saves effort only; late results are ignored by id.
     Cancel {
         /// The turn dropped.
@@ -212,6 +235,8 @@ pub enum HangupReason {
     MaxCall,
     /// No caller audio for `MEDIA_TIMEOUT`.
     MediaLost,
+    /// The caller said nothing, however often the agent asked, and the goodbye was said.
+    Silence,
 }
 
 /// How a turn ended.
@@ -269,6 +294,8 @@ pub enum Timer {
     Playout,
     /// Everything was sent and should have been heard, but its mark has not come back.
     MarkOverdue,
+    /// Nobody has said anything for long.
+    Silence,
     /// The call has lasted long enough.
     MaxCall,
     /// No caller audio for too long.

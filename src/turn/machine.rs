@@ -7,28 +7,38 @@
 //!                         └──────────────────────────┴──── barge-in ───────┘
 //! ```
 
+mod hearing;
+mod interruption;
+mod replying;
 mod speculation;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::time::MediaTime;
-use crate::turn::event::{Action, HangupReason, Input, Outcome, SentenceId, Timer, TurnId};
+use crate::turn::endpoint::Evidence;
+use crate::turn::event::{Action, HangupReason, Input, Timer, TurnId};
 use crate::turn::ledger::{Ledger, stamp};
 use crate::turn::playout::{Playout, Step};
-use crate::turn::policy::{Policy, Speculation};
-use crate::turn::reply::{Reply, Source, Stage, Standing};
+use crate::turn::policy::Policy;
+use crate::turn::reply::{Reply, Settled, Source, Stage, Standing};
 use crate::turn::vad_gate::VadGate;
 
 /// What the agent says without asking the dialog.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Phrases {
+    /// Before the greeting, such as a consent notice; the caller cannot interrupt it. May be empty.
+    pub notice: String,
     /// First words of the call.
     pub greeting: String,
     /// An engine failed.
     pub apology: String,
     /// Speech was heard and nothing was understood.
     pub not_heard: String,
+    /// Nobody has said anything for long.
+    pub still_there: String,
+    /// Nobody has answered that.
+    pub goodbye: String,
     /// `MAX_CALL` is reached.
     pub too_long: String,
 }
@@ -58,11 +68,17 @@ pub struct Machine {
     phrases: Phrases,
     state: State,
     gate: VadGate,
+    /// What is known of the caller's present pause.
+    evidence: Evidence,
     playout: Playout,
     history: Vec<Line>,
     next_turn: u32,
     started: Option<Instant>,
     last_window: Option<Instant>,
+    /// Since when nobody has said anything.
+    quiet_since: Option<Instant>,
+    /// How often the agent has asked whether the caller is still there.
+    prompted: u32,
     speculated: Speculated,
     actions: VecDeque<Action>,
     steps: Vec<Step>,
@@ -99,14 +115,30 @@ enum State {
     Closed,
 }
 
+/// The caller's turn, as long as it may grow.
 #[derive(Debug, Clone)]
 struct Hearing {
     turn: TurnId,
     from: MediaTime,
-    /// What the caller cut off by starting this turn, to be said after all if it turns out to be no speech.
-    unheard: String,
-    /// Speculation on the present pause came to nothing; the endpoint starts from scratch.
-    tried: bool,
+    settled: Settled,
+    /// The reply that this turn cut short. It is taken up again if the turn turns out to be noise or a backchannel.
+    interrupted: Option<Box<Reply>>,
+    pause: Pause,
+    /// When the latest pause was noticed.
+    paused: Option<Instant>,
+    /// Answers begun at pauses and dropped.
+    dropped: u32,
+}
+
+/// How far the caller's present pause was looked into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pause {
+    /// There is none, or it has not lasted long enough.
+    Fresh,
+    /// It was noticed. Nothing is under way: speculation is off, or came to nothing.
+    Noticed,
+    /// What was said needs no answer. `voiced` is what had been voiced of the turn by then.
+    Dismissed { voiced: Duration },
 }
 
 impl Machine {
@@ -118,11 +150,14 @@ impl Machine {
             phrases,
             state: State::Waiting,
             gate: VadGate::default(),
+            evidence: Evidence::default(),
             playout,
             history: Vec::new(),
             next_turn: 1,
             started: None,
             last_window: None,
+            quiet_since: None,
+            prompted: 0,
             speculated: Speculated::default(),
             actions: VecDeque::new(),
             steps: Vec::new(),
@@ -133,9 +168,14 @@ impl Machine {
     pub fn handle(&mut self, input: Input, now: Instant) {
         match input {
             Input::Start => self.start(now),
-            Input::Window { voiced, samples } => self.window(voiced, samples, now),
-            Input::Transcript { turn, text } => self.transcript(turn, &text, now),
-            Input::TranscribeFailed { turn } => self.transcribe_failed(turn),
+            Input::Window { voice, samples } => {
+                self.gate.window(voice, samples, now);
+                self.last_window = Some(now);
+                self.window(now);
+            }
+            Input::Transcript { turn, text, progress } => self.transcript(turn, text.trim(), progress, now),
+            Input::EndOfTurn { turn, probability } => self.end_of_turn(turn, probability, now),
+            Input::TranscribeFailed { turn } => self.transcribe_failed(turn, now),
             Input::FirstToken { turn } => {
                 if let Some(reply) = self.reply(turn) {
                     stamp(&mut reply.ledger.first_token, now);
@@ -166,7 +206,7 @@ impl Machine {
                 Timer::MarkOverdue => self.playout.presume_heard(),
                 Timer::TranscribeDeadline => {
                     if let State::Transcribing { hearing, .. } = &self.state {
-                        self.transcribe_failed(hearing.turn);
+                        self.transcribe_failed(hearing.turn, now);
                     }
                 }
                 Timer::ReplyDeadline => {
@@ -175,6 +215,7 @@ impl Machine {
                     }
                 }
                 Timer::SynthesizeDeadline => self.synthesize_late(now),
+                Timer::Silence => self.break_silence(),
                 Timer::MaxCall => self.close_politely(now),
                 Timer::MediaTimeout => {
                     self.stop(now);
@@ -207,7 +248,7 @@ impl Machine {
 
     /// Caller audio before this will not be asked for.
     pub fn needed_from(&self) -> MediaTime {
-        let present = self.gate.now().back(self.policy.pre_roll + SLACK);
+        let present = self.gate.now().back(self.policy.pre_roll + hearing::SLACK);
         match &self.state {
             State::Hearing(hearing) | State::Transcribing { hearing, .. } => hearing.from.min(present),
             State::Replying(Reply { from: Some(from), .. }) => (*from).min(present),
@@ -219,400 +260,8 @@ impl Machine {
         if matches!(self.state, State::Waiting) {
             self.started = Some(now);
             self.last_window = Some(now);
-            let greeting = self.phrases.greeting.clone();
-            self.say(TurnId(0), greeting);
+            self.greet();
         }
-    }
-
-    fn window(&mut self, voiced: bool, samples: u32, now: Instant) {
-        self.gate.window(voiced, samples, now);
-        self.last_window = Some(now);
-        let speech = self.gate.speech();
-        let goes_on = speech >= self.policy.onset;
-        match &self.state {
-            State::Listening if goes_on => self.hear(self.gate_start(), String::new()),
-            State::Hearing(hearing) => {
-                let speculates = self.policy.speculation > Speculation::Off && !hearing.tried;
-                if self.is_endpoint(hearing.from) {
-                    self.pause(Standing::Committed, now);
-                } else if speculates && self.gate.silence() >= self.policy.speculate_after {
-                    self.pause(
-                        Standing::Speculative {
-                            voiced: self.gate.voiced(),
-                        },
-                        now,
-                    );
-                } else if hearing.tried && goes_on {
-                    self.retry_speculation();
-                }
-            }
-            // The caller goes on before hearing anything: one turn, transcribed again as a whole.
-            State::Transcribing { hearing, .. } if goes_on && self.has_room(hearing.from) => {
-                let hearing = hearing.clone();
-                self.drop_work(hearing.turn);
-                self.hear(hearing.from, hearing.unheard);
-            }
-            State::Replying(reply) if goes_on && !reply.is_audible() && self.may_grow(reply) => self.take_back(),
-            State::Replying(reply) if reply.is_audible() && speech >= self.policy.barge_in_min => self.barge_in(now),
-            State::Transcribing {
-                hearing,
-                standing: Standing::Speculative { voiced },
-                ..
-            } => {
-                let (from, voiced) = (hearing.from, *voiced);
-                if self.is_endpoint(from) {
-                    self.commit(voiced, now);
-                }
-            }
-            State::Replying(Reply {
-                standing: Standing::Speculative { voiced },
-                from: Some(from),
-                ..
-            }) => {
-                let (from, voiced) = (*from, *voiced);
-                if self.is_endpoint(from) {
-                    self.commit(voiced, now);
-                }
-            }
-            State::Waiting | State::Listening | State::Transcribing { .. } | State::Replying(_) | State::Closed => {}
-        }
-    }
-
-    /// Whether the present silence, or the length of the turn, ends a turn that began at `from`.
-    fn is_endpoint(&self, from: MediaTime) -> bool {
-        self.gate.silence() >= self.policy.endpoint_delay || !self.has_room(from)
-    }
-
-    /// Whether a reply nobody has heard yet answers a turn that may still go on.
-    fn may_grow(&self, reply: &Reply) -> bool {
-        reply.caller.is_some() && reply.from.is_some_and(|from| self.has_room(from))
-    }
-
-    /// Whether a turn that began at `from` may still grow.
-    fn has_room(&self, from: MediaTime) -> bool {
-        self.gate.now().since(from) < self.policy.max_turn
-    }
-
-    fn gate_start(&self) -> MediaTime {
-        self.gate.speech_start().back(self.policy.pre_roll)
-    }
-
-    fn hear(&mut self, from: MediaTime, unheard: String) {
-        self.gate.restart();
-        let turn = self.new_turn();
-        self.state = State::Hearing(Hearing {
-            turn,
-            from,
-            unheard,
-            tried: false,
-        });
-    }
-
-    /// The caller has been silent for long enough to begin the answer, or to know that it is due.
-    fn pause(&mut self, standing: Standing, now: Instant) {
-        let State::Hearing(hearing) = &self.state else { return };
-        let (hearing, gate) = (hearing.clone(), &self.gate);
-        // More silence tells the transcriber nothing and costs it time.
-        let voiced_to = gate
-            .last_voiced()
-            .map_or_else(|| gate.now(), |(end, _)| end.advance(TAIL));
-        let to = voiced_to.min(gate.now());
-        let committed = standing == Standing::Committed;
-        let ledger = Ledger {
-            last_voiced: gate.last_voiced().map(|(_, at)| at),
-            transcribing: Some(now),
-            endpoint: committed.then_some(now),
-            ..Ledger::default()
-        };
-        let (turn, from) = (hearing.turn, hearing.from);
-        self.actions.push_back(Action::Transcribe {
-            turn,
-            from,
-            to,
-            speculative: !committed,
-        });
-        if committed {
-            self.actions.push_back(Action::Commit { turn });
-        }
-        let deadline = now + self.policy.transcribe_deadline;
-        self.state = State::Transcribing {
-            hearing,
-            standing,
-            to,
-            deadline,
-            ledger,
-        };
-    }
-
-    /// Asks the dialog for the reply.
-    fn ask(&mut self, turn: TurnId, now: Instant) {
-        if let Some(reply) = self.reply(turn) {
-            stamp(&mut reply.ledger.requested, now);
-        }
-        self.actions.push_back(Action::Generate { turn });
-    }
-
-    fn transcript(&mut self, turn: TurnId, text: &str, now: Instant) {
-        let State::Transcribing {
-            hearing,
-            standing,
-            to,
-            ledger,
-            ..
-        } = &self.state
-        else {
-            return;
-        };
-        if hearing.turn != turn {
-            return;
-        }
-        let (from, standing, to, mut ledger) = (hearing.from, *standing, *to, *ledger);
-        let text = text.trim();
-        if text.is_empty() {
-            return match standing {
-                Standing::Speculative { .. } => self.give_up_speculation(),
-                Standing::Committed => self.nothing_heard(hearing.unheard.clone()),
-            };
-        }
-        self.history.push(Line {
-            speaker: Speaker::Caller,
-            text: text.to_owned(),
-        });
-        stamp(&mut ledger.transcribed, now);
-        let held = standing != Standing::Committed && self.policy.speculation < Speculation::Llm;
-        let generating = Source::Generating {
-            deadline: now + self.policy.reply_deadline,
-        };
-        self.state = State::Replying(Reply {
-            turn,
-            from: Some(from),
-            to,
-            caller: Some(text.to_owned()),
-            standing,
-            source: if held { Source::Held } else { generating },
-            sentences: Vec::new(),
-            outcome: Outcome::Completed,
-            then: None,
-            ledger,
-        });
-        if !held {
-            self.ask(turn, now);
-        }
-    }
-
-    /// Noise, or speech nobody could understand. What it cut off is said after all.
-    fn nothing_heard(&mut self, unheard: String) {
-        if !unheard.is_empty() {
-            let turn = self.new_turn();
-            self.say(turn, unheard);
-        } else if self.gate.voiced() >= CLEARLY_SPEECH {
-            let turn = self.new_turn();
-            let text = self.phrases.not_heard.clone();
-            self.say(turn, text);
-        } else {
-            self.state = State::Listening;
-        }
-    }
-
-    fn transcribe_failed(&mut self, turn: TurnId) {
-        let State::Transcribing {
-            hearing,
-            standing,
-            to,
-            ledger,
-            ..
-        } = &self.state
-        else {
-            return;
-        };
-        if hearing.turn != turn {
-            return;
-        }
-        if *standing != Standing::Committed {
-            return self.give_up_speculation();
-        }
-        let (from, to, ledger) = (hearing.from, *to, *ledger);
-        self.actions.push_back(Action::Cancel { turn });
-        let apology = self.phrases.apology.clone();
-        self.say(turn, apology);
-        if let State::Replying(reply) = &mut self.state {
-            (reply.from, reply.to, reply.ledger, reply.outcome) = (Some(from), to, ledger, Outcome::Failed);
-        }
-    }
-
-    fn sentence(&mut self, turn: TurnId, text: String, now: Instant) {
-        let deadline = now + self.policy.reply_deadline;
-        if let Some(reply) = self.reply(turn)
-            && matches!(reply.source, Source::Generating { .. })
-        {
-            stamp(&mut reply.ledger.first_token, now);
-            stamp(&mut reply.ledger.first_sentence, now);
-            reply.source = Source::Generating { deadline };
-            reply.push(text);
-        }
-    }
-
-    fn reply_done(&mut self, turn: TurnId) {
-        if self.reply(turn).is_some_and(|reply| reply.sentences.is_empty()) {
-            return self.reply_failed(turn);
-        }
-        if let Some(reply) = self.reply(turn) {
-            reply.source = Source::Complete;
-        }
-    }
-
-    /// What is here is still said, then the apology.
-    fn reply_failed(&mut self, turn: TurnId) {
-        if self
-            .reply(turn)
-            .is_some_and(|reply| reply.standing != Standing::Committed)
-        {
-            return self.forget_reply();
-        }
-        let apology = self.phrases.apology.clone();
-        if let Some(reply) = self.reply(turn)
-            && matches!(reply.source, Source::Generating { .. })
-        {
-            reply.source = Source::Complete;
-            reply.outcome = Outcome::Failed;
-            reply.push(apology);
-            self.actions.push_back(Action::Cancel { turn });
-            // The synthesis in flight was cancelled with the turn: ask again.
-            if let Some(reply) = self.reply(turn) {
-                for sentence in &mut reply.sentences {
-                    if matches!(sentence.stage, Stage::Synthesizing { .. }) {
-                        sentence.stage = Stage::Waiting;
-                    }
-                }
-            }
-        }
-    }
-
-    fn synthesized(&mut self, sentence: SentenceId, samples: u64, now: Instant) {
-        if let Some(reply) = self.reply(sentence.turn)
-            && let Some(awaited) = reply.awaited(sentence)
-        {
-            awaited.stage = Stage::Queued;
-            stamp(&mut reply.ledger.first_audio, now);
-            // Silence has no mark to wait for: it counts as heard at once.
-            if samples > 0 {
-                self.playout.queue(sentence, samples);
-            }
-            self.actions.push_back(Action::Queue { sentence });
-        }
-    }
-
-    /// The apology is said instead of the rest; if it was the apology that failed, the turn ends in silence.
-    fn synthesize_failed(&mut self, sentence: SentenceId) {
-        let apology = self.phrases.apology.clone();
-        let Some(reply) = self.reply(sentence.turn) else { return };
-        if reply.awaited(sentence).is_none() {
-            return;
-        }
-        if reply.standing != Standing::Committed {
-            return self.forget_reply();
-        }
-        let place = usize::from(sentence.index);
-        let hopeless = reply.sentences[place].text == apology;
-        reply.sentences.truncate(place);
-        reply.source = Source::Complete;
-        reply.outcome = Outcome::Failed;
-        if !hopeless {
-            reply.push(apology);
-        }
-        self.actions.push_back(Action::Cancel { turn: sentence.turn });
-    }
-
-    fn synthesize_late(&mut self, now: Instant) {
-        if let State::Replying(reply) = &self.state {
-            let late = |stage: Stage| matches!(stage, Stage::Synthesizing { deadline } if deadline <= now);
-            if let Some(index) = reply.sentences.iter().position(|sentence| late(sentence.stage)) {
-                self.synthesize_failed(reply.id(index));
-            }
-        }
-    }
-
-    /// Order: stop the work, purge our queue, clear the line, start a new epoch, cut history to what was heard.
-    fn barge_in(&mut self, now: Instant) {
-        let State::Replying(reply) = &mut self.state else {
-            return;
-        };
-        if reply.then.is_some() {
-            return;
-        }
-        let cut_off = reply.from.filter(|_| reply.caller.is_some());
-        let (heard, unheard) = self.cut_short(Outcome::Interrupted, now);
-        self.actions.push_back(Action::Clear);
-        match cut_off {
-            // Not one word of ours was heard: the caller had not finished. One turn, transcribed again as a whole.
-            Some(from) if heard.is_empty() && self.has_room(from) => {
-                self.history.pop();
-                self.hear(from, String::new());
-            }
-            _ => {
-                self.remember(heard);
-                self.hear(self.gate_start(), unheard);
-            }
-        }
-    }
-
-    fn stop(&mut self, now: Instant) {
-        let (heard, _) = self.cut_short(Outcome::CutOff, now);
-        self.remember(heard);
-        self.state = State::Closed;
-    }
-
-    fn close_politely(&mut self, now: Instant) {
-        let (heard, _) = self.cut_short(Outcome::CutOff, now);
-        self.actions.push_back(Action::Clear);
-        self.remember(heard);
-        let turn = self.new_turn();
-        let text = self.phrases.too_long.clone();
-        self.say(turn, text);
-        if let State::Replying(reply) = &mut self.state {
-            reply.then = Some(HangupReason::MaxCall);
-        }
-    }
-
-    /// Ends the present turn as it stands; the line still plays what it has. Returns what of a reply was heard, and what was not.
-    fn cut_short(&mut self, outcome: Outcome, now: Instant) -> (String, String) {
-        let (turn, mut told) = match &mut self.state {
-            State::Replying(reply) => {
-                reply.settle(&self.playout);
-                reply.outcome = outcome;
-                (reply.turn, Some(reply.split_at(&self.playout, now)))
-            }
-            State::Hearing(hearing) | State::Transcribing { hearing, .. } => (hearing.turn, None),
-            State::Waiting | State::Listening | State::Closed => return Default::default(),
-        };
-        self.actions.push_back(Action::Cancel { turn });
-        self.actions.push_back(Action::Purge);
-        self.playout.clear();
-        if let (State::Replying(reply), Some((heard, _))) = (&self.state, &told) {
-            let summary = reply.summary(heard.clone());
-            self.actions.push_back(Action::TurnEnded(Box::new(summary)));
-        }
-        told.take().unwrap_or_default()
-    }
-
-    /// Gives the agent the floor with a text of its own.
-    fn say(&mut self, turn: TurnId, text: String) {
-        let mut reply = Reply {
-            turn,
-            from: None,
-            to: self.gate.now(),
-            caller: None,
-            standing: Standing::Committed,
-            source: Source::Complete,
-            sentences: Vec::new(),
-            outcome: Outcome::Completed,
-            then: None,
-            ledger: Ledger::default(),
-        };
-        if !text.is_empty() {
-            reply.push(text);
-        }
-        self.state = State::Replying(reply);
     }
 
     /// What follows from the state alone: the next synthesis, the next audio, the end of the reply.
@@ -629,12 +278,12 @@ impl Machine {
             .iter()
             .position(|sentence| sentence.stage == Stage::Waiting);
         let committed = reply.standing == Standing::Committed;
-        let may_speak = committed || self.policy.speculation == Speculation::Full;
-        if let (false, Some(index), true) = (busy, waiting, may_speak) {
+        if let (false, Some(index), true) = (busy, waiting, committed || self.policy.speculates_on_voice()) {
             let sentence = reply.id(index);
             reply.sentences[index].stage = Stage::Synthesizing {
                 deadline: now + self.policy.synthesize_deadline,
             };
+            stamp(&mut reply.ledger.synthesizing, now);
             let text = reply.sentences[index].text.clone();
             self.actions.push_back(Action::Synthesize { sentence, text });
         }
@@ -653,38 +302,24 @@ impl Machine {
         }
         reply.settle(&self.playout);
         if reply.is_over() {
-            let then = reply.then;
-            let heard = reply.split_at(&self.playout, now).0;
-            let summary = reply.summary(heard.clone());
-            self.actions.push_back(Action::TurnEnded(Box::new(summary)));
-            self.remember(heard);
-            self.state = State::Listening;
-            if let Some(reason) = then {
-                self.state = State::Closed;
-                self.actions.push_back(Action::Hangup(reason));
-            }
+            self.reply_over(now);
         }
     }
 
-    fn remember(&mut self, text: String) {
+    fn remember(&mut self, speaker: Speaker, text: String) {
         if !text.is_empty() {
-            self.history.push(Line {
-                speaker: Speaker::Agent,
-                text,
-            });
+            self.history.push(Line { speaker, text });
         }
     }
 
+    /// The reply of a turn, whether it has the floor or was cut short and may be taken up again.
     fn reply(&mut self, turn: TurnId) -> Option<&mut Reply> {
-        match &mut self.state {
-            State::Replying(reply) if reply.turn == turn => Some(reply),
-            State::Waiting
-            | State::Listening
-            | State::Hearing(_)
-            | State::Transcribing { .. }
-            | State::Replying(_)
-            | State::Closed => None,
-        }
+        let reply = match &mut self.state {
+            State::Replying(reply) => Some(reply),
+            State::Hearing(hearing) | State::Transcribing { hearing, .. } => hearing.interrupted.as_deref_mut(),
+            State::Waiting | State::Listening | State::Closed => None,
+        };
+        reply.filter(|reply| reply.turn == turn)
     }
 
     fn new_turn(&mut self) -> TurnId {
@@ -703,12 +338,16 @@ impl Machine {
     }
 
     fn deadlines(&self, now: Instant) -> [Option<(Instant, Timer)>; 5] {
-        if matches!(self.state, State::Waiting | State::Closed) {
-            return [None; 5];
-        }
         let mut work = None;
         let mut synthesis = None;
         match &self.state {
+            State::Waiting | State::Closed => return [None; 5],
+            State::Listening => {
+                work = self
+                    .quiet_since
+                    .map(|since| (since + self.policy.silence_prompt, Timer::Silence));
+            }
+            State::Hearing(_) => {}
             State::Transcribing { deadline, .. } => work = Some((*deadline, Timer::TranscribeDeadline)),
             State::Replying(reply) => {
                 if let Source::Generating { deadline } = reply.source {
@@ -719,7 +358,6 @@ impl Machine {
                     Stage::Waiting | Stage::Queued | Stage::Heard => None,
                 });
             }
-            State::Waiting | State::Listening | State::Hearing(_) | State::Closed => {}
         }
         let closing = matches!(&self.state, State::Replying(Reply { then: Some(_), .. }));
         [
@@ -734,10 +372,3 @@ impl Machine {
         ]
     }
 }
-
-/// This much voiced audio without one word understood deserves an answer.
-const CLEARLY_SPEECH: Duration = Duration::from_secs(1);
-/// Line samples transcribed after the last voiced window: 300 ms, so that a soft ending is not cut.
-const TAIL: u64 = 2_400;
-/// Caller audio kept beyond the pre-roll: an onset is confirmed only after `onset`, and dropouts stretch it.
-const SLACK: Duration = Duration::from_millis(1_000);

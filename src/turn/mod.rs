@@ -4,6 +4,7 @@
 //! a thread; failures are inputs. Speech is measured in media time, deadlines in monotonic time.
 
 pub mod backchannel;
+pub mod endpoint;
 pub mod event;
 pub mod ledger;
 pub mod machine;

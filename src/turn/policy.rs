@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::turn::endpoint::Endpointing;
+
 /// How the machine decides when the caller starts and ends, and how far ahead it plays.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
@@ -9,14 +11,19 @@ pub struct Policy {
     pub onset: Duration,
     /// Caller audio kept from before the onset, so that a soft first consonant reaches the transcriber.
     pub pre_roll: Duration,
-    /// Silence, in media time, that ends the caller's turn. The one number that trades speed against cutting people off.
-    pub endpoint_delay: Duration,
+    /// Silence, in media time, that ends the caller's turn: what trades speed against cutting people off.
+    pub endpointing: Endpointing,
     /// How much of the answer is prepared while the endpoint is still undecided.
     pub speculation: Speculation,
-    /// Silence after which it is prepared. Shorter wastes work on every breath, longer wastes the caller's time.
+    /// Silence after which it is prepared, and the sound of the turn's end is judged. Shorter wastes work on every breath,
+    /// longer wastes the caller's time.
     pub speculate_after: Duration,
     /// Voiced audio that stops the agent while it speaks. Longer than `onset`, so that a cough does not.
     pub barge_in_min: Duration,
+    /// Silence of both sides after which the agent asks whether the caller is still there.
+    pub silence_prompt: Duration,
+    /// How often it asks before it says goodbye.
+    pub silence_prompts: u32,
     /// A turn is closed after this much caller audio even without a pause.
     pub max_turn: Duration,
     /// A call is ended politely after this long.
@@ -47,15 +54,24 @@ pub enum Speculation {
     Full,
 }
 
+impl Policy {
+    /// Whether an answer's audio is made before its turn is known to be over.
+    pub fn speculates_on_voice(&self) -> bool {
+        self.speculation == Speculation::Full
+    }
+}
+
 impl Default for Policy {
     fn default() -> Self {
         Self {
             onset: Duration::from_millis(60),
             pre_roll: Duration::from_millis(240),
-            endpoint_delay: Duration::from_millis(500),
+            endpointing: Endpointing::default(),
             speculation: Speculation::Full,
             speculate_after: Duration::from_millis(100),
             barge_in_min: Duration::from_millis(200),
+            silence_prompt: Duration::from_secs(10),
+            silence_prompts: 2,
             max_turn: Duration::from_secs(60),
             max_call: Duration::from_secs(3600),
             media_timeout: Duration::from_secs(15),

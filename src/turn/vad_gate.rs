@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::time::{MediaTime, SampleRate};
+use crate::turn::event::Voice;
 
 /// Follows the caller's voice in media time.
 #[derive(Debug, Clone, Default)]
@@ -10,6 +11,8 @@ pub struct VadGate {
     now: MediaTime,
     /// Voiced samples of the present run; short dropouts do not end it.
     run: u64,
+    /// Those of them that are certainly speech.
+    sure: u64,
     run_start: MediaTime,
     /// Unvoiced samples since the last voiced window.
     silence: u64,
@@ -20,13 +23,19 @@ pub struct VadGate {
 
 impl VadGate {
     /// Takes one window that was received at `now`.
-    pub fn window(&mut self, voiced: bool, samples: u32, now: Instant) {
+    pub fn window(&mut self, voice: Voice, samples: u32, now: Instant) {
         let samples = u64::from(samples);
+        let voiced = matches!(voice, Voice::Maybe | Voice::Sure);
+        if voice == Voice::Echo {
+            self.run = 0;
+        }
         if voiced {
             if self.run == 0 {
                 self.run_start = self.now;
+                self.sure = 0;
             }
             self.run += samples;
+            self.sure += if voice == Voice::Sure { samples } else { 0 };
             self.voiced += samples;
             self.silence = 0;
         } else {
@@ -49,6 +58,11 @@ impl VadGate {
     /// Voiced audio in the present run of speech; zero in silence.
     pub fn speech(&self) -> Duration {
         SampleRate::LINE.duration(self.run)
+    }
+
+    /// What of it is certainly speech.
+    pub fn sure(&self) -> Duration {
+        SampleRate::LINE.duration(if self.run == 0 { 0 } else { self.sure })
     }
 
     /// Where the present run of speech began.
@@ -87,7 +101,15 @@ mod tests {
 
     fn feed(gate: &mut VadGate, pattern: &str) {
         let now = Instant::now();
-        pattern.chars().for_each(|c| gate.window(c == '#', 160, now));
+        for c in pattern.chars() {
+            let voice = match c {
+                '#' => Voice::Sure,
+                '+' => Voice::Maybe,
+                'e' => Voice::Echo,
+                _ => Voice::Silent,
+            };
+            gate.window(voice, 160, now);
+        }
     }
 
     #[test]
@@ -104,6 +126,18 @@ mod tests {
             (Duration::ZERO, Duration::from_millis(60))
         );
         assert_eq!(gate.last_voiced().map(|(at, _)| at.samples()), Some(9 * 160));
+    }
+
+    #[test]
+    fn what_is_certain_is_counted_within_the_run() {
+        let mut gate = VadGate::default();
+        feed(&mut gate, "++##+");
+        let ms = Duration::from_millis;
+        assert_eq!((gate.speech(), gate.sure()), (ms(100), ms(40)));
+        feed(&mut gate, "...+");
+        assert_eq!((gate.speech(), gate.sure()), (ms(20), Duration::ZERO));
+        feed(&mut gate, "##e");
+        assert_eq!((gate.speech(), gate.sure()), (Duration::ZERO, Duration::ZERO));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use tieline::dialog::llm::LlmClient;
 use tieline::engine::{Engine, Sizes};
 use tieline::http::{App, Probe, TwilioAccount, router};
 use tieline::speech::spoken::spoken;
+use tieline::turn::endpoint::{Endpointing, Witnesses};
 use tieline::turn::policy::{Policy, Speculation};
 use tieline::twilio::{signature, twiml};
 use tokio::net::TcpListener;
@@ -56,7 +57,13 @@ pub(crate) fn policy() -> Policy {
     Policy {
         speculation: Speculation::Off,
         pre_roll: Duration::from_millis(100),
-        endpoint_delay: Duration::from_millis(200),
+        endpointing: Endpointing {
+            min: Duration::from_millis(200),
+            delay: Duration::from_millis(200),
+            max: Duration::from_millis(200),
+            witnesses: Witnesses::Silence,
+        },
+        silence_prompt: Duration::from_secs(3_600),
         transcribe_deadline: Duration::from_secs(10),
         reply_deadline: Duration::from_secs(10),
         synthesize_deadline: Duration::from_secs(10),

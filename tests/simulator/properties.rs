@@ -20,11 +20,7 @@ fn speech() -> impl Strategy<Value = Vec<Speech>> {
             .map(|(pause, length, text)| {
                 let from = at + pause;
                 at = from + length;
-                Speech {
-                    from,
-                    to: at,
-                    text: text.unwrap_or_default(),
-                }
+                Speech::new(from, at, &text.unwrap_or_default())
             })
             .collect()
     })
@@ -60,9 +56,9 @@ fn scenario() -> impl Strategy<Value = Scenario> {
         prop::collection::vec(reply, 1..4),
         latencies,
         line,
-        (fail, levels),
+        (fail, levels, prop::option::of((0.0_f32..1.0, 1_u64..600))),
     )
-        .prop_map(|(speech, replies, times, line, (fail, speculation))| {
+        .prop_map(|(speech, replies, times, line, (fail, speculation, sound))| {
             let (stt, llm, next, tts) = times;
             let (marks, hangup, endpoint) = line;
             Scenario {
@@ -75,7 +71,8 @@ fn scenario() -> impl Strategy<Value = Scenario> {
                 marks,
                 fail,
                 hangup,
-                endpoint,
+                endpoint: [endpoint.min(300), endpoint, endpoint + 500],
+                sound,
                 speculation,
                 until: 25_000,
                 ..Scenario::default()
@@ -95,20 +92,21 @@ proptest! {
     #[test]
     fn history_is_what_the_caller_heard(scenario in scenario()) {
         let outcome = sim::run(&scenario);
-        let words = |text: &str| text.split_whitespace().count() as f64;
+        let words = |text: &str| text.split_whitespace().map(|word| word.len() + 1).sum::<usize>() as f64;
         let remembered: f64 = outcome.history.iter().filter(|line| line.speaker == Speaker::Agent).map(|line| words(&line.text)).sum();
         let played: f64 = outcome.played.iter().map(|(text, part)| words(text) * part).sum();
         // The reply that is playing when the simulation ends is not in the history yet.
-        let unfinished: f64 = if scenario.hangup.is_some_and(|at| at < scenario.until) { 0.0 } else { 40.0 };
-        let cuts = outcome.trace.matches("clear").count() as f64 + 1.0;
-        prop_assert!(remembered <= played + cuts, "remembered {} of {} words\n{}", remembered, played, outcome.trace);
-        prop_assert!(remembered >= played - cuts - unfinished, "remembered {} of {} words\n{}", remembered, played, outcome.trace);
+        let unfinished: f64 = if scenario.hangup.is_some_and(|at| at < scenario.until) { 0.0 } else { 250.0 };
+        // A word at each cut: seven letters and its gap.
+        let cuts = (outcome.trace.matches("clear").count() as f64 + 1.0) * 9.0;
+        prop_assert!(remembered <= played + cuts, "remembered {} of {} letters\n{}", remembered, played, outcome.trace);
+        prop_assert!(remembered >= played - cuts - unfinished, "remembered {} of {} letters\n{}", remembered, played, outcome.trace);
     }
 
     /// Whatever fails, a caller who has spoken and waits is not left in silence for longer than the deadlines allow.
     #[test]
     fn every_understood_turn_is_answered(text in "[a-z]{2,8}", fail in prop::option::of(prop::sample::select(vec![Fail::Stt, Fail::Llm, Fail::LlmLate, Fail::LlmEmpty, Fail::TtsOnce]))) {
-        let speech = vec![Speech { from: 4_000, to: 5_000, text }];
+        let speech = vec![Speech::new(4_000, 5_000, &text)];
         let outcome = sim::run(&Scenario { speech, fail, until: 20_000, ..Scenario::default() });
         let answered = outcome.trace.matches("play ").count() > 1;
         prop_assert!(answered, "{}", outcome.trace);

@@ -2,19 +2,26 @@
 //!
 //! ```text
 //! caller 2.0-3.5 "what are your hours"     speech, in seconds, and what the transcriber makes of it
+//! caller 2.0-2.8 "five five" incomplete    the same, and the awaited slot's parser says complete, incomplete or impossible of it
 //! noise 4.0-4.3                            voiced, but nothing is understood
+//! rustle 4.0-9.0                           seems voiced to the quick detector, and the second opinion does not agree
+//! echo 4.0-4.5                             our own audio coming back
 //! reply "We are open." "Until five."       sentences of the next reply; the last reply serves for all further turns
 //! stt 150 / llm 200 / next 100 / tts 80    latencies in ms: transcript, first sentence, each further one, synthesis
 //! marks 20                                 how late a mark comes back, in ms; or: marks never
-//! fail stt | llm | llm-late | llm-empty | tts | tts-once     from here on (or once)
+//! fail stt | llm | llm-late | llm-empty | tts | tts-once | tts-later     from here on (or once)
 //! hold 5.0-6.0                             the network delivers the audio of this time in one burst at its end
 //! lost 5.0-8.0                             the audio of this time never comes
 //! speculation full                         policy: off, stt, llm or full
-//! endpoint 500                             policy: ENDPOINT_DELAY in ms
+//! endpoint 500 / endpoint 300 500 1500     policy: ENDPOINT_DELAY in ms, alone or between min and max
+//! sound 0.1 50                             how finished every turn sounds, and how long it takes to say so in ms
+//! prompt 5.0 2                             policy: SILENCE_PROMPT, SILENCE_PROMPTS
+//! notice "This call is recorded."          said first; cannot be interrupted
 //! hangup 9.0                               the caller hangs up
 //! until 12.0                               the simulation ends
 //! ```
 
+use tieline::turn::event::{Progress, Voice};
 use tieline::turn::policy::Speculation;
 
 /// One call to simulate. Times in ms.
@@ -31,7 +38,11 @@ pub(crate) struct Scenario {
     pub(crate) held: Option<(u64, u64)>,
     pub(crate) lost: Option<(u64, u64)>,
     pub(crate) speculation: Speculation,
-    pub(crate) endpoint: u64,
+    /// Min, delay, max.
+    pub(crate) endpoint: [u64; 3],
+    pub(crate) sound: Option<(f32, u64)>,
+    pub(crate) prompt: Option<(u64, u32)>,
+    pub(crate) notice: String,
     pub(crate) hangup: Option<u64>,
     pub(crate) until: u64,
 }
@@ -41,6 +52,20 @@ pub(crate) struct Speech {
     pub(crate) from: u64,
     pub(crate) to: u64,
     pub(crate) text: String,
+    pub(crate) voice: Voice,
+    pub(crate) progress: Option<Progress>,
+}
+
+impl Speech {
+    pub(crate) fn new(from: u64, to: u64, text: &str) -> Self {
+        Self {
+            from,
+            to,
+            text: text.to_owned(),
+            voice: Voice::Sure,
+            progress: None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +76,8 @@ pub(crate) enum Fail {
     LlmEmpty,
     Tts,
     TtsOnce,
+    /// After the greeting and the first sentence.
+    TtsLater,
 }
 
 impl Default for Scenario {
@@ -67,7 +94,10 @@ impl Default for Scenario {
             held: None,
             lost: None,
             speculation: Speculation::Full,
-            endpoint: 500,
+            endpoint: [500, 500, 500],
+            sound: None,
+            prompt: None,
+            notice: String::new(),
             hangup: None,
             until: 15_000,
         }
@@ -84,18 +114,22 @@ impl Scenario {
                 "caller" => {
                     let (times, said) = rest.split_once(' ').expect("times and text");
                     let (from, to) = span(times);
+                    let (said, progress) = said.rsplit_once('"').expect("text in quotes");
                     scenario.speech.push(Speech {
-                        from,
-                        to,
-                        text: said.trim_matches('"').to_owned(),
+                        progress: progress_of(progress.trim()),
+                        ..Speech::new(from, to, said.trim_matches('"'))
                     });
                 }
-                "noise" => {
+                "noise" | "rustle" | "echo" => {
                     let (from, to) = span(rest);
+                    let voice = match word {
+                        "noise" => Voice::Sure,
+                        "rustle" => Voice::Maybe,
+                        _ => Voice::Echo,
+                    };
                     scenario.speech.push(Speech {
-                        from,
-                        to,
-                        text: String::new(),
+                        voice,
+                        ..Speech::new(from, to, "")
                     });
                 }
                 "reply" => replies.push(
@@ -117,6 +151,7 @@ impl Scenario {
                         "llm-empty" => Fail::LlmEmpty,
                         "tts" => Fail::Tts,
                         "tts-once" => Fail::TtsOnce,
+                        "tts-later" => Fail::TtsLater,
                         other => panic!("no failure {other}"),
                     });
                 }
@@ -131,7 +166,19 @@ impl Scenario {
                         other => panic!("no speculation {other}"),
                     };
                 }
-                "endpoint" => scenario.endpoint = ms(rest),
+                "endpoint" => {
+                    let all: Vec<u64> = rest.split(' ').map(ms).collect();
+                    scenario.endpoint = all.try_into().unwrap_or_else(|one: Vec<u64>| [one[0]; 3]);
+                }
+                "sound" => {
+                    let (probability, after) = rest.split_once(' ').expect("probability and ms");
+                    scenario.sound = Some((probability.parse().expect("0 to 1"), ms(after)));
+                }
+                "prompt" => {
+                    let (after, times) = rest.split_once(' ').expect("seconds and a count");
+                    scenario.prompt = Some((seconds(after), times.parse().expect("a count")));
+                }
+                "notice" => scenario.notice = rest.trim_matches('"').to_owned(),
                 "hangup" => scenario.hangup = Some(seconds(rest)),
                 "until" => scenario.until = seconds(rest),
                 other => panic!("no line {other}"),
@@ -141,6 +188,16 @@ impl Scenario {
             scenario.replies = replies;
         }
         scenario
+    }
+}
+
+fn progress_of(word: &str) -> Option<Progress> {
+    match word {
+        "" => None,
+        "complete" => Some(Progress::Complete),
+        "incomplete" => Some(Progress::Incomplete),
+        "impossible" => Some(Progress::Impossible),
+        other => panic!("no progress {other}"),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Calls one can read. The traces are snapshots: `cargo insta review` (or `INSTA_UPDATE=always`) accepts a change.
 
+use tieline::turn::machine::Speaker;
+
 use crate::scenario::Scenario;
 use crate::sim;
 
@@ -132,4 +134,156 @@ scenarios! {
         caller 4.0-5.0 "m b one two three"
         caller 5.8-6.6 "four five six"
         until 11"#,
+    a_backchannel_is_no_turn: r#"
+        endpoint 350 600 1500
+        caller 4.0-5.0 "tell me everything"
+        reply "First we open the door and then we switch on all the lights." "Then we wait."
+        caller 7.0-7.4 "Uh-huh."
+        until 15"#,
+    a_backchannel_while_the_reply_still_arrives: r#"
+        endpoint 350 600 1500
+        next 1500
+        caller 4.0-5.0 "tell me everything"
+        reply "First we open the door." "Then we switch on all the lights." "Then we wait."
+        caller 6.4-6.8 "Okay."
+        until 16"#,
+    okay_is_an_answer_to_a_question: r#"
+        caller 4.0-5.0 "book me in"
+        reply "Shall I book you in for nine tomorrow morning, with the usual doctor?"
+        caller 8.0-8.4 "Okay."
+        reply "Done."
+        until 13"#,
+    a_backchannel_that_goes_on_is_a_turn: r#"
+        endpoint 350 600 1500
+        caller 4.0-5.0 "tell me everything"
+        reply "First we open the door and then we switch on all the lights." "Then we wait."
+        caller 7.0-7.4 "Okay."
+        caller 7.7-8.8 "but what about the cat"
+        reply "It sleeps."
+        until 14"#,
+    what_only_seems_voiced_starts_and_stops_nothing: r#"
+        rustle 0.5-2.5
+        rustle 3.0-3.9
+        caller 4.0-5.0 "hello"
+        reply "Let me tell you a rather long story about our office."
+        rustle 6.0-9.0
+        until 13"#,
+    echo_stops_nothing: r#"
+        caller 4.0-5.0 "hello"
+        reply "Let me tell you a rather long story about our office."
+        echo 5.6-9.2
+        until 13"#,
+    an_instant_answer: r#"
+        caller 1.75-2.1 "yes"
+        until 6"#,
+    digits_read_slowly_into_a_slot: r#"
+        endpoint 350 600 2000
+        caller 4.0-4.8 "five five five" incomplete
+        caller 5.5-6.3 "oh one two" incomplete
+        caller 7.8-8.8 "three four five six" complete
+        until 13"#,
+    a_slot_that_stays_incomplete: r#"
+        endpoint 350 600 2000
+        caller 4.0-4.8 "five five five" incomplete
+        until 10"#,
+    it_sounds_finished: r#"
+        sound 0.98 50
+        endpoint 350 600 1500
+        caller 4.0-5.0 "where are you"
+        until 9"#,
+    it_sounds_unfinished: r#"
+        sound 0.02 50
+        endpoint 350 600 1500
+        caller 4.0-5.0 "where are you"
+        caller 6.2-7.0 "exactly"
+        until 12"#,
+    hesitation_inside_a_date: r#"
+        endpoint 350 600 1500
+        caller 4.0-4.8 "it was the fifteenth of"
+        caller 5.7-6.5 "March nineteen eighty five"
+        until 11"#,
+    the_transcript_is_slower_than_the_delay: r#"
+        endpoint 350 600 1500
+        sound 0.98 50
+        stt 1200
+        caller 4.0-5.0 "where are you"
+        until 10"#,
+    a_long_turn_is_transcribed_in_parts: r#"
+        caller 4.0-9.0 "a long story about my grandmother"
+        caller 9.4-10.4 "and her cat"
+        until 15"#,
+    a_notice_cannot_be_interrupted: r#"
+        notice "This call is recorded and kept for one year."
+        caller 0.5-2.5 "yes yes hello"
+        until 10"#,
+    nobody_speaks: r#"
+        prompt 4 2
+        until 25"#,
+    the_caller_is_still_there: r#"
+        prompt 4 1
+        caller 7.0-8.0 "yes sorry one moment"
+        until 30"#,
+    double_talk: r#"
+        caller 4.0-5.0 "hello"
+        reply "Let me tell you a rather long story about our office." "It has four rooms."
+        caller 5.45-7.0 "are you there"
+        until 13"#,
+    marks_come_after_the_clear: r#"
+        marks 700
+        caller 4.0-5.0 "hello"
+        reply "One." "Two and three and four and five and six."
+        caller 6.5-7.5 "stop"
+        reply "All right."
+        until 13"#,
+    three_seconds_of_media_are_lost: r#"
+        caller 4.0-4.5 "can you tell"
+        lost 4.5-7.5
+        caller 7.5-8.2 "me the time"
+        until 13"#,
+    synthesis_fails_after_a_backchannel: r#"
+        fail tts-later
+        caller 4.0-5.0 "hello"
+        reply "Let me tell you a rather long story about our office."
+        caller 7.0-7.4 "Mm-hmm."
+        until 14"#,
+}
+
+/// Whenever the caller interrupts, what is remembered is what was played, and the agent stops within the barge-in delay.
+#[test]
+fn a_barge_in_at_every_moment_of_the_playout() {
+    for at in (5_400..12_500).step_by(20) {
+        let text = format!(
+            r#"caller 4.0-5.0 "hello"
+            reply "One two three four five six seven eight." "Nine ten eleven twelve." "Thirteen fourteen."
+            caller {}-{} "stop it now"
+            reply "All right."
+            until 18"#,
+            f64::from(at) / 1e3,
+            f64::from(at + 700) / 1e3
+        );
+        let outcome = sim::run(&Scenario::parse(&text));
+        let trace = &outcome.trace;
+        if let Some(clear) = trace.lines().find(|line| line.ends_with("> clear")) {
+            let cleared = (clear.trim_start()[..6].trim().parse::<f64>().expect("a time") * 1e3).round() as i32;
+            assert!((at..at + 300).contains(&cleared), "{trace}");
+        }
+        let answered = outcome
+            .played
+            .iter()
+            .any(|(text, part)| text == "All right." && *part > 0.99);
+        let taken_back = trace.contains("hello stop it now");
+        assert!(answered || taken_back, "{trace}");
+        let agent = outcome.history.iter().filter(|line| line.speaker == Speaker::Agent);
+        let said: Vec<&str> = agent.flat_map(|line| line.text.split_whitespace()).collect();
+        let played: f64 = outcome
+            .played
+            .iter()
+            .map(|(text, part)| text.split_whitespace().count() as f64 * part)
+            .sum();
+        assert!(
+            (said.len() as f64 - played).abs() <= 2.0,
+            "{} against {played}\n{trace}",
+            said.len()
+        );
+    }
 }

@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use tieline::time::{MediaTime, SampleRate};
-use tieline::turn::event::{Action, Input, MarkName, SentenceId, TurnId};
+use tieline::turn::endpoint::{Endpointing, Witnesses};
+use tieline::turn::event::{Action, Input, MarkName, SentenceId, TurnId, Voice};
 use tieline::turn::machine::{Line, Machine, Phrases};
 use tieline::turn::policy::Policy;
 
@@ -60,7 +61,7 @@ struct Sim<'a> {
 }
 
 enum Coming {
-    Window { voiced: bool },
+    Window { voice: Voice },
     Input(Input),
     Audio { sentence: SentenceId, samples: u64 },
     Mark { name: MarkName },
@@ -71,12 +72,22 @@ impl<'a> Sim<'a> {
     #[expect(clippy::disallowed_methods, reason = "virtual time needs some instant to count from")]
     fn new(scenario: &'a Scenario) -> Self {
         let policy = Policy {
-            endpoint_delay: Duration::from_millis(scenario.endpoint),
+            endpointing: Endpointing {
+                min: Duration::from_millis(scenario.endpoint[0]),
+                delay: Duration::from_millis(scenario.endpoint[1]),
+                max: Duration::from_millis(scenario.endpoint[2]),
+                witnesses: Witnesses::All,
+            },
+            silence_prompt: Duration::from_millis(scenario.prompt.map_or(3_600_000, |(after, _)| after)),
+            silence_prompts: scenario.prompt.map_or(0, |(_, times)| times),
             speculation: scenario.speculation,
             max_call: Duration::from_secs(600),
             ..Policy::default()
         };
         let phrases = Phrases {
+            notice: scenario.notice.clone(),
+            still_there: "Are you still there?".to_owned(),
+            goodbye: "Goodbye.".to_owned(),
             greeting: "Hello, how can I help you?".to_owned(),
             apology: "Sorry, something went wrong.".to_owned(),
             not_heard: "I did not catch that.".to_owned(),
@@ -111,16 +122,20 @@ impl<'a> Sim<'a> {
     fn schedule_media(&mut self) {
         let within = |span: Option<(u64, u64)>, at: u64| span.filter(|&(from, to)| (from..to).contains(&at));
         for at in (0..self.scenario.until).step_by(20) {
-            if within(self.scenario.lost, at).is_some() {
+            // The driver puts silence in the place of lost audio, once it hears that there was some.
+            if let Some((_, to)) = within(self.scenario.lost, at) {
+                self.coming(to + 20, Coming::Window { voice: Voice::Silent });
                 continue;
             }
-            let voiced = self
+            let present = |speech: &&crate::scenario::Speech| (speech.from..speech.to).contains(&at);
+            let voice = self
                 .scenario
                 .speech
                 .iter()
-                .any(|speech| (speech.from..speech.to).contains(&at));
+                .find(present)
+                .map_or(Voice::Silent, |speech| speech.voice);
             let arrives = within(self.scenario.held, at).map_or(at + 20, |(_, to)| to);
-            self.coming(arrives, Coming::Window { voiced });
+            self.coming(arrives, Coming::Window { voice });
         }
         if let Some(at) = self.scenario.hangup {
             self.coming(at, Coming::Hangup);
@@ -171,9 +186,9 @@ impl<'a> Sim<'a> {
             return true;
         }
         match coming {
-            Coming::Window { voiced } => {
+            Coming::Window { voice } => {
                 self.machine
-                    .handle(Input::Window { voiced, samples: 160 }, self.instant());
+                    .handle(Input::Window { voice, samples: 160 }, self.instant());
                 self.perform();
             }
             Coming::Input(input) => self.input(input),
@@ -193,7 +208,11 @@ impl<'a> Sim<'a> {
     fn input(&mut self, input: Input) {
         let shown = match &input {
             Input::Start => Some("start".to_owned()),
-            Input::Transcript { turn, text } => Some(format!("transcript {turn} {text:?}")),
+            Input::Transcript { turn, text, progress } => {
+                let progress = progress.map_or(String::new(), |progress| format!(" {progress:?}"));
+                Some(format!("transcript {turn} {text:?}{progress}"))
+            }
+            Input::EndOfTurn { turn, probability } => Some(format!("turn {turn} sounds {probability} finished")),
             Input::TranscribeFailed { turn } => Some(format!("transcription of {turn} failed")),
             Input::Sentence { turn, text } => Some(format!("sentence {turn} {text:?}")),
             Input::ReplyDone { turn } => Some(format!("reply {turn} done")),
@@ -220,6 +239,15 @@ impl<'a> Sim<'a> {
                     to,
                     speculative,
                 } => self.transcribe(turn, from, to, speculative),
+                Action::Judge { turn, .. } => {
+                    if let Some((probability, after)) = self.scenario.sound {
+                        self.later(turn, after, Coming::Input(Input::EndOfTurn { turn, probability }));
+                    }
+                }
+                Action::Hush { turn } => {
+                    self.note('>', &format!("hush {turn}"));
+                    self.cancel_audio(turn);
+                }
                 Action::Commit { turn } => {
                     self.note('>', &format!("commit {turn}"));
                     assert!(self.committed.insert(turn), "turn {turn} is committed twice");
@@ -242,9 +270,14 @@ impl<'a> Sim<'a> {
                         .voice_to_voice()
                         .map_or(String::new(), |v2v| format!(", {} ms", v2v.as_millis()));
                     let outcome = summary.outcome.name();
+                    let reason = summary.ledger.endpoint_reason;
+                    let reason = reason.map_or(String::new(), |reason| format!(", endpoint by {}", reason.name()));
                     self.note(
                         '>',
-                        &format!("turn {} {outcome}, heard {:?}{latency}", summary.turn, summary.heard),
+                        &format!(
+                            "turn {} {outcome}, heard {:?}{latency}{reason}",
+                            summary.turn, summary.heard
+                        ),
                     );
                 }
                 Action::Hangup(reason) => {
@@ -278,15 +311,12 @@ impl<'a> Sim<'a> {
             let overlap = speech.to.min(to).saturating_sub(speech.from.max(from));
             overlap * 2 > speech.to - speech.from
         };
-        let said: Vec<&str> = self
-            .scenario
-            .speech
-            .iter()
-            .filter(heard)
-            .map(|speech| speech.text.as_str())
-            .collect();
+        let heard: Vec<&crate::scenario::Speech> = self.scenario.speech.iter().filter(heard).collect();
+        let said: Vec<&str> = heard.iter().map(|speech| speech.text.as_str()).collect();
         let text = said.join(" ").trim().to_owned();
-        self.later(turn, self.scenario.stt, Coming::Input(Input::Transcript { turn, text }));
+        let progress = heard.last().and_then(|speech| speech.progress);
+        let transcript = Input::Transcript { turn, text, progress };
+        self.later(turn, self.scenario.stt, Coming::Input(transcript));
     }
 
     fn generate(&mut self, turn: TurnId) {
@@ -298,7 +328,7 @@ impl<'a> Sim<'a> {
             Some(Fail::Llm) => return self.later(turn, after, Coming::Input(Input::ReplyFailed { turn })),
             Some(Fail::LlmLate) => return,
             Some(Fail::LlmEmpty) => return self.later(turn, after, Coming::Input(Input::ReplyDone { turn })),
-            Some(Fail::Stt | Fail::Tts | Fail::TtsOnce) | None => {}
+            Some(Fail::Stt | Fail::Tts | Fail::TtsOnce | Fail::TtsLater) | None => {}
         }
         for text in reply {
             self.later(turn, after, Coming::Input(Input::Sentence { turn, text }));
@@ -312,10 +342,10 @@ impl<'a> Sim<'a> {
         let fails = match self.scenario.fail {
             Some(Fail::Tts) => true,
             Some(Fail::TtsOnce) => !std::mem::replace(&mut self.tts_failed, true),
+            Some(Fail::TtsLater) => self.texts.len() >= 2,
             _ => false,
         };
-        // 300 ms a word.
-        let samples = text.split_whitespace().count() as u64 * 2_400;
+        let samples = length(&text) * 8;
         self.texts.insert(sentence, text);
         let coming = if fails {
             Coming::Input(Input::SynthesizeFailed { sentence })
@@ -388,6 +418,14 @@ impl<'a> Sim<'a> {
         self.ready.retain(|sentence, _| sentence.turn != turn);
     }
 
+    fn cancel_audio(&mut self, turn: TurnId) {
+        let agenda = self.agenda.iter();
+        let audio =
+            agenda.filter(|(_, coming)| matches!(coming, Coming::Audio { sentence, .. } if sentence.turn == turn));
+        self.cancelled.extend(audio.map(|(&(_, number), _)| number));
+        self.ready.retain(|sentence, _| sentence.turn != turn);
+    }
+
     fn note(&mut self, direction: char, what: &str) {
         let _ = writeln!(self.trace, "{:>7.3} {direction} {what}", self.now as f64 / 1e3);
     }
@@ -434,11 +472,18 @@ impl SimLine {
             .map(|(sentence, text)| {
                 let of = self.spans.iter().filter(|(of, ..)| of == sentence);
                 let ms: u64 = of.map(|&(_, from, to)| to.min(now).saturating_sub(from)).sum();
-                let whole = text.split_whitespace().count() as u64 * 300;
-                (text.clone(), ms as f64 / whole.max(1) as f64)
+                (text.clone(), ms as f64 / length(text).max(1) as f64)
             })
             .collect()
     }
+}
+
+/// How long a text sounds, in ms: a word lasts about as long as it is written.
+fn length(text: &str) -> u64 {
+    text.split_whitespace()
+        .map(|word| word.chars().count() as u64 + 1)
+        .sum::<u64>()
+        * 60
 }
 
 fn name(sentence: SentenceId) -> String {

@@ -2,22 +2,26 @@
 //!
 //! After a short pause the machine goes through transcript, reply and synthesis as if the turn were over, but sends nothing.
 //! If the pause becomes the endpoint, [`Machine::commit`] releases what is there. If the caller goes on, everything is
-//! dropped and the turn is transcribed again as a whole.
+//! dropped and the turn is transcribed again: as a whole, or from its last long pause on.
 
 use std::time::{Duration, Instant};
 
-use super::{Hearing, Machine, State};
+use super::hearing::BLIP;
+use super::{Hearing, Machine, Pause, State};
+use crate::time::SampleRate;
+use crate::turn::endpoint::Reason;
 use crate::turn::event::{Action, TurnId};
-use crate::turn::reply::{Reply, Source, Standing};
+use crate::turn::reply::{Reply, Settled, Source, Standing};
 
 impl Machine {
     /// The pause on which an answer was prepared is the end of the turn.
-    pub(super) fn commit(&mut self, voiced: Duration, now: Instant) {
+    pub(super) fn commit(&mut self, voiced: Duration, reason: Reason, now: Instant) {
         // Something was said meanwhile, too little to count as going on: the prepared transcript does not hold it.
         if self.gate.voiced() > voiced + BLIP {
             self.take_back();
-            return self.pause(Standing::Committed, now);
+            return self.transcribe(Some(reason), now);
         }
+        let sound = self.evidence.sound;
         let mut asks = false;
         let turn = match &mut self.state {
             State::Transcribing {
@@ -27,12 +31,15 @@ impl Machine {
                 ledger,
                 ..
             } => {
-                (*standing, ledger.endpoint) = (Standing::Committed, Some(now));
+                *standing = Standing::Committed;
+                (ledger.endpoint, ledger.endpoint_reason, ledger.sound) = (Some(now), Some(reason), sound);
                 *deadline = now + self.policy.transcribe_deadline;
                 hearing.turn
             }
             State::Replying(reply) => {
-                (reply.standing, reply.ledger.endpoint) = (Standing::Committed, Some(now));
+                reply.standing = Standing::Committed;
+                let ledger = &mut reply.ledger;
+                (ledger.endpoint, ledger.endpoint_reason, ledger.sound) = (Some(now), Some(reason), sound);
                 asks = reply.source == Source::Held;
                 if asks || matches!(reply.source, Source::Generating { .. }) {
                     reply.source = Source::Generating {
@@ -50,60 +57,62 @@ impl Machine {
         }
     }
 
-    /// Work on a turn that is not over is dropped.
-    pub(super) fn drop_work(&mut self, turn: TurnId) {
-        let standing = match &self.state {
-            State::Transcribing { standing, .. } => *standing,
-            State::Replying(reply) => reply.standing,
-            State::Waiting | State::Listening | State::Hearing(_) | State::Closed => Standing::Committed,
-        };
-        self.speculated.wasted += u32::from(standing != Standing::Committed);
-        self.actions.push_back(Action::Cancel { turn });
-    }
-
-    /// Speculation on this pause came to nothing: the turn is as if it had not been tried.
-    pub(super) fn give_up_speculation(&mut self) {
-        let (turn, from, unheard) = match &self.state {
-            State::Transcribing { hearing, .. } => (hearing.turn, hearing.from, hearing.unheard.clone()),
+    /// Speculation on this pause came to nothing: the caller still has the floor.
+    pub(super) fn give_up_speculation(&mut self, pause: Pause) {
+        let hearing = match &mut self.state {
+            State::Transcribing { hearing, .. } => Hearing {
+                interrupted: hearing.interrupted.take(),
+                ..hearing.clone()
+            },
             State::Replying(Reply {
-                turn, from: Some(from), ..
-            }) => (*turn, *from, String::new()),
+                turn,
+                from: Some(from),
+                settled,
+                ledger,
+                ..
+            }) => Hearing {
+                turn: *turn,
+                from: *from,
+                settled: settled.clone(),
+                interrupted: None,
+                pause,
+                paused: ledger.pause,
+                dropped: ledger.dropped,
+            },
             State::Waiting | State::Listening | State::Hearing(_) | State::Replying(_) | State::Closed => return,
         };
-        self.drop_work(turn);
+        self.drop_work(hearing.turn);
         let turn = self.new_turn();
         self.state = State::Hearing(Hearing {
             turn,
-            from,
-            unheard,
-            tried: true,
+            pause,
+            dropped: hearing.dropped + 1,
+            ..hearing
         });
-    }
-
-    /// The caller speaks again, so the next pause is a new chance.
-    pub(super) fn retry_speculation(&mut self) {
-        if let State::Hearing(hearing) = &mut self.state {
-            hearing.tried = false;
-        }
     }
 
     /// The caller went on before hearing a reply: forget the reply, the turn is not over.
     pub(super) fn take_back(&mut self) {
-        match &self.state {
+        let settled = self.settled();
+        match &mut self.state {
             State::Replying(Reply {
-                turn, from: Some(from), ..
+                turn,
+                from: Some(from),
+                ledger,
+                ..
             }) => {
-                let (turn, from) = (*turn, *from);
+                let (turn, from, dropped) = (*turn, *from, ledger.dropped);
                 self.history.pop();
                 self.playout.clear();
                 self.drop_work(turn);
                 self.actions.push_back(Action::Purge);
-                self.hear(from, String::new());
+                self.hear(from, settled, None, dropped + 1);
             }
             State::Transcribing { hearing, .. } => {
-                let hearing = hearing.clone();
-                self.drop_work(hearing.turn);
-                self.hear(hearing.from, hearing.unheard);
+                let (turn, from, dropped) = (hearing.turn, hearing.from, hearing.dropped);
+                let interrupted = hearing.interrupted.take();
+                self.drop_work(turn);
+                self.hear(from, settled, interrupted, dropped + 1);
             }
             State::Waiting | State::Listening | State::Hearing(_) | State::Replying(_) | State::Closed => {}
         }
@@ -113,10 +122,42 @@ impl Machine {
     pub(super) fn forget_reply(&mut self) {
         self.history.pop();
         self.playout.clear();
-        self.give_up_speculation();
+        self.give_up_speculation(Pause::Noticed);
         self.actions.push_back(Action::Purge);
+    }
+
+    /// What of a turn that goes on need not be transcribed again: all up to a pause, if both are long.
+    pub(super) fn settled(&self) -> Settled {
+        match &self.state {
+            State::Replying(reply) => {
+                let (from, to) = (reply.from.unwrap_or(reply.to).max(reply.settled.to), reply.to);
+                let resumed = self.gate.speech_start();
+                let clear_cut = SampleRate::LINE.samples(CLEAR_CUT);
+                let text = reply.caller.clone().unwrap_or_default();
+                if to.since(from) >= SETTLES && resumed >= to.advance(clear_cut) && !text.is_empty() {
+                    Settled { text, to }
+                } else {
+                    reply.settled.clone()
+                }
+            }
+            State::Transcribing { hearing, .. } | State::Hearing(hearing) => hearing.settled.clone(),
+            State::Waiting | State::Listening | State::Closed => Settled::default(),
+        }
+    }
+
+    /// Work on a turn that is not over is dropped.
+    fn drop_work(&mut self, turn: TurnId) {
+        let standing = match &self.state {
+            State::Transcribing { standing, .. } => *standing,
+            State::Replying(reply) => reply.standing,
+            State::Waiting | State::Listening | State::Hearing(_) | State::Closed => Standing::Committed,
+        };
+        self.speculated.wasted += u32::from(standing != Standing::Committed);
+        self.actions.push_back(Action::Cancel { turn });
     }
 }
 
-/// Voiced audio in a pause that is no going on, but may be a word.
-const BLIP: Duration = Duration::from_millis(20);
+/// Shorter beginnings are cheap to transcribe again, and the more Whisper hears at once, the better it hears.
+const SETTLES: Duration = Duration::from_secs(4);
+/// Between what was transcribed and the next word: less may cut into a soft beginning.
+const CLEAR_CUT: Duration = Duration::from_millis(200);
