@@ -135,7 +135,7 @@ fn sentences(
     tokens: impl Stream<Item = Result<String, LlmError>> + Send + 'static,
 ) -> impl Stream<Item = Result<Delta, LlmError>> + Send + 'static {
     let state = Cutter {
-        splitter: SentenceSplitter::new(MAX_SENTENCE),
+        splitter: SentenceSplitter::new(MAX_SENTENCE).with_first_clause(true),
         begun: false,
         said: 0,
     };

@@ -139,6 +139,11 @@ fn the_first_clause_may_go_early() {
         early[..2],
         ["Thank you for calling us today,", "how can I help, or not, sir?"]
     );
+    let shortest = split_with(
+        SentenceSplitter::default().with_first_clause(true),
+        &["Yes, we are open, all day."],
+    );
+    assert_eq!(shortest, ["Yes,", "we are open, all day."]);
     let date = split_with(
         SentenceSplitter::default().with_first_clause(true),
         &["Your visit is on March 15, 2026."],
