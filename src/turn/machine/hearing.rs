@@ -10,7 +10,7 @@ use crate::turn::event::{Action, Outcome, Progress, TurnId};
 use crate::turn::ledger::{Ledger, stamp};
 use crate::turn::policy::Speculation;
 use crate::turn::reply::{Reply, Settled, Source, Standing};
-use crate::turn::shape::shape;
+use crate::turn::shape::{Shape, shape};
 
 impl Machine {
     /// The gate has taken one more window of caller audio.
@@ -233,12 +233,15 @@ impl Machine {
         self.end_interrupted(Outcome::Interrupted, now);
         self.remember(Speaker::Caller, text.clone());
         self.prompted = 0;
-        self.evidence.words = Words::Read {
-            shape: shape(&text),
-            progress,
+        let shape = shape(&text);
+        self.evidence.words = Words::Read { shape, progress };
+        // Where the words call for more, a request is likely to be wasted, and there is time for it after the longer delay.
+        let promising = match progress {
+            Some(Progress::Complete) => true,
+            Some(Progress::Incomplete) => false,
+            Some(Progress::Impossible) | None => shape == Shape::Finished,
         };
-        // An incomplete answer is not worth a request before it is certain that no more comes.
-        let early = self.policy.speculation >= Speculation::Llm && progress != Some(Progress::Incomplete);
+        let early = self.policy.speculation >= Speculation::Llm && promising;
         let held = standing != Standing::Committed && !early;
         let generating = Source::Generating {
             deadline: now + self.policy.reply_deadline,
