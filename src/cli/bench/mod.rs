@@ -4,6 +4,7 @@ mod clips;
 mod figures;
 mod latency;
 mod load;
+mod server;
 mod stats;
 mod stt;
 mod stub_llm;
