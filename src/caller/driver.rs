@@ -179,6 +179,7 @@ impl<C: Course> Call<'_, C> {
     async fn tick(&mut self, due: Instant) {
         self.ticks += 1;
         self.worst_lag = self.worst_lag.max(clock().saturating_duration_since(due));
+        self.line.mute(!self.course.noisy());
         let tick = self.line.tick();
         let media = self.writer.media(&tick.sent);
         self.send(media).await;

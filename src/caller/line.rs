@@ -25,6 +25,7 @@ pub struct Line {
     /// Noise on the caller's side, 8 kHz, from the start again after its end.
     background: Vec<i16>,
     place: usize,
+    muted: bool,
 }
 
 /// What 20 ms of the line brought.
@@ -65,6 +66,11 @@ impl Line {
             background,
             ..Self::default()
         }
+    }
+
+    /// Silences the noise, or lets it be heard again where it was left.
+    pub fn mute(&mut self, muted: bool) {
+        self.muted = muted;
     }
 
     /// Puts speech after whatever the caller is saying.
@@ -145,7 +151,7 @@ impl Line {
     }
 
     fn noisy(&mut self, frame: Frame) -> Frame {
-        if self.background.is_empty() {
+        if self.muted || self.background.is_empty() {
             return frame;
         }
         frame.map(|byte| {
@@ -226,6 +232,10 @@ mod tests {
         // 160 samples on, the noise is at its second.
         let near = |byte: u8, level: i16| (mulaw::decode(byte) - level).abs() < 40;
         assert!(near(silence.sent[0], -1000) && near(silence.sent[1], 300));
+        line.mute(true);
+        assert_eq!(line.tick().sent, SILENCE);
+        line.mute(false);
+        assert!(near(line.tick().sent[0], 300));
     }
 
     #[test]

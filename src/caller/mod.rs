@@ -83,6 +83,11 @@ pub trait Course: Send {
     /// 20 ms were sent and played; `drained` tells whether nothing waits to be played now.
     fn on_tick(&mut self, now: Duration, tick: &line::Tick, drained: bool) -> Option<Order>;
 
+    /// Whether the background is heard now.
+    fn noisy(&self) -> bool {
+        true
+    }
+
     /// The caller's turn, counted from 1; 0 is the greeting.
     fn turn(&self) -> usize;
 
@@ -229,7 +234,8 @@ pub async fn place_call(plan: Plan, observer: &mut (dyn FnMut(Event) + Send)) ->
 
 /// Places one call that follows a course of its own; [`Order::Speak`] names one of the plan's turns.
 ///
-/// `background` is heard on the caller's side all the while, under the speech too, over and over from its start: 8 kHz.
+/// `background` is heard on the caller's side while the course is [noisy](Course::noisy), under the speech too, over and
+/// over from its start: 8 kHz.
 /// The plan's pace is not read.
 ///
 /// # Errors

@@ -36,6 +36,8 @@ pub(super) struct Settings {
     pub(super) quiet: Duration,
     /// The call is given up after this.
     pub(super) limit: Duration,
+    /// The line is only noisy while the agent speaks and is listened to, not while it is asked.
+    pub(super) clean_questions: bool,
     pub(super) seed: u64,
 }
 
@@ -254,6 +256,10 @@ impl Course for Caller {
             Phase::Listening { since, due } => self.listening(now, tick.audible, (since, due)),
             Phase::Done => None,
         }
+    }
+
+    fn noisy(&self) -> bool {
+        !self.settings.clean_questions || matches!(self.phase, Phase::Listening { .. })
     }
 
     fn turn(&self) -> usize {

@@ -11,6 +11,7 @@ fn settings(aim: Aim) -> Settings {
         after: 1.0..3.0,
         quiet: Duration::from_secs(1),
         limit: Duration::from_secs(600),
+        clean_questions: false,
         seed: 7,
     }
 }
@@ -92,4 +93,19 @@ fn a_listener_asks_again_and_hangs_up_in_time() {
     let end = caller.tape.beats.last().expect("beats").at;
     assert!((59..75).contains(&end.as_secs()), "{end:?}");
     assert_eq!(caller.tape.answered(), caller.tape.spoken.len());
+}
+
+#[test]
+fn questions_are_clean_where_that_is_wanted() {
+    let mut caller = Caller::new(Settings {
+        clean_questions: true,
+        ..settings(Aim::Listen(Duration::from_secs(60)))
+    });
+    assert!(!caller.noisy());
+    let mut line = Line::default();
+    line.media(&LOUD).expect("room");
+    let tick = line.tick();
+    caller.on_tick(Duration::ZERO, &tick, true);
+    assert!(caller.noisy(), "the agent is heard");
+    assert!(Caller::new(settings(Aim::Interrupt(1))).noisy());
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::super::stats::Summary;
 use super::ear::Ear;
 use super::noise::Kind;
-use super::tape::{Reaction, Tape, Unasked, known};
+use super::tape::{Reaction, Tape, Unasked, known, millis};
 use super::words::{Answer, likest};
 use crate::caller::report::Recording;
 
@@ -39,7 +39,7 @@ impl Interrupts {
         let each = reactions.iter().map(|reaction| Interrupt {
             after_ms: tape.spoken[reaction.spoken]
                 .answer_from
-                .map(|beat| (reaction.began.saturating_sub(tape.beats[beat].at)).as_secs_f64() * 1e3),
+                .map(|beat| millis(reaction.began.saturating_sub(tape.beats[beat].at))),
             clear_ms: reaction.clear_ms,
             stop_ms: reaction.stop_ms,
             dropped_ms: reaction.clear.map(|clear| tape.clears[clear].dropped_ms),
@@ -74,6 +74,8 @@ pub(super) struct Noise {
     agent_seconds: f64,
     /// `clear` messages while the caller said nothing.
     pub(super) false_stops: usize,
+    /// In a minute of the agent's speech.
+    false_stops_per_minute: Option<f64>,
     /// Those that threw away audio which nobody had heard.
     stops_with_loss: usize,
     /// Turns nobody asked for; unknown without a trace.
@@ -85,19 +87,18 @@ pub(super) struct Noise {
 impl Noise {
     pub(super) fn of(kind: Kind, tape: &Tape) -> Self {
         let stops = tape.unprovoked();
+        let agent_seconds = tape.audible_seconds();
         Self {
             kind,
-            seconds: tape.beats.len() as f64 * 0.02,
+            seconds: hundredth(tape.beats.len() as f64 * 0.02),
             questions: tape.spoken.len(),
             answered: tape.answered(),
-            agent_seconds: (tape.audible_seconds() * 10.0).round() / 10.0,
+            agent_seconds: hundredth(agent_seconds),
             false_stops: stops.len(),
+            false_stops_per_minute: (agent_seconds > 0.0).then(|| hundredth(stops.len() as f64 * 60.0 / agent_seconds)),
             stops_with_loss: stops.iter().filter(|clear| clear.dropped_ms > 0).count(),
             unasked: tape.unasked(),
-            stops_at: stops
-                .iter()
-                .map(|clear| (clear.at.as_secs_f64() * 100.0).round() / 100.0)
-                .collect(),
+            stops_at: stops.iter().map(|clear| hundredth(clear.at.as_secs_f64())).collect(),
         }
     }
 
@@ -110,13 +111,15 @@ impl Noise {
             None => "turns nobody asked for: unknown, no trace".to_owned(),
         };
         format!(
-            "noise, {:?}: {:.0} s, of which {:.0} s agent; {} of {} questions answered\n  false stops {} ({} lost audio); {unasked}\n",
+            "noise, {:?}: {:.0} s, of which {:.0} s agent; {} of {} questions answered\n  false stops {}, {} in a minute of agent ({} lost audio); {unasked}\n",
             self.kind,
             self.seconds,
             self.agent_seconds,
             self.answered,
             self.questions,
             self.false_stops,
+            self.false_stops_per_minute
+                .map_or_else(|| "-".to_owned(), |rate| format!("{rate:.1}")),
             self.stops_with_loss,
         )
     }
@@ -407,6 +410,10 @@ impl Told {
         }
         Ok(hearing)
     }
+}
+
+fn hundredth(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
 }
 
 fn header(text: &mut String) {

@@ -60,6 +60,10 @@ pub(in crate::cli) struct BargeArgs {
     /// RMS of the noise in dBFS
     #[arg(long, default_value_t = -35.0, allow_hyphen_values = true)]
     noise_dbfs: f32,
+    /// Noise only under and after the answers, not under the questions: also an agent whose endpoint the noise hides
+    /// then comes to speak, and can be stopped
+    #[arg(long)]
+    clean_questions: bool,
     /// Words of listening to say
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
     backchannels: u16,
@@ -222,6 +226,7 @@ impl BargeArgs {
             after: self.after.0..self.after.1,
             quiet,
             limit,
+            clean_questions: self.clean_questions,
             seed: self.seed,
         };
         let planned = |name: &str, settings| Planned {
@@ -419,6 +424,7 @@ fn settings(args: &BargeArgs, config: &Config) -> serde_json::Value {
         "after_s": [args.after.0, args.after.1],
         "minutes": args.minutes,
         "noise_dbfs": args.noise_dbfs,
+        "clean_questions": args.clean_questions,
         "backchannels": args.backchannels,
         "clips": args.clips,
         "backchannel_clips": args.backchannel_clips,

@@ -264,10 +264,10 @@ mod tests {
     }
 
     /// Ten seconds, the agent audible in the given spans of ms.
-    fn tape(audible: &[std::ops::Range<u64>]) -> Tape {
+    fn tape(audible: &[(u64, u64)]) -> Tape {
         let beat = |n: u64| Beat {
             at: ms(n * 20),
-            audible: audible.iter().any(|span| span.contains(&(n * 20))),
+            audible: audible.iter().any(|&(from, to)| (from..to).contains(&(n * 20))),
         };
         Tape {
             beats: (0..500).map(beat).collect(),
@@ -302,7 +302,7 @@ mod tests {
     #[test]
     fn a_reaction_counts_from_the_first_frame_of_the_intrusion() {
         // A pause of the agent at 1.5 s is no stop; it is cleared at 2190, and goes on at 3 s.
-        let mut tape = tape(&[500..1500, 1800..2200, 3000..4000]);
+        let mut tape = tape(&[(500, 1500), (1800, 2200), (3000, 4000)]);
         tape.spoken = vec![said(1400, 2400, true), said(5000, 6000, true)];
         tape.clears = vec![clear(1000), clear(2190)];
         let [first, second] = tape.reactions(ms(3000))[..] else {
@@ -316,7 +316,7 @@ mod tests {
 
     #[test]
     fn what_was_already_silent_stopped_at_once() {
-        let mut tape = tape(&[500..1380]);
+        let mut tape = tape(&[(500, 1380)]);
         tape.spoken = vec![said(1400, 2400, true)];
         tape.clears = vec![clear(1600)];
         assert_eq!(tape.reactions(ms(3000))[0].stop_ms, Some(0.0));
@@ -324,7 +324,7 @@ mod tests {
 
     #[test]
     fn clears_within_and_just_after_speech_are_provoked() {
-        let mut tape = tape(&[0..9000]);
+        let mut tape = tape(&[(0, 9000)]);
         tape.spoken = vec![said(1000, 2000, false)];
         tape.clears = [900, 1100, 2400, 2600].into_iter().map(clear).collect();
         let at: Vec<u128> = tape.unprovoked().iter().map(|clear| clear.at.as_millis()).collect();
@@ -334,7 +334,7 @@ mod tests {
 
     #[test]
     fn one_turn_for_each_question_is_asked_for() {
-        let mut tape = tape(&[3000..4000]);
+        let mut tape = tape(&[(3000, 4000)]);
         assert_eq!(tape.unasked(), None);
         tape.spoken = vec![said(1000, 2000, false), said(6000, 7000, false)];
         // Turn 1 before any question; 2 is the first answer, with two sentences; 3 is nobody's; 4 answers the second.
