@@ -246,6 +246,7 @@ pub(super) struct Backchannels {
     words_heard: usize,
     each: Vec<Backchannel>,
     lost_sentences: Vec<String>,
+    told: Vec<Told>,
     /// The first answer, into which nobody spoke: what the ear itself loses.
     control: Control,
 }
@@ -276,8 +277,12 @@ struct Control {
 }
 
 /// An answer that was begun, and all that was heard from there to the next.
+#[derive(Debug, Serialize)]
 struct Told {
+    /// Its place among the stub's.
     answer: usize,
+    /// When the part begins in which it was first heard, in seconds of the call.
+    at: f64,
     heard: String,
     control: bool,
 }
@@ -291,7 +296,7 @@ impl Backchannels {
         ear: &mut Ear,
     ) -> anyhow::Result<Self> {
         let reactions = tape.reactions(LATE_WORD);
-        let mut told = Told::all(tape, recording, answers, &reactions, ear)?;
+        let told = Told::all(tape, recording, answers, &reactions, ear)?;
         let mut result = Self {
             made: reactions.len(),
             ..Self::default()
@@ -318,7 +323,7 @@ impl Backchannels {
         }
         let resumed = result.each.iter().filter(|each| each.outcome == Outcome::Resumed);
         result.resumed_ms = known(resumed.map(|each| each.again_ms));
-        for told in told.answers.drain(..) {
+        for told in told.answers {
             let answer = &answers[told.answer];
             let (heard, lost) = answer.compare(&told.heard, WHOLE);
             if told.control {
@@ -334,6 +339,7 @@ impl Backchannels {
                 result.words_heard += heard;
                 result.lost_sentences.extend(lost.into_iter().map(str::to_owned));
             }
+            result.told.push(told);
         }
         Ok(result)
     }
@@ -403,6 +409,7 @@ impl Told {
                 }
                 _ => hearing.answers.push(Self {
                     answer,
+                    at: hundredth(start as f64 * 0.02),
                     heard,
                     control: asked.first() == Some(&start),
                 }),
