@@ -138,7 +138,10 @@ impl Caller {
         if over {
             return Some(self.hang_up());
         }
-        let silent = |last: Duration| now.saturating_sub(last) >= self.quiet;
+        // After a cut the agent is given time to go on.
+        let cut = self.asked > 0 && self.answer_from.is_none();
+        let quiet = if cut { self.quiet.max(TO_GO_ON) } else { self.quiet };
+        let silent = |last: Duration| now.saturating_sub(last) >= quiet;
         if self.drained_since.is_some() && silent(self.last_audible) && silent(self.last_media) && silent(since) {
             let over = matches!(self.settings.aim, Aim::Acknowledge(count) if self.intruded >= count);
             return Some(if over { self.hang_up() } else { self.ask(false) });
@@ -269,6 +272,9 @@ impl Course for Caller {
 
 /// How long an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long a cut answer may take to go on before the caller asks anew.
+const TO_GO_ON: Duration = Duration::from_secs(5);
 
 /// How long the answer after the last interruption is listened to.
 const AFTERGLOW: Duration = Duration::from_secs(1);

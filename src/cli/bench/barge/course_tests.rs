@@ -109,3 +109,17 @@ fn questions_are_clean_where_that_is_wanted() {
     assert!(caller.noisy(), "the agent is heard");
     assert!(Caller::new(settings(Aim::Interrupt(1))).noisy());
 }
+
+#[test]
+fn an_agent_that_was_cut_is_given_time_to_go_on() {
+    let caller = play(Aim::Acknowledge(2), true);
+    let tape = &caller.tape;
+    let cuts = tape.reactions(Duration::from_secs(1));
+    assert_eq!(cuts.len(), 2);
+    for cut in cuts {
+        let ended = tape.spoken[cut.spoken].ended.expect("ended");
+        if let Some(next) = tape.spoken.get(cut.spoken + 1).and_then(|next| next.began) {
+            assert!(next - ended >= TO_GO_ON, "{next:?} after {ended:?}");
+        }
+    }
+}

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::super::stats::Summary;
 use super::ear::Ear;
 use super::noise::Kind;
-use super::tape::{Reaction, Tape, Unasked, known, millis};
+use super::tape::{Tape, Unasked, known, millis};
 use super::words::{Answer, likest};
 use crate::caller::report::Recording;
 
@@ -223,211 +223,15 @@ impl Heard {
     }
 }
 
-/// Words of listening, which are no turn.
-#[derive(Debug, Default, Serialize)]
-pub(super) struct Backchannels {
-    pub(super) made: usize,
-    /// No `clear`.
-    pub(super) ignored: usize,
-    /// A `clear`, and then the same answer goes on.
-    pub(super) resumed: usize,
-    /// A `clear`, and then other words.
-    replaced: usize,
-    /// A `clear`, and then nothing.
-    silenced: usize,
-    /// From the `clear` of the resumed to the next audible frame.
-    resumed_ms: Summary,
-    /// Answers begun in this part, and their sentences.
-    answers: usize,
-    sentences: usize,
-    /// Sentences that were never played in whole.
-    pub(super) lost: usize,
-    words: usize,
-    words_heard: usize,
-    each: Vec<Backchannel>,
-    lost_sentences: Vec<String>,
-    told: Vec<Told>,
-    /// The first answer, into which nobody spoke: what the ear itself loses.
-    control: Control,
-}
-
-#[derive(Debug, Serialize)]
-struct Backchannel {
-    said: String,
-    outcome: Outcome,
-    clear_ms: Option<f64>,
-    again_ms: Option<f64>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Outcome {
-    Ignored,
-    Resumed,
-    Replaced,
-    Silenced,
-}
-
-#[derive(Debug, Default, Serialize)]
-struct Control {
-    sentences: usize,
-    lost: usize,
-    words: usize,
-    words_heard: usize,
-}
-
-/// An answer that was begun, and all that was heard from there to the next.
-#[derive(Debug, Serialize)]
-struct Told {
-    /// Its place among the stub's.
-    answer: usize,
-    /// When the part begins in which it was first heard, in seconds of the call.
-    at: f64,
-    heard: String,
-    control: bool,
-}
-
-impl Backchannels {
-    pub(super) fn of(
-        tape: &Tape,
-        recording: &Recording,
-        answers: &[Answer<'_>],
-        labels: &[String],
-        ear: &mut Ear,
-    ) -> anyhow::Result<Self> {
-        let reactions = tape.reactions(LATE_WORD);
-        let told = Told::all(tape, recording, answers, &reactions, ear)?;
-        let mut result = Self {
-            made: reactions.len(),
-            ..Self::default()
-        };
-        for reaction in &reactions {
-            let outcome = match (reaction.clear, reaction.again) {
-                (None, _) => Outcome::Ignored,
-                (Some(_), None) => Outcome::Silenced,
-                (Some(_), Some(beat)) if told.resumed_at.contains(&beat) => Outcome::Resumed,
-                (Some(_), Some(_)) => Outcome::Replaced,
-            };
-            match outcome {
-                Outcome::Ignored => result.ignored += 1,
-                Outcome::Resumed => result.resumed += 1,
-                Outcome::Replaced => result.replaced += 1,
-                Outcome::Silenced => result.silenced += 1,
-            }
-            result.each.push(Backchannel {
-                said: labels[tape.spoken[reaction.spoken].clip].clone(),
-                outcome,
-                clear_ms: reaction.clear_ms,
-                again_ms: reaction.again_ms,
-            });
-        }
-        let resumed = result.each.iter().filter(|each| each.outcome == Outcome::Resumed);
-        result.resumed_ms = known(resumed.map(|each| each.again_ms));
-        for told in told.answers {
-            let answer = &answers[told.answer];
-            let (heard, lost) = answer.compare(&told.heard, WHOLE);
-            if told.control {
-                result.control.sentences += answer.sentences();
-                result.control.lost += lost.len();
-                result.control.words += answer.len();
-                result.control.words_heard += heard;
-            } else {
-                result.answers += 1;
-                result.sentences += answer.sentences();
-                result.lost += lost.len();
-                result.words += answer.len();
-                result.words_heard += heard;
-                result.lost_sentences.extend(lost.into_iter().map(str::to_owned));
-            }
-            result.told.push(told);
-        }
-        Ok(result)
-    }
-
-    pub(super) fn text(&self) -> String {
-        let mut text = format!(
-            "backchannel: {} said; ignored {}, resumed {}, replaced by other words {}, silenced {}\n",
-            self.made, self.ignored, self.resumed, self.replaced, self.silenced
-        );
-        header(&mut text);
-        row(&mut text, "cut to audible again", &self.resumed_ms);
-        let share = |part: usize, all: usize| 100.0 * part as f64 / all.max(1) as f64;
-        let _ = writeln!(
-            text,
-            "  lost sentences {} of {} in {} answers; words heard {:.0} % (control: {} of {} lost, {:.0} % heard)",
-            self.lost,
-            self.sentences,
-            self.answers,
-            share(self.words_heard, self.words),
-            self.control.lost,
-            self.control.sentences,
-            share(self.control.words_heard, self.control.words),
-        );
-        text
-    }
-}
-
-/// The answers of a call as they were heard, and the beats at which a cut one went on.
-struct Hearing {
-    answers: Vec<Told>,
-    resumed_at: Vec<usize>,
-}
-
-impl Told {
-    /// Listens to the call from one break to the next: a question, or a cut.
-    fn all(
-        tape: &Tape,
-        recording: &Recording,
-        answers: &[Answer<'_>],
-        reactions: &[Reaction],
-        ear: &mut Ear,
-    ) -> anyhow::Result<Hearing> {
-        let questions = tape.spoken.iter().filter(|spoken| !spoken.intrusion);
-        let asked: Vec<usize> = questions.map(|spoken| spoken.beat).collect();
-        let cuts = reactions
-            .iter()
-            .filter_map(|reaction| Some(tape.clears[reaction.clear?].beat));
-        let mut breaks: Vec<usize> = asked.iter().copied().chain(cuts).collect();
-        breaks.sort_unstable();
-        let mut hearing = Hearing {
-            answers: Vec::new(),
-            resumed_at: Vec::new(),
-        };
-        for (place, &start) in breaks.iter().enumerate() {
-            let end = breaks.get(place + 1).copied().unwrap_or(tape.beats.len());
-            let heard = ear.hear(recording, start..end)?;
-            let Some(answer) = likest(answers, &heard) else {
-                continue;
-            };
-            let cut = !asked.contains(&start);
-            match hearing.answers.last_mut() {
-                Some(last) if cut && last.answer == answer => {
-                    last.heard.push(' ');
-                    last.heard.push_str(&heard);
-                    let again = (start..end).find(|&beat| tape.beats[beat].audible);
-                    hearing.resumed_at.extend(again);
-                }
-                _ => hearing.answers.push(Self {
-                    answer,
-                    at: hundredth(start as f64 * 0.02),
-                    heard,
-                    control: asked.first() == Some(&start),
-                }),
-            }
-        }
-        Ok(hearing)
-    }
-}
-
-fn hundredth(value: f64) -> f64 {
+pub(super) fn hundredth(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
 }
 
-fn header(text: &mut String) {
+pub(super) fn header(text: &mut String) {
     let _ = writeln!(text, "  {:<22} {:>5} {:>8} {:>8} {:>8}", "ms", "n", "p50", "p95", "max");
 }
 
-fn row(text: &mut String, name: &str, summary: &Summary) {
+pub(super) fn row(text: &mut String, name: &str, summary: &Summary) {
     let _ = write!(text, "  {name:<22} {:>5}", summary.n);
     for value in [summary.p50, summary.p95, summary.max] {
         let _ = match value {
@@ -440,12 +244,6 @@ fn row(text: &mut String, name: &str, summary: &Summary) {
 
 /// How long after the caller's last word a `clear` counts as brought by it. As in the independent client.
 const LATE: Duration = Duration::from_secs(3);
-
-/// The same for a word of listening: what stops an agent later has another reason.
-const LATE_WORD: Duration = Duration::from_millis(1500);
-
-/// Share of a sentence's words in the transcript from which on it was played in whole: the ear mishears some.
-const WHOLE: f64 = 0.7;
 
 #[cfg(test)]
 mod tests {

@@ -3,6 +3,8 @@
 //! The simulated caller interrupts, listens aloud, or has a noisy line, over the real socket; every figure is read from
 //! what it sent, received and would have heard. [`noise`], [`course`], [`tape`] and [`words`] are pure.
 
+mod args;
+mod backchannel;
 mod course;
 mod ear;
 mod figures;
@@ -11,12 +13,9 @@ mod tape;
 mod words;
 
 use std::io::Write as _;
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::{Args, ValueEnum};
 use serde::Serialize;
 use serde_json::json;
 use tokio::runtime::Runtime;
@@ -26,93 +25,16 @@ use super::load::{Cores, Used};
 use super::server::{self, now};
 use super::stub_llm::Cadence;
 use crate::audio::mulaw;
-use crate::caller::{Event, Happened, Held, Level, Target, hold_call};
+use crate::caller::{Event, Happened, Held, Target, hold_call};
 use crate::cli::engines;
 use crate::config::Config;
-use course::{Aim, Caller, Settings};
+pub(super) use args::BargeArgs;
+use args::{Planned, Scenario};
+use backchannel::Backchannels;
+use course::{Aim, Caller};
 use ear::Ear;
-use figures::{Backchannels, Heard, Interrupts, Noise};
-use noise::Kind;
+use figures::{Heard, Interrupts, Noise};
 use words::Answer;
-
-/// Arguments of `tieline bench barge`.
-#[derive(Debug, Args)]
-pub(in crate::cli) struct BargeArgs {
-    /// What to measure
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "all")]
-    scenario: Vec<Scenario>,
-    /// Measure the server behind this voice webhook, instead of one started here; it uses its own LLM, which should
-    /// give long answers: those of the stub, which `backchannel` looks for, are in `src/cli/bench/barge/answers.txt`
-    #[arg(long, value_name = "URL")]
-    target: Option<String>,
-    /// Interruptions to make, for interrupt and heard
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
-    interruptions: u16,
-    /// Seconds of an answer after which it is interrupted: from, to
-    #[arg(long, value_name = "FROM,TO", default_value = "1.0,3.0", value_parser = span)]
-    after: (f64, f64),
-    /// Minutes of each noise
-    #[arg(long, default_value_t = 5.0)]
-    minutes: f64,
-    /// Kinds of noise
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "white,babble,line")]
-    noise: Vec<Kind>,
-    /// RMS of the noise in dBFS
-    #[arg(long, default_value_t = -35.0, allow_hyphen_values = true)]
-    noise_dbfs: f32,
-    /// Noise only under and after the answers, not under the questions: also an agent whose endpoint the noise hides
-    /// then comes to speak, and can be stopped
-    #[arg(long)]
-    clean_questions: bool,
-    /// Words of listening to say
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
-    backchannels: u16,
-    /// Tab-separated file with the columns `path` and `text` for questions, interruptions and babble, instead of Piper
-    #[arg(long, value_name = "TSV")]
-    clips: Option<PathBuf>,
-    /// The same for the words of listening
-    #[arg(long, value_name = "TSV")]
-    backchannel_clips: Option<PathBuf>,
-    /// Leave out clips shorter or longer than so many seconds; words of listening may be shorter
-    #[arg(long, value_name = "FROM,TO", default_value = "1.0,5.0", value_parser = span)]
-    clip_seconds: (f64, f64),
-    /// Level of active speech in dBFS, or "as-is"
-    #[arg(long, default_value = "-22", allow_hyphen_values = true)]
-    level: Level,
-    /// Chooses clips, moments and noise
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// The stub's time to the first token
-    #[arg(long, default_value = "100ms", value_parser = humantime::parse_duration)]
-    ttft: Duration,
-    /// The stub's time from token to token; a word is a token
-    #[arg(long, default_value = "20ms", value_parser = humantime::parse_duration)]
-    itl: Duration,
-    /// Whisper model that listens to the recordings [default: base, or else tiny.en]
-    #[arg(long, value_name = "MODEL")]
-    ear: Option<String>,
-    /// Write each call to a stereo wav in this folder, caller left, agent right
-    #[arg(long, value_name = "DIR")]
-    record: Option<PathBuf>,
-    /// Write everything measured to a JSON file
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Scenario {
-    /// Real words into the answer: how soon it stops.
-    Interrupt,
-    /// Noise on the line: how often it stops for nothing.
-    Noise,
-    /// "Uh-huh" into the answer: whether the answer survives.
-    Backchannel,
-    /// Whether the server knows what of a cut answer was heard.
-    Heard,
-    /// All of these.
-    All,
-}
 
 /// All that was measured.
 #[derive(Debug, Default, Serialize)]
@@ -136,13 +58,6 @@ struct Figures {
 struct Speech {
     questions: Vec<Clip>,
     words: Vec<Clip>,
-}
-
-/// A call that is to be placed.
-struct Planned {
-    name: String,
-    noise: Option<Kind>,
-    settings: Settings,
 }
 
 type Calls = Vec<(Planned, Held<Caller>)>;
@@ -212,56 +127,6 @@ impl Speech {
     }
 }
 
-impl BargeArgs {
-    fn wants(&self, scenario: Scenario) -> bool {
-        self.scenario.contains(&scenario) || self.scenario.contains(&Scenario::All)
-    }
-
-    /// The calls in their order.
-    fn calls(&self, speech: &Speech) -> Vec<Planned> {
-        let settings = |aim, quiet, limit| Settings {
-            aim,
-            questions: speech.questions.len(),
-            words: speech.words.len(),
-            after: self.after.0..self.after.1,
-            quiet,
-            limit,
-            clean_questions: self.clean_questions,
-            seed: self.seed,
-        };
-        let planned = |name: &str, settings| Planned {
-            name: name.to_owned(),
-            noise: None,
-            settings,
-        };
-        let mut calls = Vec::new();
-        if self.wants(Scenario::Interrupt) || self.wants(Scenario::Heard) {
-            let limit = LONGEST_ANSWER * (u32::from(self.interruptions) + 1);
-            let aim = Aim::Interrupt(usize::from(self.interruptions));
-            calls.push(planned(INTERRUPT, settings(aim, QUIET, limit)));
-        }
-        if self.wants(Scenario::Backchannel) {
-            let limit = LONGEST_ANSWER * (u32::from(self.backchannels) + 2);
-            let aim = Aim::Acknowledge(usize::from(self.backchannels));
-            let mut call = planned(BACKCHANNEL, settings(aim, QUIET, limit));
-            call.settings.after = BETWEEN_WORDS;
-            calls.push(call);
-        }
-        if self.wants(Scenario::Noise) {
-            for kind in &self.noise {
-                let long = Duration::from_secs_f64(self.minutes.clamp(0.1, 60.0) * 60.0);
-                calls.push(Planned {
-                    name: format!("noise-{kind:?}").to_lowercase(),
-                    noise: Some(*kind),
-                    // The line is also heard while nobody speaks.
-                    settings: settings(Aim::Listen(long), LISTENING, long),
-                });
-            }
-        }
-        calls
-    }
-}
-
 /// Places the calls, one after the other.
 async fn place_calls(
     args: &BargeArgs,
@@ -282,7 +147,7 @@ async fn place_calls(
     };
     let (before, started) = (Used::so_far(), now());
     let mut calls = Vec::new();
-    for planned in args.calls(speech) {
+    for planned in args.calls(speech.questions.len(), speech.words.len()) {
         match Box::pin(place_call(args, config, speech, &target, &planned)).await {
             Ok(held) => {
                 let errors = held.errors.iter().map(|error| format!("{}: {error}", planned.name));
@@ -436,87 +301,18 @@ fn settings(args: &BargeArgs, config: &Config) -> serde_json::Value {
     })
 }
 
-/// Two numbers of seconds, the smaller first.
-fn span(text: &str) -> Result<(f64, f64), String> {
-    let parts = text
-        .split_once(',')
-        .and_then(|(from, to)| Some((from.parse().ok()?, to.parse().ok()?)));
-    parts
-        .filter(|(from, to): &(f64, f64)| (0.0..600.0).contains(from) && to > from && *to <= 600.0)
-        .ok_or_else(|| format!("{text:?} is no span like 1.0,3.0"))
-}
-
 /// The stub's answers: blocks of one sentence a line.
 const ANSWERS: &str = include_str!("answers.txt");
 
 /// What listeners say.
 const BACKCHANNELS: [&str; 6] = ["Uh-huh.", "Okay.", "Right.", "Yeah.", "Mm-hmm.", "I see."];
 
-/// Seconds of an answer between two words of listening.
-const BETWEEN_WORDS: std::ops::Range<f64> = 3.0..7.0;
-
-/// Silence after which an answer is over; the questions wait for it and up to half a second more.
-const QUIET: Duration = Duration::from_secs(1);
-
-/// The same over a noisy line, which is listened to for a while.
-const LISTENING: Duration = Duration::from_secs(4);
-
-/// Longer than an answer takes, with its question.
-const LONGEST_ANSWER: Duration = Duration::from_secs(60);
-
 /// With others busier than this, the figures are theirs too.
 const CLEAN_CORES: f64 = 0.1;
 
-const INTERRUPT: &str = "interrupt";
-const BACKCHANNEL: &str = "backchannel";
-
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
-
-    #[derive(Debug, Parser)]
-    struct Cli {
-        #[command(flatten)]
-        barge: BargeArgs,
-    }
-
-    fn parse(line: &str) -> Result<BargeArgs, clap::Error> {
-        Cli::try_parse_from(std::iter::once("barge").chain(line.split_whitespace())).map(|cli| cli.barge)
-    }
-
-    fn names(args: &BargeArgs) -> Vec<String> {
-        let speech = Speech {
-            questions: Vec::new(),
-            words: Vec::new(),
-        };
-        args.calls(&speech).into_iter().map(|call| call.name).collect()
-    }
-
-    #[test]
-    fn scenarios_choose_the_calls() {
-        let all = ["interrupt", "backchannel", "noise-white", "noise-babble", "noise-line"];
-        assert_eq!(names(&parse("").expect("arguments")), all);
-        assert_eq!(names(&parse("--scenario heard").expect("arguments")), ["interrupt"]);
-        let noise = parse("--scenario noise,interrupt --noise line --minutes 0.5").expect("arguments");
-        assert_eq!(names(&noise), ["interrupt", "noise-line"]);
-    }
-
-    #[test]
-    fn arguments_have_bounds() {
-        assert_eq!(parse("--after 0.5,2").expect("arguments").after, (0.5, 2.0));
-        for wrong in [
-            "--after 2,1",
-            "--after 1",
-            "--after nan,2",
-            "--interruptions 0",
-            "--scenario tea",
-            "--noise pink",
-        ] {
-            assert!(parse(wrong).is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn the_answers_are_long_and_no_two_alike() {
