@@ -17,7 +17,7 @@ pub(in crate::cli) struct BargeArgs {
     #[arg(long, value_enum, value_delimiter = ',', default_value = "all")]
     pub(super) scenario: Vec<Scenario>,
     /// Measure the server behind this voice webhook, instead of one started here; it uses its own LLM, which should
-    /// give long answers: those of the stub, which `backchannel` looks for, are in `src/cli/bench/barge/answers.txt`
+    /// give long answers. For `backchannel` they must be the stub's, `src/cli/bench/barge/answers.txt`, a block a request
     #[arg(long, value_name = "URL")]
     pub(super) target: Option<String>,
     /// Interruptions to make, for interrupt and heard
@@ -35,8 +35,9 @@ pub(in crate::cli) struct BargeArgs {
     /// RMS of the noise in dBFS
     #[arg(long, default_value_t = -35.0, allow_hyphen_values = true)]
     pub(super) noise_dbfs: f32,
-    /// Noise only under and after the answers, not under the questions: also an agent whose endpoint the noise hides
-    /// then comes to speak, and can be stopped
+    /// Noise only under and after the answers, not under the questions: so that an agent whose endpoint the noise hides
+    /// comes to speak, and can be stopped. The noise begins anew with each answer, which detectors that adapt to a
+    /// steady one take for speech: another case than noise all the while, and a harder one
     #[arg(long)]
     pub(super) clean_questions: bool,
     /// Words of listening to say

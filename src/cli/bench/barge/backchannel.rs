@@ -178,33 +178,47 @@ impl Told {
             .filter_map(|reaction| Some(tape.clears[reaction.clear?].beat));
         let mut breaks: Vec<usize> = asked.iter().copied().chain(cuts).collect();
         breaks.sort_unstable();
+        let mut parts = Vec::new();
+        for (place, &start) in breaks.iter().enumerate() {
+            let end = breaks.get(place + 1).copied().unwrap_or(tape.beats.len());
+            let heard = ear.hear(recording, start..end)?;
+            parts.push((start..end, heard));
+        }
+        Ok(Self::joined(tape, answers, &asked, parts))
+    }
+
+    /// Joins the parts of the call that tell the same answer; a part that a question begins tells it anew.
+    fn joined(
+        tape: &Tape,
+        answers: &[Answer<'_>],
+        asked: &[usize],
+        parts: Vec<(std::ops::Range<usize>, String)>,
+    ) -> Hearing {
         let mut hearing = Hearing {
             answers: Vec::new(),
             resumed_at: Vec::new(),
         };
-        for (place, &start) in breaks.iter().enumerate() {
-            let end = breaks.get(place + 1).copied().unwrap_or(tape.beats.len());
-            let heard = ear.hear(recording, start..end)?;
+        for (beats, heard) in parts {
             let Some(answer) = likest(answers, &heard) else {
                 continue;
             };
-            let cut = !asked.contains(&start);
+            let cut = !asked.contains(&beats.start);
             match hearing.answers.last_mut() {
                 Some(last) if cut && last.answer == answer => {
                     last.heard.push(' ');
                     last.heard.push_str(&heard);
-                    let again = (start..end).find(|&beat| tape.beats[beat].audible);
+                    let again = beats.clone().find(|&beat| tape.beats[beat].audible);
                     hearing.resumed_at.extend(again);
                 }
                 _ => hearing.answers.push(Self {
                     answer,
-                    at: hundredth(start as f64 * 0.02),
+                    at: hundredth(beats.start as f64 * 0.02),
                     heard,
-                    control: asked.first() == Some(&start),
+                    control: asked.first() == Some(&beats.start),
                 }),
             }
         }
-        Ok(hearing)
+        hearing
     }
 }
 
@@ -213,3 +227,43 @@ const LATE_WORD: Duration = Duration::from_millis(1500);
 
 /// Share of a sentence's words in the transcript from which on it was played in whole: the ear mishears some.
 const WHOLE: f64 = 0.7;
+
+#[cfg(test)]
+mod tests {
+    use super::super::tape::Beat;
+    use super::super::words::answers;
+    use super::*;
+
+    #[test]
+    fn a_part_after_a_cut_goes_on_or_is_another_answer() {
+        let answers = answers(
+            "The office opens at nine.\nBring your old card along.\n\nThe bus stops outside.\nIt leaves hourly.\n",
+        );
+        let beat = |n: u64| Beat {
+            at: Duration::from_millis(n * 20),
+            audible: n % 100 >= 30,
+        };
+        let tape = Tape {
+            beats: (0..500).map(beat).collect(),
+            ..Tape::default()
+        };
+        let part = |start: usize, heard: &str| (start..start + 100, heard.to_owned());
+        // Questions at 0, 100 and 400; cuts at 200 (goes on) and 300 (other words).
+        let parts = vec![
+            part(0, "the office opens at nine bring your old card along"),
+            part(100, "the office opens"),
+            part(200, "opens at nine bring your old card along"),
+            part(300, "the bus stops"),
+            part(400, "the bus stops outside it leaves hourly"),
+        ];
+        let hearing = Told::joined(&tape, &answers, &[0, 100, 400], parts);
+        assert_eq!(hearing.resumed_at, [230]);
+        let lost = |told: &Told| answers[told.answer].compare(&told.heard, WHOLE).1.len();
+        let told: Vec<_> = hearing
+            .answers
+            .iter()
+            .map(|told| (told.answer, told.control, lost(told)))
+            .collect();
+        assert_eq!(told, [(0, true, 0), (0, false, 0), (1, false, 1), (1, false, 0)]);
+    }
+}
