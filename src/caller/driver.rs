@@ -15,19 +15,24 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_conf
 
 use super::faults::Faults;
 use super::line::{Line, is_audible};
-use super::report::{Greeting, Recording, Report, Turn, millis};
-use super::script::{Order, Script};
+use super::report::{Recording, millis};
+use super::script::Order;
 use super::trace::{TraceEvent, Transcript};
 use super::webhook::{self, Route, TraceItem};
 use super::wire::{self, Ids, ServerMessage, Violation, Writer};
-use super::{CallError, Event, Happened, Plan, Target, Utterance};
+use super::{CallError, Course, Event, Happened, Held, Plan, Target, Utterance};
 use crate::twilio::signature;
 
 type Observer<'a> = &'a mut (dyn FnMut(Event) + Send);
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// Sets the call up, holds it, and reports.
-pub(super) async fn place(plan: Plan, observer: Observer<'_>) -> Result<Report, CallError> {
+/// Sets the call up and holds it.
+pub(super) async fn place<C: Course>(
+    plan: Plan,
+    line: Line,
+    course: C,
+    observer: Observer<'_>,
+) -> Result<Held<C>, CallError> {
     let ids = Ids::random(&plan.account_sid);
     let (items, trace) = mpsc::channel(TRACE_QUEUE);
     let mut tracing = JoinSet::new();
@@ -64,8 +69,8 @@ pub(super) async fn place(plan: Plan, observer: Observer<'_>) -> Result<Report, 
     let socket = dial(&dialled, &signed, plan.auth_token.as_deref()).await?;
     let mut call = Call {
         socket,
-        line: Line::default(),
-        script: Script::new(plan.pace, plan.turns.len()),
+        line,
+        course,
         writer: Writer::new(ids.clone()),
         transcript: Transcript::default(),
         recording: Recording::default(),
@@ -80,7 +85,7 @@ pub(super) async fn place(plan: Plan, observer: Observer<'_>) -> Result<Report, 
         observer,
     };
     call.hold(trace, &parameters).await;
-    Ok(call.report(webhook_ms))
+    Ok(call.end(webhook_ms))
 }
 
 async fn dial(url: &str, signed: &str, token: Option<&str>) -> Result<Socket, CallError> {
@@ -110,10 +115,10 @@ async fn dial(url: &str, signed: &str, token: Option<&str>) -> Result<Socket, Ca
 }
 
 /// One call in progress.
-struct Call<'a> {
+struct Call<'a, C> {
     socket: Socket,
     line: Line,
-    script: Script,
+    course: C,
     writer: Writer,
     transcript: Transcript,
     recording: Recording,
@@ -139,7 +144,7 @@ enum Ended {
     ByServer,
 }
 
-impl Call<'_> {
+impl<C: Course> Call<'_, C> {
     async fn hold(&mut self, mut trace: mpsc::Receiver<TraceItem>, parameters: &[(String, String)]) {
         self.send(Writer::connected()).await;
         let start = self.writer.start(parameters);
@@ -174,6 +179,7 @@ impl Call<'_> {
     async fn tick(&mut self, due: Instant) {
         self.ticks += 1;
         self.worst_lag = self.worst_lag.max(clock().saturating_duration_since(due));
+        self.line.mute(!self.course.noisy());
         let tick = self.line.tick();
         let media = self.writer.media(&tick.sent);
         self.send(media).await;
@@ -182,15 +188,10 @@ impl Call<'_> {
             self.send(mark).await;
         }
         self.recording.push(tick.sent, tick.played);
-        let (turn, now) = (self.script.current(), self.now());
-        let heard_before = self.script.measures()[turn].heard;
-        let order = self.script.on_tick(now, &tick, self.line.is_drained());
-        let measure = self.script.measures()[turn];
-        if heard_before.is_none() && measure.heard.is_some() {
-            self.tell(Happened::Answered {
-                turn,
-                after: measure.voice_to_voice(),
-            });
+        let (turn, now) = (self.course.turn(), self.now());
+        let order = self.course.on_tick(now, &tick, self.line.is_drained());
+        if let Some(after) = self.course.answered(now) {
+            self.tell(Happened::Answered { turn, after });
         }
         match order {
             Some(Order::Speak(index)) => {
@@ -227,7 +228,7 @@ impl Call<'_> {
                     self.violation(violation);
                 }
                 match self.line.media(&payload) {
-                    Ok(()) => self.script.on_media(now, is_audible(&payload)),
+                    Ok(()) => self.course.on_media(now, is_audible(&payload)),
                     Err(full) => self.violation(full.into()),
                 }
             }
@@ -238,7 +239,7 @@ impl Call<'_> {
                 }
             }
             ServerMessage::Clear => {
-                self.script.on_clear(now);
+                self.course.on_clear(now, self.line.buffered_ms());
                 for name in self.line.clear() {
                     let mark = self.writer.mark(&name);
                     self.send(mark).await;
@@ -250,7 +251,8 @@ impl Call<'_> {
     fn trace(&mut self, item: TraceItem) {
         match item {
             TraceItem::Event(event) => {
-                self.transcript.note(&event, self.script.current());
+                self.transcript.note(&event, self.course.turn());
+                self.course.on_trace(self.now(), &event);
                 if event == TraceEvent::End {
                     self.traced = false;
                 }
@@ -328,28 +330,12 @@ impl Call<'_> {
         clock().saturating_duration_since(self.started)
     }
 
-    fn report(self, webhook_ms: Option<f64>) -> Report {
-        let measures = self.script.measures();
-        let mut errors = self.faults.list();
-        let mut turns = Vec::with_capacity(self.utterances.len());
-        for (turn, (measure, utterance)) in measures[1..].iter().zip(&self.utterances).enumerate() {
-            let turn = turn + 1;
-            if measure.ended.is_none() {
-                errors.push(format!(
-                    "turn {turn}: the server closed the stream before the caller had spoken"
-                ));
-                break;
-            }
-            if measure.heard.is_none() {
-                errors.push(format!("turn {turn}: no answer"));
-            }
-            turns.push(Turn::new(turn, &utterance.label, measure, self.transcript.about(turn)));
-        }
-        Report {
+    fn end(self, webhook_ms: Option<f64>) -> Held<C> {
+        Held {
+            course: self.course,
             call_sid: self.ids.call,
-            greeting: Greeting::new(&measures[0], self.transcript.about(0)),
-            turns,
-            errors,
+            transcript: self.transcript,
+            errors: self.faults.list(),
             seconds: f64::from(self.ticks * 2) / 100.0,
             webhook_ms,
             worst_lag_ms: millis(self.worst_lag),

@@ -22,6 +22,10 @@ pub struct Line {
     passed: u64,
     /// Each mark with the value of `queued` when it came.
     marks: VecDeque<(u64, String)>,
+    /// Noise on the caller's side, 8 kHz, from the start again after its end.
+    background: Vec<i16>,
+    place: usize,
+    muted: bool,
 }
 
 /// What 20 ms of the line brought.
@@ -56,6 +60,19 @@ pub enum Sent {
 pub struct BufferFull;
 
 impl Line {
+    /// A line with noise on the caller's side, under silence and speech alike.
+    pub fn over(background: Vec<i16>) -> Self {
+        Self {
+            background,
+            ..Self::default()
+        }
+    }
+
+    /// Silences the noise, or lets it be heard again where it was left.
+    pub fn mute(&mut self, muted: bool) {
+        self.muted = muted;
+    }
+
     /// Puts speech after whatever the caller is saying.
     pub fn speak(&mut self, frames: &[Frame]) {
         self.speech.extend(frames);
@@ -113,6 +130,7 @@ impl Line {
             Some(frame) => (frame, Sent::Speech),
             None => (SILENCE, Sent::Silence),
         };
+        let sent = self.noisy(sent);
         let mut played = SILENCE;
         let length = self.buffer.len().min(FRAME_BYTES);
         for (slot, byte) in played.iter_mut().zip(self.buffer.drain(..length)) {
@@ -130,6 +148,17 @@ impl Line {
             audible: is_audible(&played[..length]),
             marks,
         }
+    }
+
+    fn noisy(&mut self, frame: Frame) -> Frame {
+        if self.muted || self.background.is_empty() {
+            return frame;
+        }
+        frame.map(|byte| {
+            let noise = self.background[self.place];
+            self.place = (self.place + 1) % self.background.len();
+            mulaw::encode(mulaw::decode(byte).saturating_add(noise))
+        })
     }
 }
 
@@ -188,6 +217,25 @@ mod tests {
         assert_eq!((last.kind, last.sent), (Sent::LastSpeech, LOUD));
         assert!(!line.is_speaking());
         assert_eq!(line.tick().kind, Sent::Silence);
+    }
+
+    #[test]
+    fn noise_lies_under_silence_and_speech() {
+        let mut line = Line::over(vec![1000, -1000, 300]);
+        line.speak(&[[mulaw::encode(8000); FRAME_BYTES]]);
+        let speech = line.tick();
+        assert_eq!(speech.kind, Sent::LastSpeech);
+        let near = |byte: u8, level: i16| (mulaw::decode(byte) - level).abs() < 300;
+        assert!(near(speech.sent[0], 9000) && near(speech.sent[1], 7000));
+        let silence = line.tick();
+        assert_eq!(silence.kind, Sent::Silence);
+        // 160 samples on, the noise is at its second.
+        let near = |byte: u8, level: i16| (mulaw::decode(byte) - level).abs() < 40;
+        assert!(near(silence.sent[0], -1000) && near(silence.sent[1], 300));
+        line.mute(true);
+        assert_eq!(line.tick().sent, SILENCE);
+        line.mute(false);
+        assert!(near(line.tick().sent[0], 300));
     }
 
     #[test]

@@ -24,7 +24,7 @@ mod tests;
 use std::time::Duration;
 
 pub use report::Report;
-pub use script::Pace;
+pub use script::{Order, Pace};
 pub use speech::{Level, SpeechError, Utterance};
 pub use trace::TraceEvent;
 
@@ -65,6 +65,57 @@ pub enum Target {
         /// `ws://` or `wss://` URL.
         url: String,
     },
+}
+
+/// What the caller does when, 20 ms by 20 ms. [`script::Script`] is one; a measurement may bring its own.
+///
+/// All times count from the `start` message.
+pub trait Course: Send {
+    /// Audio of the agent arrived.
+    fn on_media(&mut self, now: Duration, audible: bool);
+
+    /// The agent cleared its audio, of which so much had not been played.
+    fn on_clear(&mut self, now: Duration, dropped_ms: usize);
+
+    /// The server told something.
+    fn on_trace(&mut self, _now: Duration, _event: &TraceEvent) {}
+
+    /// 20 ms were sent and played; `drained` tells whether nothing waits to be played now.
+    fn on_tick(&mut self, now: Duration, tick: &line::Tick, drained: bool) -> Option<Order>;
+
+    /// Whether the background is heard now.
+    fn noisy(&self) -> bool {
+        true
+    }
+
+    /// The caller's turn, counted from 1; 0 is the greeting.
+    fn turn(&self) -> usize;
+
+    /// Whether the tick of `now` was the first that is heard of an answer, and its voice-to-voice latency.
+    fn answered(&self, _now: Duration) -> Option<Option<Duration>> {
+        None
+    }
+}
+
+/// A call that came through, after its end.
+#[derive(Debug)]
+pub struct Held<C> {
+    /// What held it.
+    pub course: C,
+    /// The call's id, as in the webhook.
+    pub call_sid: String,
+    /// The server's account.
+    pub transcript: trace::Transcript,
+    /// Faults of the server, each once, with their number; empty on a good call.
+    pub errors: Vec<String>,
+    /// Length of the stream in seconds.
+    pub seconds: f64,
+    /// Time the webhook took to answer; absent when the stream was dialled directly.
+    pub webhook_ms: Option<f64>,
+    /// The latest this client was with a frame.
+    pub worst_lag_ms: f64,
+    /// Both sides of the call.
+    pub recording: report::Recording,
 }
 
 /// Something to tell while the call runs.
@@ -175,7 +226,28 @@ pub enum CallError {
 ///
 /// The call does not come through: webhook unreachable or refusing, TwiML without a stream, upgrade refused.
 pub async fn place_call(plan: Plan, observer: &mut (dyn FnMut(Event) + Send)) -> Result<Report, CallError> {
-    driver::place(plan, observer).await
+    let script = script::Script::new(plan.pace, plan.turns.len());
+    let utterances = plan.turns.clone();
+    let held = driver::place(plan, line::Line::default(), script, observer).await?;
+    Ok(Report::new(held, &utterances))
+}
+
+/// Places one call that follows a course of its own; [`Order::Speak`] names one of the plan's turns.
+///
+/// `background` is heard on the caller's side while the course is [noisy](Course::noisy), under the speech too, over and
+/// over from its start: 8 kHz.
+/// The plan's pace is not read.
+///
+/// # Errors
+///
+/// As for [`place_call`].
+pub async fn hold_call<C: Course>(
+    plan: Plan,
+    background: Vec<i16>,
+    course: C,
+    observer: &mut (dyn FnMut(Event) + Send),
+) -> Result<Held<C>, CallError> {
+    driver::place(plan, line::Line::over(background), course, observer).await
 }
 
 impl Default for Pace {

@@ -1,6 +1,7 @@
 //! What a simulated call brought: measures, texts, faults, the recording, and the table of latencies.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,8 +9,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::line::Frame;
-use super::script::Measure;
+use super::script::{Measure, Script};
 use super::trace::ServerTurn;
+use super::{Held, Utterance};
 use crate::audio::mulaw;
 
 /// The outcome of a call that came through.
@@ -107,6 +109,36 @@ impl Turn {
 }
 
 impl Report {
+    /// Reads what a script measured against what the trace told.
+    pub(super) fn new(held: Held<Script>, utterances: &[Utterance]) -> Self {
+        let measures = held.course.measures();
+        let mut errors = held.errors;
+        let mut turns = Vec::with_capacity(utterances.len());
+        for (turn, (measure, utterance)) in measures[1..].iter().zip(utterances).enumerate() {
+            let turn = turn + 1;
+            if measure.ended.is_none() {
+                errors.push(format!(
+                    "turn {turn}: the server closed the stream before the caller had spoken"
+                ));
+                break;
+            }
+            if measure.heard.is_none() {
+                errors.push(format!("turn {turn}: no answer"));
+            }
+            turns.push(Turn::new(turn, &utterance.label, measure, held.transcript.about(turn)));
+        }
+        Self {
+            call_sid: held.call_sid,
+            greeting: Greeting::new(&measures[0], held.transcript.about(0)),
+            turns,
+            errors,
+            seconds: held.seconds,
+            webhook_ms: held.webhook_ms,
+            worst_lag_ms: held.worst_lag_ms,
+            recording: held.recording,
+        }
+    }
+
     /// The per-turn latencies in milliseconds, with a row of medians.
     ///
     /// The first columns are the server's ledger; the last two are measured here. The medians leave the greeting, turns
@@ -164,6 +196,16 @@ pub struct Recording {
 impl Recording {
     pub(super) fn push(&mut self, caller: Frame, agent: Frame) {
         self.frames.push((caller, agent));
+    }
+
+    /// The agent's side as it was played, from one 20 ms frame to before another, in 16-bit samples.
+    pub fn agent(&self, frames: Range<usize>) -> Vec<i16> {
+        let end = frames.end.min(self.frames.len());
+        let played = self.frames.get(frames.start..end).unwrap_or_default();
+        played
+            .iter()
+            .flat_map(|(_, agent)| agent.iter().map(|&byte| mulaw::decode(byte)))
+            .collect()
     }
 
     /// The samples of both sides, caller first.
@@ -298,6 +340,8 @@ mod tests {
             (reader.spec().channels, reader.spec().sample_rate, reader.len()),
             (2, 8000, 320)
         );
+        assert_eq!(recording.agent(0..9), [0; 160]);
+        assert!(recording.agent(1..9).is_empty() && recording.agent(5..9).is_empty());
         let samples: Vec<i16> = reader.samples().collect::<Result<_, _>>().expect("samples");
         assert_eq!(samples[..2], [mulaw::decode(0x10), 0]);
     }

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::Course;
 use super::line::{Sent, Tick};
 
 /// The caller's patience.
@@ -219,6 +220,29 @@ impl Script {
         self.earlier_answer = barge;
         self.phase = Phase::Speaking;
         Order::Speak(self.turn - 1)
+    }
+}
+
+impl Course for Script {
+    fn on_media(&mut self, now: Duration, audible: bool) {
+        Self::on_media(self, now, audible);
+    }
+
+    fn on_clear(&mut self, now: Duration, _dropped_ms: usize) {
+        Self::on_clear(self, now);
+    }
+
+    fn on_tick(&mut self, now: Duration, tick: &Tick, drained: bool) -> Option<Order> {
+        Self::on_tick(self, now, tick, drained)
+    }
+
+    fn turn(&self) -> usize {
+        self.current()
+    }
+
+    fn answered(&self, now: Duration) -> Option<Option<Duration>> {
+        let measure = self.measures[self.turn];
+        (measure.heard == Some(now)).then(|| measure.voice_to_voice())
     }
 }
 

@@ -52,8 +52,9 @@ pub(super) fn from_wavs(paths: &[PathBuf], level: Level) -> anyhow::Result<Vec<C
     paths.iter().map(clip).collect()
 }
 
-/// The built-in sentences in a voice of mono samples and their rate.
+/// Texts in a voice of mono samples and their rate.
 pub(super) fn spoken(
+    texts: &[&str],
     level: Level,
     mut voice: impl FnMut(&str) -> anyhow::Result<(Vec<f32>, u32)>,
 ) -> anyhow::Result<Vec<Clip>> {
@@ -64,7 +65,7 @@ pub(super) fn spoken(
             text: Some((*text).to_owned()),
         })
     };
-    SENTENCES.iter().map(&mut clip).collect()
+    texts.iter().map(&mut clip).collect()
 }
 
 /// Brings things into an order that depends on the seed alone.
@@ -88,7 +89,7 @@ fn rows(table: &str) -> Option<Vec<(&str, &str)>> {
 const FRAME_SECONDS: f32 = 0.02;
 
 /// What callers say, in one breath.
-const SENTENCES: [&str; 12] = [
+pub(super) const SENTENCES: [&str; 12] = [
     "Hello, what are your opening hours?",
     "I would like to make an appointment.",
     "Can I speak to someone in billing?",
@@ -129,11 +130,11 @@ mod tests {
     #[test]
     fn sentences_are_spoken_and_their_texts_known() {
         let tone = |_: &str| Ok(((0..8000).map(|n| (n as f32 * 0.3).sin()).collect(), 8000));
-        let clips = spoken(Level::Dbfs(-22.0), tone).expect("clips");
+        let clips = spoken(&SENTENCES, Level::Dbfs(-22.0), tone).expect("clips");
         assert_eq!(clips.len(), SENTENCES.len());
         assert_eq!(clips[0].text.as_deref(), Some(SENTENCES[0]));
         assert!((clips[0].seconds() - 1.0).abs() < 0.05);
-        let broken = spoken(Level::AsIs, |_| anyhow::bail!("no voice")).expect_err("no voice");
+        let broken = spoken(&SENTENCES, Level::AsIs, |_| anyhow::bail!("no voice")).expect_err("no voice");
         assert!(broken.to_string().contains("cannot speak"));
     }
 }

@@ -4,27 +4,24 @@
 //! process on a loopback port with the configured models, and asks a stub LLM of fixed speed.
 
 use std::io::Write as _;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
-use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
 use super::clips::{self, Clip};
 use super::figures::{Call, Figures, Surroundings};
 use super::load::Used;
-use super::stub_llm::{self, Cadence};
-use crate::caller::{Event, Happened, Level, Pace, Plan, Target, place_call};
-use crate::cli::{call, engines, serve};
+use super::server::{self, now};
+use super::stub_llm::Cadence;
+use crate::caller::{Event, Happened, Level, Target, place_call};
+use crate::cli::engines;
 use crate::config::Config;
-use crate::telemetry::logging;
 
 /// Arguments of `tieline bench latency`.
 #[derive(Debug, Args)]
@@ -84,7 +81,7 @@ struct Speech {
 }
 
 pub(super) fn run(args: &LatencyArgs, config: &Config, runtime: &Runtime) -> anyhow::Result<ExitCode> {
-    quiet_log(config);
+    server::quiet_log(config);
     // Spoken before the server starts, so that only one Piper is at work; a remote voice needs the runtime at hand.
     let clips = {
         let _entered = runtime.enter();
@@ -95,16 +92,8 @@ pub(super) fn run(args: &LatencyArgs, config: &Config, runtime: &Runtime) -> any
 
 async fn measure(args: &LatencyArgs, config: &Config, clips: &[Clip]) -> anyhow::Result<ExitCode> {
     let target = match &args.target {
-        Some(url) => Target::Webhook {
-            url: url.clone(),
-            public_url: config
-                .server
-                .public_url
-                .as_ref()
-                .filter(|_| call::is_local(url))
-                .map(ToString::to_string),
-        },
-        None => start_server(args, config).await?,
+        Some(url) => server::elsewhere(config, url),
+        None => server::start(config, args.cadence(), usize::from(args.calls)).await?,
     };
     let before = Used::so_far();
     let started = now();
@@ -137,13 +126,24 @@ async fn measure(args: &LatencyArgs, config: &Config, clips: &[Clip]) -> anyhow:
     })
 }
 
+impl LatencyArgs {
+    /// How the stub speaks, where it is asked.
+    fn cadence(&self) -> Option<Cadence> {
+        (!self.configured_llm).then(|| Cadence {
+            first_token: self.ttft,
+            token: self.itl,
+            replies: vec![self.reply.clone()],
+        })
+    }
+}
+
 impl Speech {
     fn clips(&self, config: &Config) -> anyhow::Result<Vec<Clip>> {
         let mut clips = if let Some(manifest) = &self.manifest {
             clips::from_manifest(manifest, self.level, self.max_seconds)?
         } else if self.wav.is_empty() {
             let mut voice = engines::CallerVoice::new(config);
-            clips::spoken(self.level, |text| voice.speak(text))?
+            clips::spoken(&clips::SENTENCES, self.level, |text| voice.speak(text))?
         } else {
             clips::from_wavs(&self.wav, self.level)?
         };
@@ -152,37 +152,6 @@ impl Speech {
         clips::shuffle(&mut clips, self.seed);
         Ok(clips)
     }
-}
-
-/// Starts the server as `tieline serve` would, but on a loopback port, with room for these calls.
-async fn start_server(args: &LatencyArgs, config: &Config) -> anyhow::Result<Target> {
-    let mut config = config.clone();
-    if !args.configured_llm {
-        let cadence = Cadence {
-            first_token: args.ttft,
-            token: args.itl,
-            reply: args.reply.clone(),
-        };
-        config.llm.base_url = Some(stub_llm::start(cadence).await?);
-        stub_llm::MODEL.clone_into(&mut config.llm.model);
-        config.llm.api_key = None;
-    }
-    anyhow::ensure!(
-        config.llm.base_url.is_some(),
-        "--configured-llm: no LLM is configured; set LLM_BASE_URL or LLM_API_KEY"
-    );
-    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let listener = TcpListener::bind(any).await.context("no port for the server")?;
-    let address = listener.local_addr().context("the listener has no address")?;
-    let base = format!("http://{address}");
-    config.server.public_url = Some(base.parse().context("the server's own address")?);
-    config.server.max_calls = Some(config.server.max_calls.unwrap_or(0).max(usize::from(args.calls)));
-    let app = Arc::new(serve::app(config).await?);
-    serve::spawn(listener, app);
-    Ok(Target::Webhook {
-        url: format!("{base}/voice/incoming"),
-        public_url: None,
-    })
 }
 
 /// Places all calls, each `stagger` after the one before, and waits for the last.
@@ -197,7 +166,7 @@ async fn place_calls(
     for index in 0..usize::from(args.calls) {
         let turns = usize::from(args.turns);
         let said: Vec<Clip> = clips.iter().cycle().skip(index * turns).take(turns).cloned().collect();
-        let plan = plan(config, target.clone(), &said);
+        let plan = server::plan(config, target.clone(), &said);
         let due = started + args.stagger * index as u32;
         running.spawn(async move {
             tokio::time::sleep_until(due.into()).await;
@@ -212,19 +181,6 @@ async fn place_calls(
     }
     calls.sort_by_key(|(index, _)| *index);
     Ok(calls.into_iter().map(|(_, call)| call).collect())
-}
-
-fn plan(config: &Config, target: Target, said: &[Clip]) -> Plan {
-    let twilio = &config.twilio;
-    Plan {
-        target,
-        auth_token: twilio.auth_token.as_ref().map(|token| token.expose().to_owned()),
-        account_sid: twilio.account_sid.clone().unwrap_or_else(|| call::ACCOUNT.to_owned()),
-        from: CALLER.to_owned(),
-        to: twilio.phone_number.clone().unwrap_or_else(|| call::NUMBER.to_owned()),
-        turns: said.iter().map(|clip| clip.utterance.clone()).collect(),
-        pace: Pace::default(),
-    }
 }
 
 /// A line on standard error for each answer: a long run shows that it lives.
@@ -286,25 +242,8 @@ fn settings(args: &LatencyArgs, config: &Config) -> serde_json::Value {
     })
 }
 
-/// The server's log of each call is no part of the result, unless it was asked for.
-fn quiet_log(config: &Config) {
-    let mut log = config.log.clone();
-    if log.filter == "info" {
-        "warn".clone_into(&mut log.filter);
-    }
-    logging::init(&log);
-}
-
-#[expect(clippy::disallowed_methods, reason = "a measurement of time")]
-fn now() -> Instant {
-    Instant::now()
-}
-
 /// What the stub says: two sentences, as other benches of voice agents have it.
 const REPLY: &str = "Sure, I can help you with that today. We are open from nine to five.";
-
-/// Twilio's own number for tests.
-const CALLER: &str = "+15005550006";
 
 #[cfg(test)]
 mod tests {

@@ -1,9 +1,11 @@
 //! `tieline bench`: measurements that need no phone.
 
+mod barge;
 mod clips;
 mod figures;
 mod latency;
 mod load;
+mod server;
 mod stats;
 mod stt;
 mod stub_llm;
@@ -21,6 +23,8 @@ use crate::config::Config;
 pub(super) enum Bench {
     /// Voice-to-voice latency of simulated calls, stage by stage.
     Latency(Box<latency::LatencyArgs>),
+    /// Interruptions, noise, words of listening: whether the agent stops when it should, and only then.
+    Barge(Box<barge::BargeArgs>),
     /// Word error and time of the transcriber on telephone-band clips, at the fitted and at the full audio context.
     Stt(stt::SttArgs),
 }
@@ -28,6 +32,7 @@ pub(super) enum Bench {
 pub(super) fn run(bench: &Bench, config: &Config, runtime: &Runtime) -> anyhow::Result<ExitCode> {
     match bench {
         Bench::Latency(args) => latency::run(args, config, runtime),
+        Bench::Barge(args) => barge::run(args, config, runtime),
         Bench::Stt(args) => stt::run(args, config),
     }
 }

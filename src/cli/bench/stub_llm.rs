@@ -1,4 +1,4 @@
-//! A language model that always says the same, at a fixed speed: so that a measurement is about everything else.
+//! A language model that says the same few things in turn, at a fixed speed: so that a measurement is about everything else.
 //!
 //! OpenAI's streamed chat completions, and only these; a word is a token. Each token is due at a time counted from the
 //! request's arrival, so a late one does not delay the next.
@@ -6,6 +6,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -27,7 +28,8 @@ pub(super) struct Cadence {
     pub(super) first_token: Duration,
     /// Token → token.
     pub(super) token: Duration,
-    pub(super) reply: String,
+    /// One a request, from the first again after the last.
+    pub(super) replies: Vec<String>,
 }
 
 /// Serves on a free loopback port for as long as the program runs; returns the base URL.
@@ -35,16 +37,26 @@ pub(super) async fn start(cadence: Cadence) -> anyhow::Result<String> {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let listener = TcpListener::bind(any).await.context("no port for the stub LLM")?;
     let address = listener.local_addr().context("the stub LLM has no address")?;
-    let events: Arc<[Event]> = events(&cadence).into();
-    let router = Router::new()
-        .route("/v1/chat/completions", post(chat))
-        .with_state(events);
+    anyhow::ensure!(!cadence.replies.is_empty(), "the stub LLM has nothing to say");
+    let replies = cadence.replies.iter().map(|reply| events(&cadence, reply).into());
+    let stub = Arc::new(Stub {
+        replies: replies.collect(),
+        asked: AtomicUsize::new(0),
+    });
+    let router = Router::new().route("/v1/chat/completions", post(chat)).with_state(stub);
     tokio::spawn(async move { axum::serve(listener, router).await });
     Ok(format!("http://{address}/v1"))
 }
 
-async fn chat(State(events): State<Arc<[Event]>>) -> Response {
+struct Stub {
+    replies: Vec<Arc<[Event]>>,
+    asked: AtomicUsize,
+}
+
+async fn chat(State(stub): State<Arc<Stub>>) -> Response {
     let arrived = now();
+    let turn = stub.asked.fetch_add(1, Ordering::Relaxed);
+    let events = Arc::clone(&stub.replies[turn % stub.replies.len()]);
     let body = stream::iter(0..events.len()).then(move |index| {
         let event = events[index].clone();
         async move {
@@ -66,10 +78,10 @@ struct Event {
     text: String,
 }
 
-fn events(cadence: &Cadence) -> Vec<Event> {
+fn events(cadence: &Cadence, reply: &str) -> Vec<Event> {
     let mut events = Vec::new();
     let mut due = cadence.first_token;
-    for (index, token) in tokens(&cadence.reply).enumerate() {
+    for (index, token) in tokens(reply).enumerate() {
         if index > 0 {
             due += cadence.token;
         }
@@ -119,28 +131,28 @@ pub(super) const MODEL: &str = "stub";
 mod tests {
     use super::*;
 
-    fn cadence(reply: &str) -> Cadence {
+    fn cadence() -> Cadence {
         Cadence {
             first_token: Duration::from_millis(100),
             token: Duration::from_millis(20),
-            reply: reply.to_owned(),
+            replies: Vec::new(),
         }
     }
 
     #[test]
     fn the_first_token_has_its_time_and_each_next_one_a_token_more() {
-        let due: Vec<u128> = events(&cadence("Sure, I can. We"))
+        let due: Vec<u128> = events(&cadence(), "Sure, I can. We")
             .iter()
             .map(|event| event.due.as_millis())
             .collect();
         assert_eq!(due, [100, 120, 140, 160, 160]);
-        assert_eq!(events(&cadence("")).len(), 1);
+        assert_eq!(events(&cadence(), "").len(), 1);
     }
 
     #[test]
     fn events_are_framed_as_openai_frames_them() {
         let reply = "We are open from nine to five.";
-        let whole: String = events(&cadence(reply)).into_iter().map(|event| event.text).collect();
+        let whole: String = events(&cadence(), reply).into_iter().map(|event| event.text).collect();
         let data: Vec<&str> = whole
             .split_terminator("\n\n")
             .map(|event| event.strip_prefix("data: ").expect("data"))
@@ -166,26 +178,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_whole_reply_comes_over_http() {
+    async fn the_replies_come_whole_and_in_turn() {
         let url = start(Cadence {
             first_token: Duration::ZERO,
             token: Duration::ZERO,
-            reply: "Yes.".to_owned(),
+            replies: vec!["Yes.".to_owned(), "No.".to_owned()],
         })
         .await
         .expect("stub");
         let client = reqwest::Client::new();
-        let answer = client
-            .post(format!("{url}/chat/completions"))
-            .body("{}")
-            .send()
-            .await
-            .expect("answer");
-        assert_eq!(answer.headers()["content-type"], "text/event-stream");
-        let text = answer.text().await.expect("text");
-        assert!(
-            text.contains("\"Yes.\"") && text.ends_with("data: [DONE]\n\n"),
-            "{text}"
-        );
+        for said in ["\"Yes.\"", "\"No.\"", "\"Yes.\""] {
+            let request = client.post(format!("{url}/chat/completions")).body("{}");
+            let answer = request.send().await.expect("answer");
+            assert_eq!(answer.headers()["content-type"], "text/event-stream");
+            let text = answer.text().await.expect("text");
+            assert!(text.contains(said) && text.ends_with("data: [DONE]\n\n"), "{text}");
+        }
     }
 }

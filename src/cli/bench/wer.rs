@@ -28,7 +28,7 @@ impl Errors {
 }
 
 /// Lower case, digits as words, no punctuation.
-fn words(text: &str) -> Vec<String> {
+pub(super) fn words(text: &str) -> Vec<String> {
     let mut plain = String::with_capacity(text.len());
     for c in text.to_lowercase().chars() {
         match c.to_digit(10) {
