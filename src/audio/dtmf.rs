@@ -12,7 +12,7 @@ pub fn key(window: &[i16; SAMPLES]) -> Option<char> {
         return None;
     }
     let energy: f32 = window.iter().map(|&sample| f32::from(sample).powi(2)).sum();
-    let shares = shares(window, &TONES, energy);
+    let shares = spectrum(window, &TONES, energy);
     let (low, high) = (strongest(&shares[..4])?, strongest(&shares[4..])?);
     let (low_share, high_share) = (shares[low], shares[4 + high]);
     let twist = high_share / low_share;
@@ -20,7 +20,7 @@ pub fn key(window: &[i16; SAMPLES]) -> Option<char> {
         return None;
     }
     // A voice has overtones, a keypad has none.
-    let overtones = shares(window, &[2.0 * TONES[low], 2.0 * TONES[4 + high]], energy);
+    let overtones = spectrum(window, &[2.0 * TONES[low], 2.0 * TONES[4 + high]], energy);
     let pure = overtones[0] < MOST_OVERTONE * low_share && overtones[1] < MOST_OVERTONE * high_share;
     pure.then(|| KEYS[low][high])
 }
@@ -36,7 +36,7 @@ fn strongest(shares: &[f32]) -> Option<usize> {
 }
 
 /// What part of the window's energy lies at each frequency; 1.0 for a pure tone.
-fn shares<const N: usize>(window: &[i16; SAMPLES], hertz: &[f32; N], energy: f32) -> [f32; N] {
+fn spectrum<const N: usize>(window: &[i16; SAMPLES], hertz: &[f32; N], energy: f32) -> [f32; N] {
     let turn = hertz.map(|hertz| 2.0 * (TAU * hertz / SampleRate::LINE.get() as f32).cos());
     let (mut last, mut before) = ([0.0_f32; N], [0.0_f32; N]);
     for &sample in window {

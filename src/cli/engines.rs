@@ -9,17 +9,18 @@ use crate::engine::{Engine, Factory, Sizes};
 use crate::models::{Manifest, Purpose, is_path, locate};
 use crate::speech::piper::{self, Piper};
 use crate::speech::remote::{Endpoint, RemoteSynthesizer, RemoteTranscriber};
+use crate::speech::silero::SileroModel;
 use crate::speech::whisper::{AudioContext, WhisperModel, WhisperOptions};
 use crate::speech::{Synthesizer, Transcriber};
 
 /// What the configuration needs from the manifest. A path given instead of a name needs nothing.
 pub(super) fn needed_models(config: &Config) -> Vec<String> {
-    let mut needed = Vec::new();
+    let mut needed = vec![VAD.to_owned(), RUNTIME.to_owned()];
     if config.stt.url.is_none() {
         needed.push(config.stt.model.clone());
     }
     if config.tts.url.is_none() {
-        needed.extend([config.tts.voice.clone(), RUNTIME.to_owned()]);
+        needed.push(config.tts.voice.clone());
     }
     needed.retain(|name| !is_path(name));
     needed
@@ -108,6 +109,22 @@ pub(super) fn synthesizer(config: &Config, manifest: &Manifest) -> anyhow::Resul
     }))
 }
 
+/// The second opinion on what is speech. A server whose engines are all remote may do without its files, and is told so once.
+pub(super) fn silero(config: &Config) -> anyhow::Result<Option<SileroModel>> {
+    let models_dir = &config.server.models_dir;
+    let manifest = Manifest::load(models_dir)?;
+    let loaded = || -> anyhow::Result<SileroModel> {
+        piper::load_runtime(locate(&manifest, models_dir, RUNTIME, Purpose::Runtime)?.path())?;
+        Ok(SileroModel::load(
+            locate(&manifest, models_dir, VAD, Purpose::Vad)?.path(),
+        )?)
+    };
+    let silero = loaded().inspect_err(|error| {
+        tracing::warn!(%error, "noise that sounds like a voice will pass for one, because Silero cannot be used: {error}");
+    });
+    Ok(silero.ok())
+}
+
 /// The voice of a simulated caller; loaded when it first speaks.
 pub(super) struct CallerVoice<'a> {
     config: &'a Config,
@@ -136,5 +153,7 @@ impl<'a> CallerVoice<'a> {
 
 /// The onnxruntime library's name in the manifest.
 const RUNTIME: &str = "onnxruntime";
+/// Silero's name in the manifest.
+const VAD: &str = "silero-vad";
 /// Jobs that may wait: more could not be done before their deadline.
 const QUEUE_PER_CORE: usize = 8;

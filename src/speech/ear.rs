@@ -226,3 +226,111 @@ const CHECK_EVERY: u32 = 3;
 const LIKE_US: f32 = 0.6;
 const MUCH_LIKE_US: f32 = 0.7;
 const STILL_LIKE_US: f32 = 0.5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::mulaw;
+
+    /// Takes every sound for a voice.
+    struct Loud;
+    impl Vad for Loud {
+        fn is_voiced(&mut self, window: &[i16; WINDOW]) -> bool {
+            level::dbfs(window) > -50.0
+        }
+    }
+
+    fn ear() -> Ear {
+        Ear::new(Box::new(Loud), None)
+    }
+
+    /// Noise coloured like speech; another seed, another sound.
+    fn sound(seed: u32, windows: usize) -> Vec<i16> {
+        let (mut random, mut smooth) = (seed, 0.0);
+        let mut next = || {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            smooth += (((random >> 16) as f32 - 32_768.0) - smooth) * 0.3;
+            (smooth / 4.0) as i16
+        };
+        (0..windows * WINDOW).map(|_| next()).collect()
+    }
+
+    fn hear(ear: &mut Ear, samples: &[i16]) -> Vec<Voice> {
+        samples
+            .as_chunks()
+            .0
+            .iter()
+            .map(|window| ear.window(window).voice)
+            .collect()
+    }
+
+    fn play(ear: &mut Ear, samples: &[i16]) {
+        ear.played(&samples.iter().map(|&sample| mulaw::encode(sample)).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_caller_is_believed_at_once_while_nothing_of_ours_can_come_back() {
+        let mut ear = ear();
+        assert!(hear(&mut ear, &[0; 1_600]).iter().all(|&voice| voice == Voice::Silent));
+        assert!(hear(&mut ear, &sound(1, 20)).iter().all(|&voice| voice == Voice::Sure));
+    }
+
+    #[test]
+    fn while_the_agent_speaks_a_caller_is_believed_after_160_ms_and_an_echo_is_known_by_then() {
+        let agent = sound(1, 100);
+        for (delay, gain) in [(160, 2), (1_333, 10)] {
+            let echo: Vec<i16> = agent.iter().map(|sample| sample / gain).collect();
+            let mut ear = ear();
+            play(&mut ear, &agent[..12_000]);
+            hear(&mut ear, &vec![0; delay]);
+            let found = hear(&mut ear, &echo[..6_400]);
+            assert!(
+                found[..7]
+                    .iter()
+                    .all(|&voice| voice == Voice::Maybe || voice == Voice::Silent),
+                "{found:?}"
+            );
+            assert!(found[10..].iter().all(|&voice| voice == Voice::Echo), "{found:?}");
+        }
+        let mut ear = ear();
+        play(&mut ear, &agent[..12_000]);
+        hear(&mut ear, &[0; 1_600]);
+        let found = hear(&mut ear, &sound(2, 40));
+        assert_eq!(
+            found.iter().position(|&voice| voice == Voice::Sure),
+            Some(7),
+            "{found:?}"
+        );
+        assert!(found[7..].iter().all(|&voice| voice == Voice::Sure));
+    }
+
+    #[test]
+    fn a_second_after_our_audio_has_left_the_line_there_is_no_echo_any_more() {
+        let mut ear = ear();
+        play(&mut ear, &sound(1, 20));
+        hear(&mut ear, &[0; 20 * WINDOW]);
+        hear(&mut ear, &[0; 40 * WINDOW]);
+        assert_eq!(hear(&mut ear, &sound(2, 1)), [Voice::Maybe]);
+        hear(&mut ear, &[0; 10 * WINDOW]);
+        assert_eq!(hear(&mut ear, &sound(2, 1)), [Voice::Sure]);
+    }
+
+    #[test]
+    fn a_sound_that_stays_becomes_noise_and_a_key_is_silent() {
+        let mut ear = ear();
+        let found = hear(&mut ear, &sound(1, 400));
+        assert!(found[300..].iter().all(|&voice| voice == Voice::Silent));
+        let key: [i16; WINDOW] = std::array::from_fn(|n| {
+            let wave = |hertz: f32| (std::f32::consts::TAU * hertz * n as f32 / 8_000.0).sin();
+            mulaw::to_i16(0.3 * (wave(852.0) + wave(1_477.0)))
+        });
+        let heard = ear.window(&key);
+        assert_eq!(
+            heard,
+            Heard {
+                voice: Voice::Silent,
+                key: true
+            }
+        );
+    }
+}
