@@ -5,6 +5,7 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use tieline::call::inbound::Inbound;
 use tieline::speech::WINDOW;
+use tieline::speech::ear::Ear;
 use tieline::speech::webrtc::WebRtcVad;
 use tieline::time::MediaTime;
 use tieline::twilio::message::{Inbound as Message, parse};
@@ -38,7 +39,7 @@ fn inbound(c: &mut Criterion) {
     });
 
     let mut texts = messages.iter().cycle();
-    let mut inbound = Inbound::new(Box::new(WebRtcVad::new(2)), 75);
+    let mut inbound = Inbound::new(Ear::new(Box::new(WebRtcVad::new(2)), None), 75);
     let mut windows = Vec::new();
     let mut received = 0;
     c.bench_function("inbound/whole_frame", |b| {

@@ -44,7 +44,7 @@ fn outbound(c: &mut Criterion) {
                 left = sentence.len() as u64;
             }
             left -= FRAME;
-            black_box(outbound.media(FRAME)).len()
+            black_box(outbound.media(FRAME)).1.len()
         });
     });
 }

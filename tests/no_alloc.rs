@@ -17,6 +17,7 @@ use tieline::call::inbound::Inbound;
 use tieline::call::outbound::Outbound;
 use tieline::engine::LineAudio;
 use tieline::speech::WINDOW;
+use tieline::speech::ear::Ear;
 use tieline::speech::webrtc::WebRtcVad;
 use tieline::time::SampleRate;
 use tieline::turn::event::{Action, Input, MarkName, SentenceId, TurnId, Voice};
@@ -74,7 +75,7 @@ fn allocations<T>(work: impl FnOnce() -> T) -> (u64, T) {
 struct Call {
     inbound: Inbound,
     machine: Machine,
-    windows: Vec<bool>,
+    windows: Vec<Voice>,
     now: Instant,
 }
 
@@ -88,7 +89,7 @@ impl Call {
             ..Phrases::default()
         };
         let mut call = Self {
-            inbound: Inbound::new(Box::new(WebRtcVad::new(2)), 75),
+            inbound: Inbound::new(Ear::new(Box::new(WebRtcVad::new(2)), None), 75),
             machine: Machine::new(Policy::default(), phrases),
             windows: Vec::new(),
             now: start(),
@@ -107,7 +108,7 @@ impl Call {
         assert!(self.inbound.take(&media, &mut self.windows));
         for n in 0..self.windows.len() {
             let input = Input::Window {
-                voice: if self.windows[n] { Voice::Sure } else { Voice::Silent },
+                voice: self.windows[n],
                 samples: WINDOW as u32,
             };
             self.machine.handle(input, self.now);
@@ -121,7 +122,10 @@ impl Call {
             self.machine.handle_timeout(self.now);
         }
         let actions = std::iter::from_fn(|| self.machine.poll_action()).count();
-        (actions, self.windows.iter().filter(|&&voiced| voiced).count())
+        (
+            actions,
+            self.windows.iter().filter(|&&voice| voice == Voice::Sure).count(),
+        )
     }
 }
 
@@ -190,7 +194,7 @@ fn sending_audio_allocates_nothing_and_a_mark_a_little() {
     outbound.queue(LineAudio::clone(&sentence));
     outbound.media(3_200);
     for samples in std::iter::repeat_n(480, 100) {
-        let (count, length) = allocations(|| outbound.media(samples).len());
+        let (count, length) = allocations(|| outbound.media(samples).1.len());
         assert_eq!((count, length > 640), (0, true));
     }
     // Once per sentence: the mark's name.

@@ -220,6 +220,7 @@ async fn server(llm: &str) -> String {
                 ..Policy::default()
             },
             vad_mode: 2,
+            silero: None,
             log_transcripts: false,
         },
         registry: Arc::new(Registry::new(4)),

@@ -15,6 +15,8 @@ use crate::call::work::{Done, Kind, Work};
 use crate::dialog::agent::Agent;
 use crate::dialog::llm::{Delta, LlmClient};
 use crate::engine::{Engine, LineAudio, Urgency};
+use crate::speech::ear::Ear;
+use crate::speech::silero::SileroModel;
 use crate::speech::spoken::spoken;
 use crate::speech::webrtc::WebRtcVad;
 use crate::telemetry::latency::TurnLatency;
@@ -37,6 +39,8 @@ pub struct Services {
     pub policy: Policy,
     /// Aggressiveness of the voice activity detector.
     pub vad_mode: u8,
+    /// The second opinion on what is speech. Without it, noise that sounds like a voice is one.
+    pub silero: Option<SileroModel>,
     /// Print what is said to the log.
     pub log_transcripts: bool,
 }
@@ -101,7 +105,7 @@ struct Driver<'a> {
     work: Work,
     /// Synthesised audio the machine has not placed yet.
     ready: HashMap<SentenceId, LineAudio>,
-    windows: Vec<bool>,
+    windows: Vec<Voice>,
     /// The latest turn of the caller, and how urgent its work is.
     caller_turn: (TurnId, Urgency),
     /// That turn may still go on.
@@ -114,12 +118,14 @@ struct Driver<'a> {
 impl<'a> Driver<'a> {
     fn new(services: &'a Services, call_sid: &'a str, stream_sid: &str, trace: &'a Trace) -> Self {
         let kept = services.policy.max_turn + services.policy.pre_roll + BACKLOG_SLACK;
+        let vad = Box::new(WebRtcVad::new(services.vad_mode));
+        let ear = Ear::new(vad, services.silero.as_ref());
         Self {
             services,
             call_sid,
             trace,
             machine: Machine::new(services.policy.clone(), phrases(&services.agent)),
-            inbound: Inbound::new(Box::new(WebRtcVad::new(services.vad_mode)), kept.as_secs()),
+            inbound: Inbound::new(ear, kept.as_secs()),
             outbound: Outbound::new(stream_sid),
             work: Work::default(),
             ready: HashMap::new(),
@@ -142,7 +148,7 @@ impl<'a> Driver<'a> {
                 let now = now();
                 for n in 0..self.windows.len() {
                     let input = Input::Window {
-                        voice: if self.windows[n] { Voice::Sure } else { Voice::Silent },
+                        voice: self.windows[n],
                         samples: crate::speech::WINDOW as u32,
                     };
                     self.machine.handle(input, now);
@@ -226,7 +232,11 @@ impl<'a> Driver<'a> {
                     }
                     true
                 }
-                Action::Send { samples } => send(socket, self.outbound.media(samples)).await,
+                Action::Send { samples } => {
+                    let (audio, message) = self.outbound.media(samples);
+                    self.inbound.played(audio);
+                    send(socket, message).await
+                }
                 Action::SendMark(name) => send(socket, self.outbound.mark(name)).await,
                 Action::Clear => send(socket, self.outbound.clear()).await,
                 Action::Hush { turn } => {

@@ -1,4 +1,4 @@
-//! The caller's audio path: payload → μ-law → VAD windows and 16 kHz samples.
+//! The caller's audio path: payload → μ-law → windows, judged by the ear → 16 kHz samples.
 //!
 //! This runs 50 times a second for every call, so in steady state it allocates nothing.
 
@@ -6,19 +6,20 @@ use crate::audio::backlog::Backlog;
 use crate::audio::frame::Reframer;
 use crate::audio::mulaw;
 use crate::audio::resample::Resampler;
-use crate::speech::{Vad, WINDOW};
+use crate::speech::WINDOW;
+use crate::speech::ear::Ear;
 use crate::time::{MediaTime, SampleRate};
+use crate::turn::event::Voice;
 use crate::twilio::message::Media;
 
 /// The receiving side of one call.
 pub struct Inbound {
-    vad: Box<dyn Vad>,
+    ear: Ear,
     reframer: Reframer<i16, WINDOW>,
     resampler: Resampler,
     backlog: Backlog,
     payload: Vec<u8>,
     pcm: Vec<i16>,
-    float: Vec<f32>,
     /// Line samples taken so far, inserted silence included.
     received: u64,
     /// Stream time of the first payload, in ms.
@@ -27,24 +28,24 @@ pub struct Inbound {
 
 impl Inbound {
     /// Keeps at most `seconds` of audio for the transcriber.
-    pub fn new(vad: Box<dyn Vad>, seconds: u64) -> Self {
+    pub fn new(ear: Ear, seconds: u64) -> Self {
         let resampler = Resampler::new(SampleRate::LINE, SampleRate::MODEL).expect("8 to 16 kHz is a valid ratio");
         let limit = seconds.saturating_mul(SampleRate::MODEL.get().into());
         Self {
-            vad,
+            ear,
             reframer: Reframer::new(),
             resampler,
             backlog: Backlog::new(usize::try_from(limit).unwrap_or(usize::MAX)),
             payload: Vec::with_capacity(ROOM),
             pcm: Vec::with_capacity(ROOM),
-            float: Vec::with_capacity(ROOM),
             received: 0,
             base_ms: None,
         }
     }
 
-    /// Takes one payload and writes one flag for each completed VAD window. `false` if the payload is not base64.
-    pub fn take(&mut self, media: &Media<'_>, windows: &mut Vec<bool>) -> bool {
+    /// Takes one payload and writes what each completed window holds. `false` if the payload is not base64. A key's tones
+    /// become silence for the transcriber.
+    pub fn take(&mut self, media: &Media<'_>, windows: &mut Vec<Voice>) -> bool {
         if !media.decode(&mut self.payload) {
             return false;
         }
@@ -53,14 +54,29 @@ impl Inbound {
         self.pcm.resize(lost, 0);
         mulaw::decode_into(&self.payload, &mut self.pcm);
         self.received += self.pcm.len() as u64;
-        let vad = &mut self.vad;
-        self.reframer
-            .push(&self.pcm, |window| windows.push(vad.is_voiced(window)));
-        self.float.clear();
-        self.float.extend(self.pcm.iter().map(|&sample| mulaw::to_f32(sample)));
-        self.resampler.push(&self.float, self.backlog.tail());
+        let Self {
+            ear,
+            resampler,
+            backlog,
+            ..
+        } = self;
+        self.reframer.push(&self.pcm, |window| {
+            let heard = ear.window(window);
+            windows.push(heard.voice);
+            let audio = if heard.key {
+                [0.0; WINDOW]
+            } else {
+                window.map(mulaw::to_f32)
+            };
+            resampler.push(&audio, backlog.tail());
+        });
         self.backlog.settle();
         true
+    }
+
+    /// Takes audio as it is handed to the line, so that its echo is known for what it is.
+    pub fn played(&mut self, mulaw: &[u8]) {
+        self.ear.played(mulaw);
     }
 
     /// Audio between two positions, for the transcriber.
@@ -111,6 +127,7 @@ const MAX_GAP_MS: u64 = 30_000;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::speech::Vad;
     use crate::twilio::message::{Inbound as Message, parse};
     use base64::Engine as _;
     use base64::prelude::BASE64_STANDARD;
@@ -122,7 +139,11 @@ mod tests {
         }
     }
 
-    fn take(inbound: &mut Inbound, timestamp: u64, payload: &[u8]) -> Vec<bool> {
+    fn inbound() -> Inbound {
+        Inbound::new(Ear::new(Box::new(Loud), None), 10)
+    }
+
+    fn take(inbound: &mut Inbound, timestamp: u64, payload: &[u8]) -> Vec<Voice> {
         let payload = BASE64_STANDARD.encode(payload);
         let text = format!(r#"{{"event":"media","media":{{"timestamp":"{timestamp}","payload":"{payload}"}}}}"#);
         let Ok(Message::Media(media)) = parse(&text) else {
@@ -135,7 +156,7 @@ mod tests {
 
     #[test]
     fn payloads_of_any_length_become_windows() {
-        let mut inbound = Inbound::new(Box::new(Loud), 10);
+        let mut inbound = inbound();
         let mut windows = 0;
         for (n, length) in [1, 159, 160, 161, 8_000].into_iter().enumerate() {
             windows += take(&mut inbound, n as u64, &vec![0x80; length]).len();
@@ -145,23 +166,44 @@ mod tests {
 
     #[test]
     fn lost_audio_becomes_silence_of_its_length() {
-        let mut inbound = Inbound::new(Box::new(Loud), 10);
-        assert_eq!(take(&mut inbound, 40, &[0x80; 160]), [true]);
-        assert_eq!(take(&mut inbound, 60, &[0x80; 160]), [true]);
-        assert_eq!(take(&mut inbound, 140, &[0x80; 160]), [false, false, false, true]);
-        assert_eq!(take(&mut inbound, 160, &[0x80; 160]), [true]);
+        let mut inbound = inbound();
+        assert_eq!(take(&mut inbound, 40, &[0x80; 160]), [Voice::Sure]);
+        assert_eq!(take(&mut inbound, 60, &[0x80; 160]), [Voice::Sure]);
+        assert_eq!(
+            take(&mut inbound, 140, &[0x80; 160]),
+            [Voice::Silent, Voice::Silent, Voice::Silent, Voice::Sure]
+        );
+        assert_eq!(take(&mut inbound, 160, &[0x80; 160]), [Voice::Sure]);
         // A clock that jumps by an hour inserts nothing.
-        assert_eq!(take(&mut inbound, 3_600_000, &[0x80; 160]), [true]);
-        assert_eq!(take(&mut inbound, 3_600_020, &[0x80; 160]), [true]);
+        assert_eq!(take(&mut inbound, 3_600_000, &[0x80; 160]), [Voice::Sure]);
+        assert_eq!(take(&mut inbound, 3_600_020, &[0x80; 160]), [Voice::Sure]);
     }
 
     #[test]
     fn audio_is_addressed_by_media_time() {
-        let mut inbound = Inbound::new(Box::new(Loud), 10);
+        let mut inbound = inbound();
         take(&mut inbound, 0, &[0xFF; 1_600]);
         take(&mut inbound, 200, &[0x80; 1_600]);
         let audio = inbound.audio(MediaTime::from_samples(0), MediaTime::from_samples(3_200));
         assert_eq!(audio.len(), 6_400);
         assert!(audio[..3_000].iter().all(|sample| sample.abs() < 0.01) && audio[4_000] > 0.9);
+    }
+
+    #[test]
+    fn a_key_is_silence_for_the_transcriber_and_takes_its_time() {
+        let mut inbound = inbound();
+        let tone = |n: usize| {
+            let wave = |hertz: f32| (std::f32::consts::TAU * hertz * n as f32 / 8_000.0).sin();
+            mulaw::encode(mulaw::to_i16(0.2 * (wave(770.0) + wave(1_336.0))))
+        };
+        take(&mut inbound, 0, &[0x80; 1_600]);
+        let heard = take(&mut inbound, 200, &(0..1_600).map(tone).collect::<Vec<u8>>());
+        assert!(heard.iter().all(|&voice| voice == Voice::Silent), "{heard:?}");
+        take(&mut inbound, 400, &[0x80; 1_600]);
+        let audio = inbound.audio(MediaTime::from_samples(0), MediaTime::from_samples(4_800));
+        // The resampler is 10 ms late and rings at the edges.
+        let loudest = |audio: &[f32]| audio.iter().fold(0.0_f32, |most, sample| most.max(sample.abs()));
+        assert_eq!(audio.len(), 9_600 - 160);
+        assert!(loudest(&audio[3_600..6_200]) < 0.02 && audio[3_000] > 0.9 && audio[7_000] > 0.9);
     }
 }

@@ -32,8 +32,8 @@ impl Outbound {
         self.queue.push_back((audio, 0));
     }
 
-    /// The message with the next `samples` of the queue.
-    pub fn media(&mut self, samples: u64) -> &str {
+    /// The next `samples` of the queue, and the message with them.
+    pub fn media(&mut self, samples: u64) -> (&[u8], &str) {
         self.chunk.clear();
         let mut wanted = usize::try_from(samples).unwrap_or(usize::MAX);
         while wanted > 0
@@ -49,7 +49,7 @@ impl Outbound {
         }
         self.text.clear();
         self.encoder.media(&self.chunk, &mut self.text);
-        &self.text
+        (&self.chunk, &self.text)
     }
 
     /// The message with a mark.

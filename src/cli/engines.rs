@@ -9,13 +9,14 @@ use crate::engine::{Engine, Factory, Sizes};
 use crate::models::{Manifest, Purpose, is_path, locate};
 use crate::speech::piper::{self, Piper};
 use crate::speech::remote::{Endpoint, RemoteSynthesizer, RemoteTranscriber};
+use crate::speech::silero::SileroModel;
 use crate::speech::smart_turn::SmartTurn;
 use crate::speech::whisper::{AudioContext, WhisperModel, WhisperOptions};
 use crate::speech::{EndOfTurn, Synthesizer, Transcriber};
 
 /// What the configuration needs from the manifest. A path given instead of a name needs nothing.
 pub(super) fn needed_models(config: &Config) -> Vec<String> {
-    let mut needed = Vec::new();
+    let mut needed = vec![VAD.to_owned(), RUNTIME.to_owned()];
     if config.stt.url.is_none() {
         needed.push(config.stt.model.clone());
     }
@@ -24,9 +25,6 @@ pub(super) fn needed_models(config: &Config) -> Vec<String> {
     }
     if config.turn.hears_sound() {
         needed.push(SMART_TURN.to_owned());
-    }
-    if config.tts.url.is_none() || config.turn.hears_sound() {
-        needed.push(RUNTIME.to_owned());
     }
     needed.retain(|name| !is_path(name));
     needed
@@ -132,6 +130,22 @@ fn end_of_turn(config: &Config, manifest: &Manifest) -> anyhow::Result<Factory<d
     Ok(Box::new(move || Ok(Box::new(SmartTurn::load(&model, 1)?))))
 }
 
+/// The second opinion on what is speech. A server whose engines are all remote may do without its files, and is told so once.
+pub(super) fn silero(config: &Config) -> anyhow::Result<Option<SileroModel>> {
+    let models_dir = &config.server.models_dir;
+    let manifest = Manifest::load(models_dir)?;
+    let loaded = || -> anyhow::Result<SileroModel> {
+        piper::load_runtime(locate(&manifest, models_dir, RUNTIME, Purpose::Runtime)?.path())?;
+        Ok(SileroModel::load(
+            locate(&manifest, models_dir, VAD, Purpose::Vad)?.path(),
+        )?)
+    };
+    let silero = loaded().inspect_err(|error| {
+        tracing::warn!(%error, "noise that sounds like a voice will pass for one, because Silero cannot be used: {error}");
+    });
+    Ok(silero.ok())
+}
+
 /// The voice of a simulated caller; loaded when it first speaks.
 pub(super) struct CallerVoice<'a> {
     config: &'a Config,
@@ -162,5 +176,7 @@ impl<'a> CallerVoice<'a> {
 const RUNTIME: &str = "onnxruntime";
 /// The end-of-turn model's.
 const SMART_TURN: &str = "smart-turn-v3.2";
+/// Silero's name in the manifest.
+const VAD: &str = "silero-vad";
 /// Jobs that may wait: more could not be done before their deadline.
 const QUEUE_PER_CORE: usize = 8;

@@ -55,6 +55,7 @@ pub(super) async fn app(config: Config) -> anyhow::Result<App> {
     let agent = agent::load(&config.server.agents_dir, &config.agent)?;
     let llm = LlmClient::new(&config.llm)?;
     let engine = engines::start(&config, &agent).await?;
+    let silero = engines::silero(&config)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let max_calls = config.server.max_calls.unwrap_or(CALLS_PER_CORE * cores);
     Ok(App {
@@ -64,6 +65,7 @@ pub(super) async fn app(config: Config) -> anyhow::Result<App> {
             agent: Arc::new(agent),
             policy: config.turn.policy,
             vad_mode: config.turn.vad_mode,
+            silero,
             log_transcripts: config.log.transcripts,
         },
         registry: Arc::new(Registry::new(max_calls)),

@@ -3,6 +3,7 @@
 //! Engines are owned by one inference thread each (see [`crate::engine`]) and may block it. They are given a way to ask
 //! whether the work is still wanted, and check it wherever they can stop.
 
+pub mod ear;
 mod onnx;
 pub mod piper;
 pub mod remote;

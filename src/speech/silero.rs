@@ -42,6 +42,12 @@ impl SileroModel {
     }
 }
 
+impl std::fmt::Debug for SileroModel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SileroModel").finish_non_exhaustive()
+    }
+}
+
 impl Silero {
     /// How likely it is that the window holds speech. Windows follow each other without a gap.
     pub fn probability(&mut self, window: &[i16; SILERO_WINDOW]) -> Result<f32, SpeechError> {

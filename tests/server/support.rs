@@ -106,6 +106,7 @@ impl TestServer {
                 agent: Arc::new(agent),
                 policy: setup.policy,
                 vad_mode: 0,
+                silero: None,
                 log_transcripts: setup.log_transcripts,
             },
             registry: Arc::new(Registry::new(setup.max_calls)),
