@@ -221,6 +221,7 @@ async fn server(llm: &str) -> String {
             },
             vad_mode: 2,
             silero: None,
+            language: tieline::dialog::slot::Language::En,
             log_transcripts: false,
         },
         registry: Arc::new(Registry::new(4)),

@@ -14,6 +14,7 @@ use crate::call::trace::{Trace, TraceEvent};
 use crate::call::work::{Done, Kind, Work};
 use crate::dialog::agent::Agent;
 use crate::dialog::llm::{Delta, LlmClient};
+use crate::dialog::slot::{Date, Language};
 use crate::engine::{Engine, LineAudio, Urgency};
 use crate::speech::ear::Ear;
 use crate::speech::silero::SileroModel;
@@ -41,6 +42,8 @@ pub struct Services {
     pub vad_mode: u8,
     /// The second opinion on what is speech. Without it, noise that sounds like a voice is one.
     pub silero: Option<SileroModel>,
+    /// What callers speak, for the parsers of what they are asked for.
+    pub language: Language,
     /// Print what is said to the log.
     pub log_transcripts: bool,
 }
@@ -194,6 +197,7 @@ impl<'a> Driver<'a> {
                     turn,
                     from,
                     to,
+                    said,
                     speculative,
                 } => {
                     self.speculating = speculative;
@@ -203,7 +207,7 @@ impl<'a> Driver<'a> {
                         Urgency::now()
                     };
                     self.caller_turn = (turn, urgency);
-                    self.transcribe(turn, from, to);
+                    self.transcribe(turn, from, to, said);
                     true
                 }
                 Action::Judge { turn, from, to } => {
@@ -266,14 +270,19 @@ impl<'a> Driver<'a> {
         None
     }
 
-    fn transcribe(&mut self, turn: TurnId, from: MediaTime, to: MediaTime) {
+    fn transcribe(&mut self, turn: TurnId, from: MediaTime, to: MediaTime, said: String) {
         let audio = self.inbound.audio(from, to);
         let (engine, call) = (Arc::clone(&self.services.engine), self.call_sid.to_owned());
         let within = self.services.policy.transcribe_deadline;
         let urgency = self.urgency(turn);
+        let (agent, language) = (Arc::clone(&self.services.agent), self.services.language);
         self.work.add(turn, Kind::Hearing, stream::once(async move {
             Done::Input(match engine.transcribe(audio, within, urgency).await {
-                Ok(text) => Input::Transcript { turn, text, progress: None },
+                Ok(text) => {
+                    let awaited = agent.expect.as_ref();
+                    let progress = awaited.map(|slot| slot.parse(&format!("{said} {text}"), language, today()).progress);
+                    Input::Transcript { turn, text, progress }
+                }
                 Err(error) => {
                     tracing::warn!(call, %turn, %error, "turn {turn} of call {call} could not be transcribed: {error}");
                     Input::TranscribeFailed { turn }
@@ -459,6 +468,11 @@ fn phrases(agent: &Agent) -> Phrases {
 )]
 fn now() -> Instant {
     Instant::now()
+}
+
+/// In UTC, which is a day off at most; only dates relative to today notice.
+fn today() -> Date {
+    jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date()
 }
 
 fn far_future() -> Instant {

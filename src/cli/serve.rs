@@ -17,6 +17,7 @@ use crate::cli::engines;
 use crate::config::Config;
 use crate::dialog::agent;
 use crate::dialog::llm::LlmClient;
+use crate::dialog::slot::Language;
 use crate::http::{App, Probe, TwilioAccount, router};
 use crate::telemetry::logging;
 
@@ -66,6 +67,7 @@ pub(super) async fn app(config: Config) -> anyhow::Result<App> {
             policy: config.turn.policy,
             vad_mode: config.turn.vad_mode,
             silero,
+            language: Language::of(&config.stt.language),
             log_transcripts: config.log.transcripts,
         },
         registry: Arc::new(Registry::new(max_calls)),

@@ -7,6 +7,9 @@ use std::{fs, io};
 
 use serde::{Deserialize, Deserializer};
 
+use crate::dialog::expect;
+use crate::dialog::slot::Slot;
+
 /// An agent, as its file describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,6 +29,9 @@ pub struct Agent {
     /// Fixed sentences; each has an English default.
     #[serde(default)]
     pub phrases: Phrases,
+    /// What callers are asked for, if it is always the same: they are not cut off in the middle of it. Default none.
+    #[serde(default, deserialize_with = "expect::slot")]
+    pub expect: Option<Slot>,
     /// Help for the transcriber.
     #[serde(default)]
     pub stt: SttHints,
@@ -329,6 +335,30 @@ mod tests {
             let message = fault(&text);
             assert!(message.starts_with(&format!("agents/x.toml{expected}")), "{message}");
             assert!(!message.contains('\n'), "{message}");
+        }
+    }
+
+    #[test]
+    fn what_is_awaited_is_a_kind_of_slot_with_its_bounds() {
+        let with = |expect: &str| format!("{SMALLEST}[expect]\n{expect}\n");
+        let slot = |expect: &str| parse(&with(expect), "x").expect("a good file").expect;
+        assert_eq!(slot("kind = \"phone\""), Some(Slot::Phone { local: false }));
+        assert_eq!(
+            slot("kind = \"digits\"\nmin = 4\nmax = 6"),
+            Some(Slot::Digits { min: 4, max: 6 })
+        );
+        assert!(matches!(slot("kind = \"id\"\npattern = 'MB\\d{6}'"), Some(Slot::Id(_))));
+        let cases = [
+            ("kind = \"digits\"\nmin = 6\nmax = 4", "min = 6, max = 4: expected"),
+            (
+                "kind = \"colour\"",
+                "unknown variant `colour`, expected one of `digits`, `id`",
+            ),
+            ("kind = \"id\"\npattern = '('", "pattern \"(\": "),
+        ];
+        for (expect, expected) in cases {
+            let message = fault(&with(expect));
+            assert!(message.contains(expected), "{message}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! What to say: the agent's file, the LLM that answers, and the parsers of what the agent waits for.
 
 pub mod agent;
+mod expect;
 pub mod llm;
 pub mod slot;

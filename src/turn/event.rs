@@ -166,6 +166,8 @@ pub enum Action {
         from: MediaTime,
         /// One past the last sample.
         to: MediaTime,
+        /// What was transcribed before of the same turn: the slot's parser needs the whole.
+        said: String,
         /// Whether the turn may still go on: others go first.
         speculative: bool,
     },

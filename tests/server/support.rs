@@ -9,6 +9,7 @@ use tieline::call::registry::Registry;
 use tieline::config::{Llm, Secret};
 use tieline::dialog::agent;
 use tieline::dialog::llm::LlmClient;
+use tieline::dialog::slot::Language;
 use tieline::engine::{Engine, Sizes};
 use tieline::http::{App, Probe, TwilioAccount, router};
 use tieline::speech::spoken::spoken;
@@ -107,6 +108,7 @@ impl TestServer {
                 policy: setup.policy,
                 vad_mode: 0,
                 silero: None,
+                language: Language::En,
                 log_transcripts: setup.log_transcripts,
             },
             registry: Arc::new(Registry::new(setup.max_calls)),

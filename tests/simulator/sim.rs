@@ -238,6 +238,7 @@ impl<'a> Sim<'a> {
                     from,
                     to,
                     speculative,
+                    ..
                 } => self.transcribe(turn, from, to, speculative),
                 Action::Judge { turn, .. } => {
                     if let Some((probability, after)) = self.scenario.sound {

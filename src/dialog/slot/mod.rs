@@ -34,6 +34,16 @@ pub enum Language {
     Es,
 }
 
+impl Language {
+    /// By its ISO 639-1 code. English for those without parsers of their own, because digits are written alike.
+    pub fn of(code: &str) -> Self {
+        match code {
+            "es" => Self::Es,
+            _ => Self::En,
+        }
+    }
+}
+
 /// One thing the agent waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Slot {

@@ -180,6 +180,7 @@ impl Machine {
             turn,
             from: hearing.from.max(hearing.settled.to),
             to,
+            said: hearing.settled.text.clone(),
             speculative: reason.is_none(),
         });
         let standing = if reason.is_some() {
