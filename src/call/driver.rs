@@ -111,6 +111,8 @@ struct Driver<'a> {
     windows: Vec<Voice>,
     /// The latest turn of the caller, and how urgent its work is.
     caller_turn: (TurnId, Urgency),
+    /// What of that turn was transcribed before its last long pause.
+    said: String,
     /// That turn may still go on.
     speculating: bool,
     /// What is to be told of it once it is committed.
@@ -134,6 +136,7 @@ impl<'a> Driver<'a> {
             ready: HashMap::new(),
             windows: Vec::new(),
             caller_turn: (TurnId(0), Urgency::now()),
+            said: String::new(),
             speculating: false,
             untold: Vec::new(),
             turns: 0,
@@ -174,9 +177,10 @@ impl<'a> Driver<'a> {
         match done {
             Done::Input(input) => {
                 if let Input::Transcript { turn, text, .. } = &input
-                    && !text.is_empty()
+                    && !(text.is_empty() && self.said.is_empty())
                 {
-                    let (turn, text) = (turn.0, text.clone());
+                    let text = format!("{} {text}", self.said).trim().to_owned();
+                    let turn = turn.0;
                     self.tell(TraceEvent::Caller { turn, text });
                 }
                 self.machine.handle(input, now());
@@ -207,6 +211,7 @@ impl<'a> Driver<'a> {
                         Urgency::now()
                     };
                     self.caller_turn = (turn, urgency);
+                    self.said.clone_from(&said);
                     self.transcribe(turn, from, to, said);
                     true
                 }
