@@ -56,8 +56,8 @@ impl Ear {
         self.echo.heard(window);
         let echo_possible = self.echo_possible();
         let key = dtmf::key(window).is_some();
-        let sound = if key { self.hush() } else { self.listen(window) };
-        let voice = self.run.window(sound, echo_possible.then_some(&self.echo));
+        let (voiced, sound) = if key { self.hush() } else { self.listen(window) };
+        let voice = self.run.window(voiced, sound, echo_possible.then_some(&self.echo));
         Heard { voice, key }
     }
 
@@ -68,41 +68,36 @@ impl Ear {
         self.since_played = 0;
     }
 
-    fn listen(&mut self, window: &[i16; WINDOW]) -> Voice {
+    /// Whether the quick detector hears a voice, and what all of them make of it.
+    fn listen(&mut self, window: &[i16; WINDOW]) -> (bool, Voice) {
         let level = level::dbfs(window);
         let above_noise = level - self.floor.push(level);
         let voiced = self.vad.is_voiced(window);
-        let Some(second) = &mut self.second else {
-            return if voiced && above_noise >= AUDIBLE_DB {
-                Voice::Sure
-            } else {
-                Voice::Silent
-            };
-        };
-        match second.probability(window) {
-            Ok(probability) if voiced && probability >= MAYBE => {
-                if probability >= SURE && above_noise >= CLEAR_DB {
-                    Voice::Sure
-                } else {
-                    Voice::Maybe
-                }
-            }
-            Ok(_) => Voice::Silent,
-            Err(error) => {
+        let probability = self.second.as_mut().map(|second| second.probability(window));
+        let (likely, sure) = match probability {
+            Some(Ok(probability)) => (probability >= MAYBE, probability >= SURE && above_noise >= CLEAR_DB),
+            Some(Err(error)) => {
                 tracing::warn!(%error, "a call goes on without its second opinion on what is speech: {error}");
                 self.second = None;
-                if voiced { Voice::Maybe } else { Voice::Silent }
+                (true, false)
             }
-        }
+            None => (above_noise >= AUDIBLE_DB, true),
+        };
+        let sound = match (voiced && likely, sure) {
+            (false, _) => Voice::Silent,
+            (true, false) => Voice::Maybe,
+            (true, true) => Voice::Sure,
+        };
+        (voiced, sound)
     }
 
     /// The detectors hear silence in the place of a key, and the noise floor nothing.
-    fn hush(&mut self) -> Voice {
+    fn hush(&mut self) -> (bool, Voice) {
         self.vad.is_voiced(&[0; WINDOW]);
         if let Some(second) = &mut self.second {
             let _ = second.probability(&[0; WINDOW]);
         }
-        Voice::Silent
+        (false, Voice::Silent)
     }
 
     /// Whether what we sent may still come back: as long as the line plays it and [`ECHO_TAIL`] longer.
@@ -163,9 +158,13 @@ enum Owner {
 }
 
 impl Run {
-    /// Corrects what a window sounds like by whose it is. `echo` is given while an echo is possible.
-    fn window(&mut self, sound: Voice, echo: Option<&EchoDetector>) -> Voice {
-        if sound == Voice::Silent {
+    /// Corrects what a window sounds like by whose it is. `echo` is given while an echo is possible. The run is as long as the
+    /// quick detector says, because the second opinion comes 20 to 60 ms later.
+    fn window(&mut self, voiced: bool, sound: Voice, echo: Option<&EchoDetector>) -> Voice {
+        if voiced {
+            self.gap = 0;
+            self.windows += 1;
+        } else {
             self.gap += 1;
             if self.gap == DROPOUT {
                 *self = Self {
@@ -173,10 +172,10 @@ impl Run {
                     ..Self::default()
                 };
             }
+        }
+        if sound == Voice::Silent {
             return Voice::Silent;
         }
-        self.gap = 0;
-        self.windows += 1;
         let Some(echo) = echo else {
             self.owner = Owner::Caller;
             return sound;
