@@ -102,7 +102,7 @@ impl Machine {
             State::Waiting | State::Listening | State::Closed => return,
         };
         if present == turn {
-            self.evidence.sound = Some(probability);
+            self.evidence.sound = Some(probability).filter(|probability| !probability.is_nan());
             self.endpoint(now);
         }
     }
