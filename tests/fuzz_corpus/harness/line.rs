@@ -88,7 +88,7 @@ impl Line {
         );
         sentence.outstanding = false;
         sentence.queued = Some((samples, self.epoch));
-        self.framed &= samples % FRAME_SAMPLES == 0;
+        self.framed &= samples.is_multiple_of(FRAME_SAMPLES);
         if samples > 0 {
             self.queue.push_back((id, samples));
         }
@@ -97,7 +97,7 @@ impl Line {
     /// Whose audio was it?
     pub(crate) fn send(&mut self, samples: u64, now: Instant) -> Vec<TurnId> {
         assert!(
-            samples > 0 && (!self.framed || samples % FRAME_SAMPLES == 0),
+            samples > 0 && (!self.framed || samples.is_multiple_of(FRAME_SAMPLES)),
             "a send of {samples} samples"
         );
         let (mut left, mut turns) = (samples, Vec::new());
