@@ -117,7 +117,7 @@ impl Playout {
         let place = self
             .segments
             .iter()
-            .position(|segment| segment.sentence == mark.sentence && segment.sent > 0);
+            .position(|segment| segment.sentence == mark.sentence && segment.sent == segment.samples);
         place.is_some_and(|place| {
             self.segments.drain(..=place);
             true

@@ -102,7 +102,7 @@ impl Machine {
             State::Waiting | State::Listening | State::Closed => return,
         };
         if present == turn {
-            self.evidence.sound = Some(probability);
+            self.evidence.sound = Some(probability).filter(|probability| !probability.is_nan());
             self.endpoint(now);
         }
     }
@@ -135,9 +135,11 @@ impl Machine {
         self.gate.now().since(from) < self.policy.max_turn
     }
 
-    /// Where the present run of speech began, pre-roll included.
+    /// Where the present run of speech began, pre-roll included; but what is no longer kept is no part of a turn. A run
+    /// may be long before it is certain that it is speech.
     pub(super) fn gate_start(&self) -> MediaTime {
-        self.gate.speech_start().back(self.policy.pre_roll)
+        let kept = self.gate.now().back(self.policy.pre_roll + SLACK);
+        self.gate.speech_start().back(self.policy.pre_roll).max(kept)
     }
 
     /// The caller has the floor.

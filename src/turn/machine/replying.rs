@@ -127,7 +127,9 @@ impl Machine {
         }
         let place = usize::from(sentence.index);
         let hopeless = reply.sentences[place].text == apology;
-        reply.sentences.truncate(place);
+        // It keeps its place, so that audio of it that comes after all is not taken for the apology's.
+        reply.sentences.truncate(place + 1);
+        (reply.sentences[place].text, reply.sentences[place].stage) = (String::new(), Stage::Heard);
         reply.source = Source::Complete;
         reply.outcome = Outcome::Failed;
         if !hopeless {

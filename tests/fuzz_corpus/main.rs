@@ -1,0 +1,71 @@
+//! Replays what fuzzing has found, on the stable compiler and without a fuzzer: see `fuzz/README.md`.
+
+mod harness;
+
+use std::fs;
+use std::panic::{self, AssertUnwindSafe};
+use std::path::{Path, PathBuf};
+
+use harness::Report;
+
+#[test]
+fn the_corpus_keeps_the_rules() {
+    let mut sum = Report::default();
+    let files = files("corpus/machine").into_iter().chain(files("regressions"));
+    for file in files {
+        let report = check(&fs::read(&file).expect("readable"), &file.display().to_string());
+        sum.kinds |= report.kinds;
+        sum.timers |= report.timers;
+        sum.completed += report.completed;
+    }
+    // A corpus that reaches nothing would keep every rule.
+    assert_eq!(
+        (sum.kinds, sum.timers),
+        (0x3FFF, 0xFF),
+        "some action or timer is never reached"
+    );
+    assert!(
+        sum.completed > 100,
+        "only {} replies are heard to their end",
+        sum.completed
+    );
+}
+
+#[test]
+fn random_calls_keep_the_rules() {
+    let mut state = 0x7E11_14E5_u64;
+    let mut random = move || {
+        // Xorshift: the same calls on every machine and in every version.
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    for call in 0..4_000 {
+        let length = 20 + random() % 160;
+        // Every other call has the default policy and comes further.
+        let plain = call % 2 == 0;
+        let bytes = (0..length).map(|at| if plain && at < 19 { 0 } else { (random() >> 32) as u8 });
+        check(&bytes.collect::<Vec<u8>>(), &format!("random call {call}"));
+    }
+}
+
+/// Runs the bytes twice: the same calls must go the same way. Shows the whole call if a rule is broken.
+fn check(bytes: &[u8], name: &str) -> Report {
+    let run = |trace| panic::catch_unwind(AssertUnwindSafe(|| harness::run(bytes, trace)));
+    if let Ok(report) = run(None) {
+        assert_eq!(Some(report), run(None).ok(), "{name} goes another way the second time");
+        return report;
+    }
+    let mut trace = String::new();
+    let _ = run(Some(&mut trace));
+    panic!("{name}\nbytes: {bytes:?}\n{trace}");
+}
+
+fn files(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz").join(folder);
+    let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("readable").path()).collect();
+    files.sort();
+    files
+}
