@@ -248,7 +248,7 @@ impl Machine {
 
     /// Caller audio before this will not be asked for.
     pub fn needed_from(&self) -> MediaTime {
-        let present = self.gate.now().back(self.policy.pre_roll + hearing::SLACK);
+        let present = self.kept_from();
         match &self.state {
             State::Hearing(hearing) | State::Transcribing { hearing, .. } => hearing.from.min(present),
             State::Replying(Reply { from: Some(from), .. }) => (*from).min(present),

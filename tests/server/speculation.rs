@@ -37,7 +37,7 @@ async fn a_prepared_answer_is_heard_at_every_level() {
 #[tokio::test]
 async fn what_was_prepared_for_an_unfinished_turn_is_neither_told_nor_heard() {
     let (server, llm) = eager(Speculation::Full).await;
-    server.stt.hear(&["my number is", "my number is five"]);
+    server.stt.hear(&["I live in Boston", "I live in Boston near the park"]);
     let mut phone = Phone::greeted(&server, "CA1").await;
     phone.frames(&[voice(400), silence(140)].concat()).await;
     until("an answer is being prepared", || llm.asked().len() == 1).await;
@@ -48,7 +48,7 @@ async fn what_was_prepared_for_an_unfinished_turn_is_neither_told_nor_heard() {
         Seen::Event(TraceEvent::Caller { text, .. }) => Some(text.clone()),
         Seen::Event(_) | Seen::Media(_) | Seen::Mark(_) | Seen::Clear | Seen::Closed(_) => None,
     });
-    assert_eq!(said.await, "my number is five");
+    assert_eq!(said.await, "I live in Boston near the park");
     assert_eq!(phone.turn().await.heard, USUAL);
     assert_eq!(phone.clears, 0, "nothing had been sent that could be cleared");
     phone.hang_up().await;

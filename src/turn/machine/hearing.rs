@@ -24,7 +24,7 @@ impl Machine {
                 let from = self.gate_start();
                 self.hear(from, Settled::default(), None, 0);
             }
-            State::Hearing(hearing) if goes_on && hearing.pause != Pause::Fresh => hearing.pause = Pause::Fresh,
+            State::Hearing(hearing) if goes_on && hearing.pause != Pause::Fresh => self.forget_pause(),
             State::Hearing(_) => {
                 self.endpoint(now);
                 self.notice_pause(now);
@@ -118,6 +118,16 @@ impl Machine {
         }
     }
 
+    /// The caller goes on: what the pause was judged to be is of no use for the next one, and neither is an answer to come.
+    fn forget_pause(&mut self) {
+        let next = self.new_turn();
+        if let State::Hearing(hearing) = &mut self.state {
+            let turn = std::mem::replace(&mut hearing.turn, next);
+            hearing.pause = Pause::Fresh;
+            self.actions.push_back(Action::Cancel { turn });
+        }
+    }
+
     /// Whether the caller's turn, on which work has begun, is not answered yet and may go on.
     fn may_grow(&self) -> bool {
         match &self.state {
@@ -135,11 +145,23 @@ impl Machine {
         self.gate.now().since(from) < self.policy.max_turn
     }
 
-    /// Where the present run of speech began, pre-roll included; but what is no longer kept is no part of a turn. A run
-    /// may be long before it is certain that it is speech.
+    /// Where the present run of speech began, pre-roll included; but what is no longer kept is no part of a turn.
     pub(super) fn gate_start(&self) -> MediaTime {
-        let kept = self.gate.now().back(self.policy.pre_roll + SLACK);
-        self.gate.speech_start().back(self.policy.pre_roll).max(kept)
+        let start = self.gate.speech_start().back(self.policy.pre_roll);
+        start.max(self.kept_from())
+    }
+
+    /// Caller audio from here on is kept although nobody has the floor because of it: the present run of speech, which may be
+    /// long before it is certain, or before the agent has said a word that can be interrupted.
+    pub(super) fn kept_from(&self) -> MediaTime {
+        let (now, pre_roll) = (self.gate.now(), self.policy.pre_roll);
+        let recent = now.back(pre_roll + SLACK);
+        if self.gate.speech().is_zero() {
+            recent
+        } else {
+            let start = self.gate.speech_start().back(pre_roll);
+            recent.min(start.max(now.back(LONGEST_RUN)))
+        }
     }
 
     /// The caller has the floor.
@@ -321,6 +343,8 @@ const CLEARLY_SPEECH: Duration = Duration::from_secs(1);
 /// Line samples transcribed after the last voiced window: 300 ms, so that a soft ending is not cut.
 const TAIL: u64 = 2_400;
 /// Caller audio kept beyond the pre-roll: an onset is confirmed only after `onset`, and dropouts stretch it.
-pub(super) const SLACK: Duration = Duration::from_millis(1_000);
+const SLACK: Duration = Duration::from_millis(1_000);
+/// More of a run than this is no beginning of an answer.
+const LONGEST_RUN: Duration = Duration::from_secs(10);
 /// Voiced audio in a pause that is no going on, but may be a word.
 pub(super) const BLIP: Duration = Duration::from_millis(20);

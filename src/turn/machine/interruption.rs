@@ -103,7 +103,8 @@ impl Machine {
                 self.end_interrupted(outcome, now);
                 self.actions.push_back(Action::Cancel { turn });
             }
-            State::Waiting | State::Listening | State::Closed => return,
+            State::Listening => {}
+            State::Waiting | State::Closed => return,
         }
         self.actions.push_back(Action::Purge);
         self.playout.clear();

@@ -169,6 +169,7 @@ impl Model {
                 from,
                 to,
                 speculative,
+                ..
             } => {
                 self.asks_for_audio(*turn, *from, *to);
                 let mut turns = self.turns.values();
