@@ -44,6 +44,7 @@ const PURE: &[&str] = &[
     "audio",
     "time",
     "dialog/agent.rs",
+    "dialog/slot",
     "speech/sentence",
     "speech/spoken",
 ];

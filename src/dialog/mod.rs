@@ -1,4 +1,5 @@
-//! What to say: the agent's file and the LLM that answers.
+//! What to say: the agent's file, the LLM that answers, and the parsers of what the agent waits for.
 
 pub mod agent;
 pub mod llm;
+pub mod slot;

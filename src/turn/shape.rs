@@ -163,7 +163,7 @@ fn is_open(last: &Word<'_>, before: &str, count: usize, asks: bool) -> bool {
     match plain {
         "so" => !["think", "guess", "hope", "say", "said", "believe"].contains(&before),
         "is" | "was" | "are" | "were" | "am" => count <= 2 || !PRONOUNS.contains(&before),
-        "es" => count <= 2 || before != "lo",
+        "es" => !["lo", "así", "asi", "eso"].contains(&before),
         "have" | "got" => before == "i",
         "on" => !["go", "come", "from", "going"].contains(&before),
         "in" => !["log", "come", "sign", "logged"].contains(&before),

@@ -1,0 +1,217 @@
+//! Whole numbers and money.
+
+use super::choice::only_fillers;
+use super::lexicon::{Lexicon, find};
+use super::number::chunk;
+use super::text::{Kind, Token, any_phrase_at, cut_closing, tokens};
+use super::{Language, Parsed, Value};
+use crate::turn::shape::{Shape, shape};
+
+/// One number from `min` to `max`. Two different ones are undecided.
+pub(super) fn number(text: &str, min: u64, max: u64, language: Language) -> Parsed {
+    let heard = Heard::new(text, language);
+    let mut amounts = heard.amounts;
+    amounts.dedup();
+    match amounts.as_slice() {
+        _ if heard.strangers > MAX_STRANGERS => Parsed::IMPOSSIBLE,
+        [] if heard.begun => Parsed::BEGUN,
+        [] => Parsed::IMPOSSIBLE,
+        [one] if one.cents.is_some() || !(min..=max).contains(&one.value) => Parsed::IMPOSSIBLE,
+        [one] if heard.goes_on => Parsed::usable(Value::Number(one.value)),
+        [one] => Parsed::complete(Value::Number(one.value)),
+        _ => Parsed::BEGUN,
+    }
+}
+
+/// An amount in cents. "Fifty" alone is usable; "fifty dollars" is complete.
+pub(super) fn money(text: &str, language: Language) -> Parsed {
+    let heard = Heard::new(text, language);
+    let mut amounts = heard.amounts;
+    amounts.dedup();
+    let total = match amounts.as_slice() {
+        _ if heard.strangers > MAX_STRANGERS => return Parsed::IMPOSSIBLE,
+        [] if heard.begun => return Parsed::BEGUN,
+        [] => return Parsed::IMPOSSIBLE,
+        [one] => (one.in_cents(), one.unit != Unit::Bare || one.cents.is_some()),
+        [major, minor] if major.unit == Unit::Major && minor.unit != Unit::Major && minor.value < 100 => {
+            (major.in_cents().saturating_add(minor.value), true)
+        }
+        [bare, minor] if bare.unit == Unit::Bare && minor.unit == Unit::Minor => {
+            (bare.in_cents().saturating_add(minor.value), true)
+        }
+        // "twelve fifty".
+        [bare, cents] if bare.unit == Unit::Bare && cents.unit == Unit::Bare && (10..100).contains(&cents.value) => {
+            (bare.in_cents().saturating_add(cents.value), false)
+        }
+        _ => return Parsed::BEGUN,
+    };
+    match total {
+        (cents, true) if !heard.goes_on => Parsed::complete(Value::Money(cents)),
+        (cents, _) if heard.closed => Parsed::complete(Value::Money(cents)),
+        (cents, _) => Parsed::usable(Value::Money(cents)),
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    Bare,
+    /// Dollars.
+    Major,
+    /// Cents.
+    Minor,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Amount {
+    value: u64,
+    /// Of "12.50".
+    cents: Option<u64>,
+    unit: Unit,
+}
+
+impl Amount {
+    fn in_cents(self) -> u64 {
+        match self.unit {
+            Unit::Minor => self.value,
+            Unit::Bare | Unit::Major => self.value.saturating_mul(100).saturating_add(self.cents.unwrap_or(0)),
+        }
+    }
+}
+
+/// The numbers of a transcript.
+struct Heard {
+    amounts: Vec<Amount>,
+    /// Words that belong to no number.
+    strangers: usize,
+    /// Only fillers: the number is to come.
+    begun: bool,
+    goes_on: bool,
+    closed: bool,
+}
+
+impl Heard {
+    fn new(text: &str, language: Language) -> Self {
+        let lexicon = Lexicon::of(language);
+        let mut all = tokens(text);
+        let closed = cut_closing(&mut all, lexicon.closings);
+        let said = after_correction(&all, lexicon);
+        let mut heard = Self {
+            amounts: Vec::new(),
+            strangers: 0,
+            begun: only_fillers(said, lexicon) && !text.trim_end().ends_with('?'),
+            goes_on: !closed && shape(text) == Shape::Open,
+            closed,
+        };
+        let mut at = 0;
+        while at < said.len() {
+            at = heard.read(said, at, lexicon).max(at + 1);
+        }
+        if heard.amounts.is_empty() {
+            heard.sound_alike(said, lexicon);
+        }
+        heard
+    }
+
+    fn read(&mut self, said: &[Token], at: usize, lexicon: &Lexicon) -> usize {
+        let Some(token) = said.get(at) else { return at + 1 };
+        let number = match token.kind {
+            Kind::Digits => written(said, at, lexicon),
+            Kind::Word => chunk(said, at, lexicon)
+                .filter(|chunk| !chunk.ordinal)
+                // "un", "una" are articles too, unless they count the currency.
+                .filter(|chunk| {
+                    chunk.value != 1 || !lexicon.is_filler(&token.text) || is_unit(said, chunk.next, lexicon)
+                })
+                .map(|chunk| (chunk.value, None, chunk.next)),
+            Kind::Mark => return at + 1,
+        };
+        let Some((value, cents, next)) = number else {
+            let word = token.text.as_str();
+            let known = lexicon.is_filler(word) || lexicon.hesitates(word) || is_unit(said, at, lexicon);
+            self.strangers += usize::from(!known);
+            return at + 1;
+        };
+        let symbol = at
+            .checked_sub(1)
+            .and_then(|at| said.get(at))
+            .is_some_and(|token| token.is("$"));
+        let (unit, next) = match said.get(next) {
+            Some(token) if lexicon.majors.contains(&token.text.as_str()) => (Unit::Major, next + 1),
+            Some(token) if lexicon.minors.contains(&token.text.as_str()) => (Unit::Minor, next + 1),
+            _ if symbol => (Unit::Major, next),
+            _ => (Unit::Bare, next),
+        };
+        self.amounts.push(Amount { value, cents, unit });
+        next
+    }
+
+    /// "To." and "For." are all that was heard of "two" and "four".
+    fn sound_alike(&mut self, said: &[Token], lexicon: &Lexicon) {
+        let mut words = said.iter().filter(|token| !token.is_mark());
+        let (Some(word), None) = (words.next(), words.next()) else {
+            return;
+        };
+        let digit = find(lexicon.digit_sounds, &word.text).filter(|digit| *digit != '0');
+        let Some(value) = digit.and_then(|digit| digit.to_digit(10)) else {
+            return;
+        };
+        self.amounts.push(Amount {
+            value: u64::from(value),
+            cents: None,
+            unit: Unit::Bare,
+        });
+        (self.strangers, self.goes_on) = (0, false);
+    }
+}
+
+/// "1,250", "12.50", "5 thousand": value, cents, where it ends.
+fn written(said: &[Token], at: usize, lexicon: &Lexicon) -> Option<(u64, Option<u64>, usize)> {
+    let mut digits = said.get(at)?.text.clone();
+    let mut next = at + 1;
+    let part = |next: usize, mark: &str| {
+        let follows = said.get(next).is_some_and(|token| token.is(mark) && token.glued);
+        said.get(next + 1)
+            .filter(|token| follows && token.glued && token.kind == Kind::Digits)
+    };
+    while let Some(group) = part(next, ",").filter(|group| group.text.len() == 3) {
+        digits.push_str(&group.text);
+        next += 2;
+    }
+    let mut cents = None;
+    if let Some(fraction) = part(next, ".") {
+        cents = Some(match fraction.text.len() {
+            1 => fraction.text.parse::<u64>().ok()?.checked_mul(10)?,
+            2 => fraction.text.parse().ok()?,
+            _ => return None,
+        });
+        next += 2;
+    }
+    let mut value: u64 = digits.parse().ok()?;
+    while let Some(scale) = said.get(next).and_then(|token| find(lexicon.scales, &token.text)) {
+        value = value.checked_mul(scale)?;
+        next += 1;
+    }
+    Some((value, cents, next))
+}
+
+fn is_unit(said: &[Token], at: usize, lexicon: &Lexicon) -> bool {
+    said.get(at).is_some_and(|token| {
+        let word = token.text.as_str();
+        lexicon.majors.contains(&word) || lexicon.minors.contains(&word)
+    })
+}
+
+/// What was said after the last "no", "sorry, I meant".
+pub(super) fn after_correction<'a>(said: &'a [Token], lexicon: &Lexicon) -> &'a [Token] {
+    let start = (0..said.len())
+        .filter_map(|at| {
+            let next = any_phrase_at(said, at, lexicon.replaces).max(any_phrase_at(said, at, lexicon.restarts))?;
+            said.iter().skip(next).any(|token| !token.is_mark()).then_some(next)
+        })
+        .max()
+        .unwrap_or(0);
+    said.get(start..).unwrap_or_default()
+}
+
+/// "Two adults and three children" answers another question.
+const MAX_STRANGERS: usize = 3;

@@ -1,0 +1,151 @@
+//! Yes or no, and one of several.
+
+use super::lexicon::{Lexicon, find};
+use super::text::{Token, any_phrase_at, phrase_at, tokens};
+use super::{Choice, Language, Parsed, Value};
+use crate::turn::shape::{Shape, shape};
+
+/// The last plain yes or no counts ("yeah, no"); what follows it does not ("yes, I don't mind").
+pub(super) fn yes_no(text: &str, language: Language) -> Parsed {
+    let lexicon = Lexicon::of(language);
+    let tokens = tokens(text);
+    let mut answer = None;
+    let mut answer_end = 0;
+    let mut at = 0;
+    while at < tokens.len() {
+        if let Some(next) = any_phrase_at(&tokens, at, lexicon.unsure) {
+            if answer.is_none() {
+                return Parsed::IMPOSSIBLE;
+            }
+            at = next;
+            continue;
+        }
+        let yes = any_phrase_at(&tokens, at, lexicon.yes);
+        let no = any_phrase_at(&tokens, at, lexicon.no);
+        // "no problem" is longer than "no", "not right" than nothing.
+        let found = if yes > no {
+            yes.map(|next| (true, next))
+        } else {
+            no.map(|next| (false, next))
+        };
+        if let Some((is_yes, next)) = found {
+            let plain = tokens.get(at).is_some_and(|token| PLAIN.contains(&token.text.as_str()));
+            let corrects = at > 0 && any_phrase_at(&tokens, at - 1, lexicon.replaces) == Some(at);
+            if answer.is_none() || (plain && next - at == 1) || corrects {
+                answer = Some(is_yes);
+            }
+            (at, answer_end) = (next, next);
+        } else {
+            at += 1;
+        }
+    }
+    // "It is." would call for more elsewhere.
+    let ends_in_answer = tokens.iter().skip(answer_end).all(|token| token.is("."));
+    let asks = text.trim_end().ends_with('?');
+    match answer {
+        Some(_) if asks && text.split_whitespace().count() > MAX_ASKED => Parsed::IMPOSSIBLE,
+        Some(is_yes) if shape(text) == Shape::Open && !ends_in_answer => Parsed::usable(Value::YesNo(is_yes)),
+        Some(is_yes) => Parsed::complete(Value::YesNo(is_yes)),
+        None if !asks && only_fillers(&tokens, lexicon) => Parsed::BEGUN,
+        None => Parsed::IMPOSSIBLE,
+    }
+}
+
+/// The choice that is named, by its words or by its place in the list. After a correction the last one.
+pub(super) fn choice(text: &str, choices: &[Choice], language: Language) -> Parsed {
+    let lexicon = Lexicon::of(language);
+    let tokens = tokens(text);
+    let start = (0..tokens.len())
+        .filter_map(|at| any_phrase_at(&tokens, at, lexicon.replaces).filter(|next| *next < tokens.len()))
+        .max()
+        .unwrap_or(0);
+    let corrected = tokens.get(start..).unwrap_or_default();
+    let mut named = named(corrected, choices);
+    if named.is_empty() && start > 0 {
+        named = self::named(&tokens, choices);
+    }
+    if named.is_empty() {
+        named.extend(placed(corrected, choices, lexicon));
+    }
+    let asks = text.trim_end().ends_with('?');
+    match named.as_slice() {
+        [choice] if shape(text) == Shape::Open => Parsed::usable(Value::Choice(choice.value.clone())),
+        [choice] => Parsed::complete(Value::Choice(choice.value.clone())),
+        [] if !asks && (only_fillers(&tokens, lexicon) || begins(&tokens, choices)) => Parsed::BEGUN,
+        [] => Parsed::IMPOSSIBLE,
+        // "Sales or billing" is undecided.
+        _ if asks => Parsed::IMPOSSIBLE,
+        _ => Parsed::BEGUN,
+    }
+}
+
+/// Choices named anywhere. Where one phrase lies within another ("support" in "technical support"), the longer one counts.
+fn named<'a>(said: &[Token], choices: &'a [Choice]) -> Vec<&'a Choice> {
+    let mut found: Vec<(usize, usize, &Choice)> = Vec::new();
+    for choice in choices {
+        for phrase in phrases(choice) {
+            found.extend((0..said.len()).filter_map(|at| Some((at, phrase_at(said, at, &phrase)?, choice))));
+        }
+    }
+    let mut named: Vec<&Choice> = Vec::new();
+    for (from, to, choice) in &found {
+        let within = found
+            .iter()
+            .any(|(start, end, _)| start <= from && to <= end && end - start > to - from);
+        if !within && !named.contains(choice) {
+            named.push(choice);
+        }
+    }
+    named
+}
+
+fn placed<'a>(said: &[Token], choices: &'a [Choice], lexicon: &Lexicon) -> Option<&'a Choice> {
+    let place = (0..said.len()).find_map(|at| {
+        lexicon
+            .positions
+            .iter()
+            .find_map(|(phrase, place)| phrase_at(said, at, phrase).map(|_| *place))
+    })?;
+    match usize::try_from(place) {
+        Ok(place) => choices.get(place.checked_sub(1)?),
+        Err(_) => choices.last(),
+    }
+}
+
+/// The text ends in the first words of a longer phrase: "technical" of "technical support".
+fn begins(said: &[Token], choices: &[Choice]) -> bool {
+    let said: Vec<&Token> = said.iter().filter(|token| !token.is_mark()).collect();
+    choices.iter().flat_map(phrases).any(|phrase| {
+        let words: Vec<&str> = phrase.split(' ').collect();
+        (1..words.len()).any(|len| {
+            said.len() >= len
+                && said
+                    .iter()
+                    .skip(said.len() - len)
+                    .zip(&words)
+                    .all(|(token, word)| token.is(word))
+        })
+    })
+}
+
+/// In the form in which tokens are compared.
+fn phrases(choice: &Choice) -> impl Iterator<Item = String> {
+    choice.says.iter().chain([&choice.value]).map(|phrase| {
+        let words: Vec<String> = tokens(phrase).into_iter().map(|token| token.text).collect();
+        words.join(" ")
+    })
+}
+
+pub(super) fn only_fillers(tokens: &[Token], lexicon: &Lexicon) -> bool {
+    tokens.iter().all(|token| {
+        token.is_mark()
+            || lexicon.is_filler(&token.text)
+            || lexicon.hesitates(&token.text)
+            || find(lexicon.digit_sounds, &token.text) == Some('0')
+    })
+}
+
+/// Said later, they take back what was said first.
+const PLAIN: &[&str] = &["yes", "yeah", "no", "nope", "yep", "si"];
+/// "Yes?" answers; a longer question asks.
+const MAX_ASKED: usize = 3;

@@ -1,0 +1,55 @@
+//! Tables of what Whisper writes, and properties. Rows say `C value` (complete), `I value` or `I` (incomplete), `X` (impossible).
+
+mod codes;
+mod dates;
+mod others;
+mod properties;
+
+use super::*;
+
+/// A Saturday.
+fn today() -> Date {
+    Date::constant(2026, 11, 21)
+}
+
+/// The parser's answer in the notation of the tables.
+fn answer(slot: &Slot, text: &str, language: Language) -> String {
+    let Parsed { progress, value } = slot.parse(text, language, today());
+    let value = value.map(|value| match value {
+        Value::Digits(text)
+        | Value::Id(text)
+        | Value::Phone(text)
+        | Value::Choice(text)
+        | Value::Email(text)
+        | Value::Name(text)
+        | Value::Text(text) => text,
+        Value::Date(date) => date.to_string(),
+        Value::YesNo(yes) => if yes { "yes" } else { "no" }.to_owned(),
+        Value::Number(number) | Value::Money(number) => number.to_string(),
+    });
+    let progress = match progress {
+        Progress::Complete => "C",
+        Progress::Incomplete => "I",
+        Progress::Impossible => "X",
+    };
+    [Some(progress.to_owned()), value]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn check(slot: &Slot, language: Language, rows: &[(&str, &str)]) {
+    let wrong: Vec<String> = rows
+        .iter()
+        .filter_map(|(text, wanted)| {
+            let got = answer(slot, text, language);
+            (got != *wanted).then(|| format!("{text:?}: {got:?}, not {wanted:?}"))
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{slot:?}\n{}", wrong.join("\n"));
+}
+
+fn id(pattern: &str) -> Slot {
+    Slot::Id(pattern.parse().expect("a pattern"))
+}

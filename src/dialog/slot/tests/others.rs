@@ -1,0 +1,211 @@
+use super::super::*;
+use super::check;
+use Language::{En, Es};
+
+#[test]
+fn yes_and_no() {
+    check(
+        &Slot::YesNo,
+        En,
+        &[
+            ("Yes.", "C yes"),
+            ("Yeah.", "C yes"),
+            ("Yep, that's right.", "C yes"),
+            ("That's correct.", "C yes"),
+            ("Uh-huh.", "C yes"),
+            ("Mm-hmm.", "C yes"),
+            ("Sure, go ahead.", "C yes"),
+            ("Yes, please.", "C yes"),
+            ("I do.", "C yes"),
+            ("It is.", "C yes"),
+            ("Of course.", "C yes"),
+            ("Yeah, no problem.", "C yes"),
+            ("Yes, I don't mind.", "C yes"),
+            ("Okay.", "C yes"),
+            ("Uh, yes.", "C yes"),
+            ("Yes?", "C yes"),
+            ("No.", "C no"),
+            ("Nope.", "C no"),
+            ("No, thank you.", "C no"),
+            ("Uh-uh.", "C no"),
+            ("Not really.", "C no"),
+            ("That's not right.", "C no"),
+            ("No, that's wrong.", "C no"),
+            ("I don't think so.", "C no"),
+            ("Yeah, no.", "C no"),
+            ("Yes, sorry, no.", "C no"),
+            ("No, I mean yes.", "C yes"),
+            ("Incorrect.", "C no"),
+            ("Yes, but", "I yes"),
+            ("Well, um", "I"),
+            ("", "I"),
+            ("I'm not sure.", "X"),
+            ("I don't know.", "X"),
+            ("Maybe.", "X"),
+            ("What was that?", "X"),
+            ("My cat is blue.", "X"),
+        ],
+    );
+    check(
+        &Slot::YesNo,
+        Es,
+        &[
+            ("Sí.", "C yes"),
+            ("Si, claro.", "C yes"),
+            ("Correcto.", "C yes"),
+            ("Así es.", "C yes"),
+            ("No.", "C no"),
+            ("No, gracias.", "C no"),
+            ("Creo que no.", "C no"),
+            ("No es correcto.", "C no"),
+            ("No sé.", "X"),
+            ("¿Cómo?", "X"),
+        ],
+    );
+}
+
+#[test]
+fn numbers() {
+    check(
+        &Slot::Number { min: 1, max: 1000 },
+        En,
+        &[
+            ("Two.", "C 2"),
+            ("two people", "C 2"),
+            ("There are 3 of us.", "C 3"),
+            ("twenty-three", "C 23"),
+            ("a hundred and five", "C 105"),
+            ("To.", "C 2"),
+            ("1,000", "C 1000"),
+            ("two, no, three", "C 3"),
+            ("two hundred and", "I 200"),
+            ("two or three", "I"),
+            ("Um.", "I"),
+            ("5000", "X"),
+            ("I don't know.", "X"),
+        ],
+    );
+    check(
+        &Slot::Number { min: 0, max: 3_000_000 },
+        Es,
+        &[
+            ("dos millones quinientos mil", "C 2500000"),
+            ("Somos tres.", "C 3"),
+            ("veintiuno", "C 21"),
+        ],
+    );
+}
+
+#[test]
+fn money() {
+    check(
+        &Slot::Money,
+        En,
+        &[
+            ("$50", "C 5000"),
+            ("$50 $50 $50 $ $50 $", "C 5000"),
+            ("$1,250.50.", "C 125050"),
+            ("fifty dollars", "C 5000"),
+            ("Fifty dollars and twenty cents.", "C 5020"),
+            ("fifty dollars twenty", "C 5020"),
+            ("twenty five cents", "C 25"),
+            ("about 200 bucks", "C 20000"),
+            ("a hundred dollars", "C 10000"),
+            ("$5 thousand", "C 500000"),
+            ("fifty dollars and", "I 5000"),
+            ("fifty", "I 5000"),
+            ("fifty, that's all", "C 5000"),
+            ("twelve fifty", "I 1250"),
+            ("It's", "I"),
+            ("I don't know.", "X"),
+            ("$99999999999999999999999", "X"),
+        ],
+    );
+    check(
+        &Slot::Money,
+        Es,
+        &[
+            ("cincuenta dólares", "C 5000"),
+            ("cincuenta dólares con veinte centavos", "C 5020"),
+            ("un dólar", "C 100"),
+        ],
+    );
+}
+
+#[test]
+fn choices() {
+    let choice = |value: &str, says: &[&str]| Choice {
+        value: value.to_owned(),
+        says: says.iter().map(|phrase| (*phrase).to_owned()).collect(),
+    };
+    let slot = Slot::Choice(vec![
+        choice("billing", &["bill", "invoice", "payments"]),
+        choice("technical support", &["tech support", "support"]),
+        choice("sales", &["buy something"]),
+    ]);
+    check(
+        &slot,
+        En,
+        &[
+            ("Billing.", "C billing"),
+            ("I have a question about my bill.", "C billing"),
+            ("Technical support, please.", "C technical support"),
+            ("Tech support.", "C technical support"),
+            ("The second one.", "C technical support"),
+            ("The last one, please.", "C sales"),
+            ("Billing, no, sorry, sales.", "C sales"),
+            ("Sales or support?", "X"),
+            ("Sales and, um, support", "I"),
+            ("Technical", "I"),
+            ("Um,", "I"),
+            ("My cat.", "X"),
+        ],
+    );
+}
+
+#[test]
+fn free_forms() {
+    check(
+        &Slot::Email,
+        En,
+        &[
+            ("john.smith@gmail.com", "C john.smith@gmail.com"),
+            ("John dot Smith at gmail dot com.", "C john.smith@gmail.com"),
+            ("It's j-o-h-n at example.com, thanks.", "C john@example.com"),
+            (
+                "john underscore smith forty two at example dot org",
+                "C john_smith42@example.org",
+            ),
+            ("john at gmail", "I"),
+            ("john dot smith", "I"),
+            ("What?", "X"),
+        ],
+    );
+    check(
+        &Slot::Email,
+        Es,
+        &[("juan punto lopez arroba ejemplo punto com", "C juan.lopez@ejemplo.com")],
+    );
+    check(
+        &Slot::Name,
+        En,
+        &[
+            ("My name is John Smith.", "C John Smith"),
+            ("Um, it's Mary O'Neil", "C Mary O'Neil"),
+            ("John.", "I John"),
+            ("My name is", "I"),
+            ("What?", "X"),
+            ("I don't know.", "X"),
+            ("123", "X"),
+        ],
+    );
+    check(
+        &Slot::Text,
+        En,
+        &[
+            ("The sink is leaking.", "C The sink is leaking."),
+            ("The sink is leaking and", "I The sink is leaking and"),
+            ("", "I"),
+        ],
+    );
+}
