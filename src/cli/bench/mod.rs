@@ -7,6 +7,7 @@ mod load;
 mod stats;
 mod stt;
 mod stub_llm;
+mod turns;
 mod wer;
 
 use std::process::ExitCode;
@@ -23,11 +24,14 @@ pub(super) enum Bench {
     Latency(Box<latency::LatencyArgs>),
     /// Word error and time of the transcriber on telephone-band clips, at the fitted and at the full audio context.
     Stt(stt::SttArgs),
+    /// False cut-offs against dead air: labelled turns with pauses, faster than real time.
+    Turns(Box<turns::TurnsArgs>),
 }
 
 pub(super) fn run(bench: &Bench, config: &Config, runtime: &Runtime) -> anyhow::Result<ExitCode> {
     match bench {
         Bench::Latency(args) => latency::run(args, config, runtime),
         Bench::Stt(args) => stt::run(args, config),
+        Bench::Turns(args) => turns::run(args, config),
     }
 }
