@@ -88,6 +88,26 @@ pub(super) fn longest_gap(samples: &[f32]) -> usize {
     longest
 }
 
+/// The longest quiet stretch of at least `least` samples whose middle lies in `within`: between two words, mostly.
+pub(super) fn quiet_near(samples: &[f32], within: &Range<usize>, least: usize) -> Option<Range<usize>> {
+    let levels: Vec<f32> = samples.chunks(BLOCK).map(rms).collect();
+    let threshold = (levels.iter().copied().fold(0.0, f32::max) * DIP).max(FLOOR);
+    let mut best: Option<Range<usize>> = None;
+    let mut from = None;
+    for (n, &level) in levels.iter().chain([&f32::MAX]).enumerate() {
+        if level <= threshold {
+            from.get_or_insert(n * BLOCK);
+        } else if let Some(from) = from.take() {
+            let (run, middle) = (from..n * BLOCK, (from + n * BLOCK) / 2);
+            let longer = best.as_ref().is_none_or(|best| run.len() > best.len());
+            if run.len() >= least && within.contains(&middle) && longer {
+                best = Some(run);
+            }
+        }
+    }
+    best
+}
+
 pub(super) fn rms(samples: &[f32]) -> f32 {
     let energy: f64 = samples.iter().map(|&sample| f64::from(sample).powi(2)).sum();
     (energy / samples.len().max(1) as f64).sqrt() as f32
@@ -128,6 +148,8 @@ const AFTER: usize = millis(6_000);
 const BLOCK: usize = 80;
 /// −35 dB.
 const THRESHOLD: f32 = 0.017_782_8;
+/// −30 dB: as quiet as it gets between words that are spoken in one breath.
+const DIP: f32 = 0.031_622_8;
 /// What nobody hears.
 const FLOOR: f32 = 30.0 / 32_768.0;
 const SPEECH_DBFS: f32 = -22.0;
@@ -178,6 +200,18 @@ mod tests {
     fn silent_pieces_are_refused() {
         assert!(Turn::compose(&script(&[]), &[vec![0.0; 8_000]]).is_err());
         assert_eq!(speech_of(&[]), 0..0);
+    }
+
+    #[test]
+    fn the_quiet_between_two_words_is_found() {
+        let clip = [piece(300), piece(300)].concat();
+        let middle = clip.len() / 2;
+        let quiet = quiet_near(&clip, &(middle - 1_600..middle + 1_600), millis(40)).expect("quiet");
+        assert!(
+            quiet.start.abs_diff(millis(430)) <= BLOCK && quiet.end.abs_diff(millis(870)) <= BLOCK,
+            "{quiet:?}"
+        );
+        assert_eq!(quiet_near(&clip, &(millis(200)..millis(300)), millis(40)), None);
     }
 
     #[test]

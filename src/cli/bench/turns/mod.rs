@@ -40,6 +40,12 @@ pub(in crate::cli) struct TurnsArgs {
     /// Labelled turns for the voice to speak, instead of the built-in ones [form: benches/turns/set.tsv]
     #[arg(long, conflicts_with = "clips")]
     set: Option<PathBuf>,
+    /// Let the voice draw its melody and timing: livelier, and different in every run
+    #[arg(long)]
+    lively: bool,
+    /// Speak each turn in one breath and widen its marks to the pauses, where they are found: the melody is that of a pause
+    #[arg(long)]
+    joined: bool,
     /// Compose turns from people's recordings instead: tab-separated files with the columns `path` and `text`
     #[arg(long, value_delimiter = ',')]
     clips: Vec<PathBuf>,
@@ -169,7 +175,7 @@ fn turns(args: &TurnsArgs, config: &Config) -> anyhow::Result<Vec<Turn>> {
         }
         None => set::parse(BUILT_IN)?,
     };
-    let mut voice = voice::Voice::load(config)?;
+    let mut voice = voice::Voice::load(config, args.lively, args.joined)?;
     scripts.iter().map(|script| voice.speak(script, args.seed)).collect()
 }
 

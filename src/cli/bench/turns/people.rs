@@ -1,4 +1,5 @@
-//! Turns put together from people's recordings: single sentences, several in a row, and telephone numbers from single digits.
+//! Turns put together from people's recordings: single sentences, the same held up between two words, several in a row,
+//! and telephone numbers from single digits.
 
 use std::path::PathBuf;
 
@@ -6,7 +7,7 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom as _, SliceRandom as _};
 
-use super::audio::{Turn, longest_gap, millis};
+use super::audio::{Turn, longest_gap, millis, quiet_near};
 use super::set::Script;
 use crate::audio::mulaw;
 use crate::caller::Level;
@@ -41,6 +42,17 @@ pub(super) fn turns(manifests: &[PathBuf], seed: u64) -> anyhow::Result<Vec<Turn
     for (n, clip) in (1..).zip(whole.iter().take(SINGLE)) {
         turns.push(compose("person", n, None, &[clip], &[])?);
     }
+    for clip in &whole {
+        let middle = clip.samples.len() / 4..clip.samples.len() * 3 / 4;
+        let n = 1 + turns.len() - SINGLE.min(whole.len());
+        if clip.samples.len() >= millis(SPLIT_FROM_MS)
+            && let Some(gap) = quiet_near(&clip.samples, &middle, millis(BETWEEN_WORDS_MS))
+        {
+            let parts = [clip.samples[..gap.start].to_vec(), clip.samples[gap.end..].to_vec()];
+            let pauses = PAUSES.choose(&mut rng).copied().into_iter().collect();
+            turns.push(Turn::compose(&script("person-split", n, None, pauses), &parts)?);
+        }
+    }
     if whole.len() >= 3 {
         for n in 1..=LONG {
             let count = 2 + n % 2;
@@ -51,7 +63,20 @@ pub(super) fn turns(manifests: &[PathBuf], seed: u64) -> anyhow::Result<Vec<Turn
     }
     if !digits.is_empty() {
         for n in 1..=NUMBERS {
-            let parts: Vec<&Clip> = (0..10).filter_map(|_| digits.choose(&mut rng).copied()).collect();
+            // Area code and exchange begin with 2 to 9: a 1 before them would be the country's.
+            let first: Vec<&Clip> = digits
+                .iter()
+                .copied()
+                .filter(|clip| digit(&clip.text) >= Some(2))
+                .collect();
+            let parts: Vec<&Clip> = (0..10)
+                .filter_map(|place| {
+                    if [0, 3].contains(&place) { &first } else { &digits }
+                        .choose(&mut rng)
+                        .copied()
+                })
+                .collect();
+            anyhow::ensure!(parts.len() == 10, "the manifests hold only the digits 0 and 1");
             turns.push(number(n, &parts)?);
         }
     }
@@ -109,6 +134,9 @@ const PAUSES: [u64; 8] = [200, 300, 400, 500, 600, 800, 1_000, 1_500];
 const SINGLE: usize = 30;
 const LONG: usize = 30;
 const NUMBERS: usize = 20;
+/// Shorter ones have no middle.
+const SPLIT_FROM_MS: u64 = 1_200;
+const BETWEEN_WORDS_MS: u64 = 30;
 const MAX_SECONDS: f32 = 8.0;
 const OWN_PAUSE_MS: u64 = 150;
 const GROUPS_MS: u64 = 300;

@@ -1,4 +1,4 @@
-//! The set's caller: Piper without its randomness, so that the same words are the same samples.
+//! The set's caller: Piper, by default without its randomness, so that the same words are the same samples.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use super::answers::RUNTIME;
-use super::audio::{Turn, to_line};
+use super::audio::{Turn, millis, quiet_near, speech_of, to_line};
 use super::set::{Script, hash};
 use crate::config::Config;
 use crate::models::{Manifest, Purpose, locate};
@@ -18,11 +18,12 @@ pub(super) struct Voice {
     model: PathBuf,
     config: PathBuf,
     paces: HashMap<u32, Piper>,
+    joined: bool,
 }
 
 impl Voice {
-    /// The configured voice, if it is a Piper one.
-    pub(super) fn load(config: &Config) -> anyhow::Result<Self> {
+    /// The configured voice, if it is a Piper one. A `lively` one draws, and is never the same.
+    pub(super) fn load(config: &Config, lively: bool, joined: bool) -> anyhow::Result<Self> {
         let dir = &config.server.models_dir;
         let manifest = Manifest::load(dir)?;
         load_runtime(locate(&manifest, dir, RUNTIME, Purpose::Runtime)?.path())?;
@@ -31,11 +32,17 @@ impl Voice {
             anyhow::bail!("TTS_VOICE {} needs an .onnx and an .onnx.json file", config.tts.voice)
         };
         let config = std::env::temp_dir().join(format!("tieline-voice-{}.json", std::process::id()));
-        std::fs::write(&config, without_noise(json)?).with_context(|| config.display().to_string())?;
+        let text = if lively {
+            std::fs::read_to_string(json)?
+        } else {
+            without_draws(json)?
+        };
+        std::fs::write(&config, text).with_context(|| config.display().to_string())?;
         Ok(Self {
             model: model.clone(),
             config,
             paces: HashMap::new(),
+            joined,
         })
     }
 
@@ -47,12 +54,39 @@ impl Voice {
             self.paces.insert(pace, piper);
         }
         let piper = self.paces.get_mut(&pace).context("a voice")?;
-        let pieces = script.pieces.iter().map(|text| {
+        let mut say = |text: &str| {
             let speech = piper.synthesize(&crate::speech::spoken::spoken(text), &|| false)?;
             to_line(&speech.samples, speech.rate.get())
-        });
-        Turn::compose(script, &pieces.collect::<anyhow::Result<Vec<_>>>()?)
+        };
+        let pieces = script.pieces.iter().map(|text| say(text));
+        let mut pieces = pieces.collect::<anyhow::Result<Vec<_>>>()?;
+        if self.joined && pieces.len() > 1 {
+            let whole = say(&script.pieces.join(" "))?;
+            if let Some(cut) = cut(&whole, &pieces) {
+                pieces = cut;
+            }
+        }
+        Turn::compose(script, &pieces)
     }
+}
+
+/// The pieces as they sound in the whole: the melody of a pause, not of an end. They are found by their lengths alone and
+/// by the quiet around a mark; `None` if there is none where it should be.
+fn cut(whole: &[f32], alone: &[Vec<f32>]) -> Option<Vec<Vec<f32>>> {
+    let speech = speech_of(whole);
+    let lengths: Vec<usize> = alone.iter().map(|piece| speech_of(piece).len()).collect();
+    let scale = speech.len() as f64 / lengths.iter().sum::<usize>().max(1) as f64;
+    let (mut pieces, mut from, mut said) = (Vec::new(), speech.start, 0);
+    for length in &lengths[..lengths.len() - 1] {
+        said += length;
+        let expected = speech.start + (said as f64 * scale) as usize;
+        let near = expected.saturating_sub(NEAR).max(from + 1)..expected + NEAR;
+        let gap = quiet_near(whole, &near, millis(30))?;
+        pieces.push(whole.get(from..gap.start)?.to_vec());
+        from = gap.end;
+    }
+    pieces.push(whole.get(from..speech.end)?.to_vec());
+    Some(pieces)
 }
 
 impl Drop for Voice {
@@ -63,7 +97,7 @@ impl Drop for Voice {
 }
 
 /// The voice's configuration with its draws switched off.
-fn without_noise(json: &Path) -> anyhow::Result<String> {
+fn without_draws(json: &Path) -> anyhow::Result<String> {
     let text = std::fs::read_to_string(json).with_context(|| json.display().to_string())?;
     let mut config: serde_json::Value = serde_json::from_str(&text)?;
     for draw in ["noise_scale", "noise_w"] {
@@ -74,3 +108,5 @@ fn without_noise(json: &Path) -> anyhow::Result<String> {
 
 /// Per cent of the voice's own.
 const PACES: [u32; 3] = [90, 100, 115];
+/// How far a mark may lie from where the lengths of the pieces put it: 400 ms.
+const NEAR: usize = millis(400);
