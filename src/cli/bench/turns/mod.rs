@@ -43,9 +43,10 @@ pub(in crate::cli) struct TurnsArgs {
     /// Let the voice draw its melody and timing: livelier, and different in every run
     #[arg(long)]
     lively: bool,
-    /// Speak each turn in one breath and widen its marks to the pauses, where they are found: the melody is that of a pause
+    /// Speak the pieces between pauses one by one, with the melody of an end at each pause. Otherwise a turn is spoken in
+    /// one breath and widened at its marks, where they are found
     #[arg(long)]
-    joined: bool,
+    apart: bool,
     /// Compose turns from people's recordings instead: tab-separated files with the columns `path` and `text`
     #[arg(long, value_delimiter = ',')]
     clips: Vec<PathBuf>,
@@ -67,7 +68,7 @@ pub(in crate::cli) struct TurnsArgs {
     /// Fixed delays to run without witnesses, in ms
     #[arg(long, value_delimiter = ',', default_value = "300,400,500,600,800,1000,1600")]
     silence: Vec<u64>,
-    /// ENDPOINT_MIN/DELAY/MAX to run with each other set of witnesses, in ms
+    /// The least, usual and greatest delay to run with each other set of witnesses, in ms, such as 350/600/1500
     #[arg(
         long,
         value_delimiter = ',',
@@ -175,7 +176,7 @@ fn turns(args: &TurnsArgs, config: &Config) -> anyhow::Result<Vec<Turn>> {
         }
         None => set::parse(BUILT_IN)?,
     };
-    let mut voice = voice::Voice::load(config, args.lively, args.joined)?;
+    let mut voice = voice::Voice::load(config, args.lively, !args.apart)?;
     scripts.iter().map(|script| voice.speak(script, args.seed)).collect()
 }
 
