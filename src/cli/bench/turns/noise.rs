@@ -89,7 +89,7 @@ mod tests {
             slot: None,
             half: Half::Tune,
             samples,
-            voiced: vec![millis(500)..millis(1_500)],
+            voiced: std::iter::once(millis(500)..millis(1_500)).collect(),
         }
     }
 
