@@ -9,6 +9,7 @@ mod server;
 mod stats;
 mod stt;
 mod stub_llm;
+mod turns;
 mod wer;
 
 use std::process::ExitCode;
@@ -27,6 +28,8 @@ pub(super) enum Bench {
     Barge(Box<barge::BargeArgs>),
     /// Word error and time of the transcriber on telephone-band clips, at the fitted and at the full audio context.
     Stt(stt::SttArgs),
+    /// False cut-offs against dead air: labelled turns with pauses, faster than real time.
+    Turns(Box<turns::TurnsArgs>),
 }
 
 pub(super) fn run(bench: &Bench, config: &Config, runtime: &Runtime) -> anyhow::Result<ExitCode> {
@@ -34,5 +37,6 @@ pub(super) fn run(bench: &Bench, config: &Config, runtime: &Runtime) -> anyhow::
         Bench::Latency(args) => latency::run(args, config, runtime),
         Bench::Barge(args) => barge::run(args, config, runtime),
         Bench::Stt(args) => stt::run(args, config),
+        Bench::Turns(args) => turns::run(args, config),
     }
 }
