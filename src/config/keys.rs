@@ -124,7 +124,7 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "ENDPOINT_MAX",
-        "1500ms",
+        "2s",
         "silence that ends the turn when the caller surely has more to say",
     ),
     key(

@@ -146,6 +146,9 @@ impl Endpointing {
         }
     }
 
+    /// What sounds unfinished waits longer, but not as long as what is unfinished by its words: one in three whole turns
+    /// sounds unfinished, one in four pauses finished (`tieline bench turns`).
+    ///
     /// One half is no knowledge, so it leads to the same delay as none.
     fn by_sound(&self, sound: f32) -> Duration {
         let certainty = f64::from((sound.clamp(0.0, 1.0) - 0.5) * 2.0);
@@ -153,17 +156,20 @@ impl Endpointing {
             self.delay
                 .saturating_sub(self.delay.saturating_sub(self.min).mul_f64(certainty))
         } else {
-            self.delay + self.max.saturating_sub(self.delay).mul_f64(-certainty)
+            self.delay + (self.max.saturating_sub(self.delay) / DOUBT).mul_f64(-certainty)
         }
     }
 }
+
+/// How much of the way to the longest delay the sound alone can lead: one part in so many.
+const DOUBT: u32 = 3;
 
 impl Default for Endpointing {
     fn default() -> Self {
         Self {
             min: Duration::from_millis(350),
             delay: Duration::from_millis(600),
-            max: Duration::from_millis(1_500),
+            max: Duration::from_millis(2_000),
             witnesses: Witnesses::All,
         }
     }
@@ -191,14 +197,14 @@ mod tests {
             (Some(0.5), Words::Unasked, 500, Reason::Sound),
             (Some(1.0), finished, 300, Reason::Sound),
             (Some(0.75), finished, 400, Reason::Sound),
-            (Some(0.25), finished, 1_000, Reason::Sound),
-            (Some(0.0), finished, 1_500, Reason::Sound),
+            (Some(0.25), finished, 666, Reason::Sound),
+            (Some(0.0), finished, 833, Reason::Sound),
             (Some(7.0), finished, 300, Reason::Sound),
             (Some(1.0), Words::Awaited, 1_500, Reason::Silence),
             (Some(0.0), Words::Empty, 300, Reason::Empty),
             (Some(1.0), read(Shape::Open, None), 1_500, Reason::Words),
             (Some(1.0), read(Shape::Reciting, None), 1_000, Reason::Words),
-            (Some(0.1), read(Shape::Reciting, None), 1_300, Reason::Sound),
+            (Some(0.0), read(Shape::Reciting, None), 1_000, Reason::Words),
             (
                 Some(0.0),
                 read(Shape::Reciting, Some(Progress::Complete)),
@@ -239,7 +245,8 @@ mod tests {
             with(Witnesses::Silence).decide(evidence),
             (default.delay, Reason::Silence)
         );
-        assert_eq!(with(Witnesses::Sound).decide(evidence), (default.max, Reason::Sound));
+        let doubtful = default.delay + (default.max - default.delay) / DOUBT;
+        assert_eq!(with(Witnesses::Sound).decide(evidence), (doubtful, Reason::Sound));
         assert_eq!(
             with(Witnesses::Words).decide(evidence),
             (default.min, Reason::SlotComplete)

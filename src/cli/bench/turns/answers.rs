@@ -3,10 +3,14 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use crate::cli::engines;
 use crate::config::Config;
 use crate::models::{Manifest, Purpose, locate};
+use crate::speech::ear::Ear;
 use crate::speech::piper::load_runtime;
+use crate::speech::silero::SileroModel;
 use crate::speech::smart_turn::SmartTurn;
+use crate::speech::webrtc::WebRtcVad;
 use crate::speech::whisper::{AudioContext, Whisper, WhisperModel, WhisperOptions};
 use crate::speech::{EndOfTurn as _, Transcriber as _};
 
@@ -28,11 +32,18 @@ pub(super) trait Answers {
 pub(super) struct Engines {
     whisper: Whisper,
     smart_turn: SmartTurn,
+    silero: Option<SileroModel>,
+    vad_mode: u8,
     words: HashMap<Span, Timed<String>>,
     sounds: HashMap<Span, Timed<f32>>,
 }
 
 impl Engines {
+    /// For one call.
+    pub(super) fn ear(&self) -> Ear {
+        Ear::new(Box::new(WebRtcVad::new(self.vad_mode)), self.silero.as_ref())
+    }
+
     /// Loads the configured models, one thread each.
     pub(super) fn load(config: &Config) -> anyhow::Result<Self> {
         let dir = &config.server.models_dir;
@@ -49,6 +60,8 @@ impl Engines {
         Ok(Self {
             whisper: model.worker(options)?,
             smart_turn: SmartTurn::load(smart_turn.path(), 1)?,
+            silero: engines::silero(config)?,
+            vad_mode: config.turn.vad_mode,
             words: HashMap::new(),
             sounds: HashMap::new(),
         })

@@ -13,7 +13,7 @@ use super::replay::{Look, Nominal, Recording, replay};
 use super::slot::progress;
 use crate::call::inbound::Inbound;
 use crate::config::Config;
-use crate::speech::webrtc::WebRtcVad;
+use crate::speech::ear::Ear;
 use crate::time::MediaTime;
 use crate::turn::endpoint::{Endpointing, Witnesses};
 use crate::turn::policy::Policy;
@@ -38,8 +38,8 @@ pub(super) fn of(
         ..config.turn.policy.clone()
     };
     let turn = recording.turn;
-    let trace = replay(recording, None, &policy, config.turn.vad_mode, nominal, engines)?;
-    let line = line(recording, config.turn.vad_mode)?;
+    let trace = replay(recording, None, &policy, engines.ear(), nominal, engines)?;
+    let line = line(recording, engines.ear())?;
     let mut lines = String::new();
     for look in trace.looks {
         let (place, gap) = place(recording, look.heard.2 as usize);
@@ -105,8 +105,8 @@ fn sound_later(
 }
 
 /// The whole recording, received.
-fn line(recording: &Recording<'_>, vad_mode: u8) -> anyhow::Result<Inbound> {
-    let mut inbound = Inbound::new(Box::new(WebRtcVad::new(vad_mode)), 300);
+fn line(recording: &Recording<'_>, ear: Ear) -> anyhow::Result<Inbound> {
+    let mut inbound = Inbound::new(ear, 300);
     let mut windows = Vec::new();
     for payload in recording.payload.chunks(160) {
         let payload = BASE64_STANDARD.encode(payload);

@@ -122,7 +122,8 @@ pub(super) fn run(args: &TurnsArgs, config: &Config) -> anyhow::Result<ExitCode>
             for (setting, awaiting) in cases(&settings, turn) {
                 let policy = setting.policy(&config.turn.policy);
                 let slot = turn.slot.as_ref().filter(|_| awaiting == Awaiting::Slot);
-                let trace = replay::replay(&recording, slot, &policy, config.turn.vad_mode, nominal, &mut engines)?;
+                let ear = engines.ear();
+                let trace = replay::replay(&recording, slot, &policy, ear, nominal, &mut engines)?;
                 let row = Row {
                     noise,
                     awaiting,

@@ -14,9 +14,9 @@ use super::audio::Turn;
 use super::slot::progress;
 use crate::call::inbound::Inbound;
 use crate::dialog::slot::Slot;
-use crate::speech::webrtc::WebRtcVad;
+use crate::speech::ear::Ear;
 use crate::time::{MediaTime, SampleRate};
-use crate::turn::event::{Action, Input, TurnId, Voice};
+use crate::turn::event::{Action, Input, TurnId};
 use crate::turn::machine::{Machine, Phrases};
 use crate::turn::policy::Policy;
 use crate::twilio::message::{Inbound as Message, parse};
@@ -69,11 +69,11 @@ pub(super) fn replay(
     recording: &Recording<'_>,
     slot: Option<&Slot>,
     policy: &Policy,
-    vad_mode: u8,
+    ear: Ear,
     nominal: Nominal,
     answers: &mut impl Answers,
 ) -> anyhow::Result<Trace> {
-    let mut replay = Replay::new(recording, slot, policy, vad_mode, nominal, answers);
+    let mut replay = Replay::new(recording, slot, policy, ear, nominal, answers);
     replay.machine.handle(Input::Start, replay.start);
     replay.perform(replay.start)?;
     let mut windows = Vec::new();
@@ -93,9 +93,9 @@ pub(super) fn replay(
             replay.inbound.take(&media, &mut windows),
             "a payload that is not base64"
         );
-        for &voiced in &windows {
+        for &voice in &windows {
             let input = Input::Window {
-                voice: if voiced { Voice::Sure } else { Voice::Silent },
+                voice,
                 samples: FRAME as u32,
             };
             replay.machine.handle(input, received);
@@ -134,7 +134,7 @@ impl<'a, A: Answers> Replay<'a, A> {
         recording: &'a Recording<'a>,
         slot: Option<&'a Slot>,
         policy: &Policy,
-        vad_mode: u8,
+        ear: Ear,
         nominal: Nominal,
         answers: &'a mut A,
     ) -> Self {
@@ -150,7 +150,7 @@ impl<'a, A: Answers> Replay<'a, A> {
             answers,
             start: origin(),
             machine: Machine::new(policy.clone(), phrases),
-            inbound: Inbound::new(Box::new(WebRtcVad::new(vad_mode)), kept.as_secs()),
+            inbound: Inbound::new(ear, kept.as_secs()),
             pending: Vec::new(),
             settled: HashMap::new(),
             trace: Trace::default(),
