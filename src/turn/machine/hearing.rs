@@ -63,7 +63,7 @@ impl Machine {
         } else if self.gate.silence() >= delay {
             why
         } else {
-            return;
+            return self.ask_held(now);
         };
         match (begun, &self.state) {
             (Some(voiced), _) => self.commit(voiced, reason, now),
@@ -72,6 +72,21 @@ impl Machine {
                 Pause::Fresh | Pause::Noticed | Pause::Dismissed { .. } => self.transcribe(Some(reason), now),
             },
             (None, _) => {}
+        }
+    }
+
+    /// A request that was held back, because more words were likely, is made when they are late: most pauses are over by then.
+    fn ask_held(&mut self, now: Instant) {
+        let late = self.gate.silence() >= self.policy.endpointing.delay;
+        let deadline = now + self.policy.reply_deadline;
+        if let State::Replying(reply) = &mut self.state
+            && reply.source == Source::Held
+            && late
+            && self.policy.speculation >= Speculation::Llm
+        {
+            reply.source = Source::Generating { deadline };
+            let turn = reply.turn;
+            self.ask(turn, now);
         }
     }
 
