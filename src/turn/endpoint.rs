@@ -67,6 +67,8 @@ pub enum Words {
     Read {
         /// How it ends.
         shape: Shape,
+        /// Whether it has a full stop there.
+        stopped: bool,
         /// What the awaited slot's parser says of it; `None` if no slot is awaited.
         progress: Option<Progress>,
     },
@@ -138,8 +140,10 @@ impl Endpointing {
                 progress: Some(Progress::Incomplete),
                 ..
             } => (self.max, Reason::SlotIncomplete),
-            Words::Read { shape, .. } => match shape {
-                Shape::Finished => by_sound,
+            Words::Read { shape, stopped, .. } => match shape {
+                // The sound may shorten the delay of a whole sentence, and lengthen that of half a one.
+                Shape::Finished if stopped => (by_sound.0.min(self.delay), by_sound.1),
+                Shape::Finished => at_least(self.delay),
                 Shape::Open => at_least(self.max),
                 Shape::Reciting => at_least((self.delay + self.max) / 2),
             },
@@ -180,8 +184,18 @@ mod tests {
     use super::*;
 
     fn read(shape: Shape, progress: Option<Progress>) -> Words {
-        Words::Read { shape, progress }
+        Words::Read {
+            shape,
+            stopped: true,
+            progress,
+        }
     }
+
+    const HALF: Words = Words::Read {
+        shape: Shape::Finished,
+        stopped: false,
+        progress: None,
+    };
 
     #[test]
     fn every_witness_moves_the_delay_its_way() {
@@ -197,8 +211,12 @@ mod tests {
             (Some(0.5), Words::Unasked, 500, Reason::Sound),
             (Some(1.0), finished, 300, Reason::Sound),
             (Some(0.75), finished, 400, Reason::Sound),
-            (Some(0.25), finished, 666, Reason::Sound),
-            (Some(0.0), finished, 833, Reason::Sound),
+            (Some(0.25), Words::Unasked, 666, Reason::Sound),
+            (Some(0.0), Words::Unasked, 833, Reason::Sound),
+            (Some(0.0), finished, 500, Reason::Sound),
+            (Some(0.0), HALF, 833, Reason::Sound),
+            (Some(1.0), HALF, 500, Reason::Words),
+            (None, HALF, 500, Reason::Silence),
             (Some(7.0), finished, 300, Reason::Sound),
             (Some(1.0), Words::Awaited, 1_500, Reason::Silence),
             (Some(0.0), Words::Empty, 300, Reason::Empty),

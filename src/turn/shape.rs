@@ -35,6 +35,13 @@ pub fn shape(text: &str) -> Shape {
     }
 }
 
+/// Whether the transcriber set a mark that ends a sentence. It says little by itself, but of people's prompts 9 in 10 ends
+/// have one and 4 in 10 pauses in the middle (`tieline bench turns --evidence`).
+pub fn has_full_stop(text: &str) -> bool {
+    let text = text.trim_end_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '”' | '\'' | '’' | ')'));
+    text.ends_with(['.', '!', '?', '。', '？', '！']) && !text.ends_with("...")
+}
+
 /// A word of the transcript.
 struct Word<'a> {
     /// Without the marks around it.
@@ -363,6 +370,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn full_stops_are_seen_behind_closing_marks() {
+        for text in ["Yes.", "Is it?", "He said \"no.\" ", "¡Claro!", "はい。"] {
+            assert!(has_full_stop(text), "{text}");
+        }
+        for text in ["", "There are no more", "I would,", "Well...", "Press #"] {
+            assert!(!has_full_stop(text), "{text}");
+        }
+    }
 
     #[test]
     fn ends_are_told_apart() {

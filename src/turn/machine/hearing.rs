@@ -10,7 +10,7 @@ use crate::turn::event::{Action, Outcome, Progress, TurnId};
 use crate::turn::ledger::{Ledger, stamp};
 use crate::turn::policy::Speculation;
 use crate::turn::reply::{Reply, Settled, Source, Standing};
-use crate::turn::shape::{Shape, shape};
+use crate::turn::shape::{Shape, has_full_stop, shape};
 
 impl Machine {
     /// The gate has taken one more window of caller audio.
@@ -274,7 +274,11 @@ impl Machine {
         self.remember(Speaker::Caller, text.clone());
         self.prompted = 0;
         let shape = shape(&text);
-        self.evidence.words = Words::Read { shape, progress };
+        self.evidence.words = Words::Read {
+            shape,
+            stopped: has_full_stop(&text),
+            progress,
+        };
         // Where the words call for more, a request is likely to be wasted, and there is time for it after the longer delay.
         let promising = match progress {
             Some(Progress::Complete) => true,
