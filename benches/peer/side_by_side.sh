@@ -8,10 +8,10 @@ bench=$1 peer=$2 turns=$3
 shift 3
 repo=$(cd "$(dirname "$0")/../.." && pwd)
 out=${OUT:-/tmp/side-by-side}
-profiles=${PROFILES:-tuned}
+profiles=${PROFILES-tuned}
 speech=${SPEECH:-$bench/../speech/manifest.tsv}
 label=${LABEL:-run}
-text="Sure, I can help you with that today. We are open from nine to five."
+text="${TEXT:-Sure, I can help you with that today. We are open from nine to five.}"
 mkdir -p "$out"
 python=$peer/venv/bin/python
 for profile in $profiles; do
@@ -25,13 +25,16 @@ stub=$!
 BIND=127.0.0.1:8090 LLM_BASE_URL=http://127.0.0.1:8099/v1 LLM_MODEL=stub STT_MODEL=tiny.en LOG_TRANSCRIPTS=true \
   target/release/tieline serve >"$out/$label-tieline.log" 2>&1 &
 server=$!
-trap 'kill $server $stub 2>/dev/null' EXIT
-until grep -q '^ready' "$out/$label-tieline.log"; do sleep 0.2; done
+trap 'kill $server $stub 2>/dev/null; wait' EXIT
+until grep -q '^ready' "$out/$label-tieline.log"; do
+  kill -0 $server || { tail -1 "$out/$label-tieline.log"; exit 1; }
+  sleep 0.2
+done
 client() {
   "$python" "$bench/twilio_client.py" --webhook http://127.0.0.1:8090/voice/incoming --stats-url http://127.0.0.1:8099/stats \
     --manifest "$speech" --match-text '^[A-Z][^.]*[.]$' --min-words 4 --max-pause-ms 180 --min-s 1.2 --max-s 5 --pick 12 --seed 3 "$@"
 }
-client --turns 1 >/dev/null 2>&1
+client "$@" --turns 1 >/dev/null 2>&1 || true
 client --turns "$turns" --pid $server --own-pid $stub --label "$label-tieline" --json "$out/$label-tieline.json" -v "$@" \
   >/dev/null 2>"$out/$label-tieline.turns"
 python3 - "$out" "$label" $profiles tieline <<'PY'

@@ -157,6 +157,34 @@ async fn after_a_barge_in_missing_marks_hurt_nothing() {
 }
 
 #[tokio::test]
+async fn an_uh_huh_does_not_end_the_answer() {
+    let (server, llm) = TestServer::with_llm(Setup::default()).await;
+    llm.answer([tokens(&["First. ", "The second one is long. ", "The third ends it."])]);
+    server.tts.give([
+        Order::Tone(Duration::from_millis(40)),
+        Order::Tone(Duration::from_millis(3_000)),
+        Order::Tone(Duration::from_millis(200)),
+        Order::Tone(Duration::from_millis(200)),
+        Order::Tone(Duration::from_millis(200)),
+    ]);
+    server.stt.hear(&["tell me everything", "Uh-huh."]);
+    let mut phone = Phone::greeted(&server, "CA1").await;
+    phone.say().await;
+    phone
+        .until("the first sentence", |seen| matches!(seen, Seen::Mark(_)).then_some(()))
+        .await;
+    phone.frames(&[voice(400), silence(600)].concat()).await;
+    let turn = phone.turn().await;
+    assert_eq!(
+        (turn.outcome.as_str(), turn.heard.as_str()),
+        ("completed", "First. The second one is long. The third ends it.")
+    );
+    assert_eq!(phone.clears, 1, "the agent paused for it");
+    assert_eq!(llm.asked().len(), 1, "and asked the model nothing");
+    phone.hang_up().await;
+}
+
+#[tokio::test]
 async fn a_sentence_without_audio_does_not_stop_the_turn() {
     let (server, llm) = TestServer::with_llm(Setup::default()).await;
     llm.answer([

@@ -1,6 +1,10 @@
 //! Answers prepared in a pause: told and heard only if the pause ends the turn.
 
+use std::time::Duration;
+
 use tieline::call::trace::TraceEvent;
+use tieline::dialog::slot::Slot;
+use tieline::turn::endpoint::{Endpointing, Witnesses};
 use tieline::turn::policy::{Policy, Speculation};
 
 use crate::http_server::USUAL;
@@ -51,5 +55,39 @@ async fn what_was_prepared_for_an_unfinished_turn_is_neither_told_nor_heard() {
     assert_eq!(said.await, "I live in Boston near the park");
     assert_eq!(phone.turn().await.heard, USUAL);
     assert_eq!(phone.clears, 0, "nothing had been sent that could be cleared");
+    phone.hang_up().await;
+}
+
+/// The slot's parser sees what was said, and decides: half a number waits for its other half, the whole is answered.
+#[tokio::test]
+async fn an_awaited_number_is_not_cut_in_two() {
+    let policy = Policy {
+        speculation: Speculation::Full,
+        endpointing: Endpointing {
+            min: Duration::from_millis(200),
+            delay: Duration::from_millis(300),
+            max: Duration::from_millis(5_000),
+            witnesses: Witnesses::Words,
+        },
+        ..policy()
+    };
+    let expect = Some(Slot::Digits { min: 6, max: 6 });
+    let (server, llm) = TestServer::with_llm(Setup {
+        policy,
+        expect,
+        ..Setup::default()
+    })
+    .await;
+    server.stt.hear(&["One two three.", "One two three, four five six."]);
+    let mut phone = Phone::greeted(&server, "CA1").await;
+    phone.frames(&[voice(400), silence(900)].concat()).await;
+    until("half a number is understood", || server.stt.jobs().len() == 1).await;
+    phone.frames(&[voice(400), silence(400)].concat()).await;
+    let reason = phone.until("the end of the turn", |seen| match seen {
+        Seen::Event(TraceEvent::Turn { turn, latency, .. }) if *turn > 0 => Some(latency.endpoint_reason.clone()),
+        Seen::Event(_) | Seen::Media(_) | Seen::Mark(_) | Seen::Clear | Seen::Closed(_) => None,
+    });
+    assert_eq!(reason.await.as_deref(), Some("slot-complete"));
+    assert_eq!((llm.asked().len(), phone.clears), (1, 0));
     phone.hang_up().await;
 }

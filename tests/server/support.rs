@@ -9,7 +9,7 @@ use tieline::call::registry::Registry;
 use tieline::config::{Llm, Secret};
 use tieline::dialog::agent;
 use tieline::dialog::llm::LlmClient;
-use tieline::dialog::slot::Language;
+use tieline::dialog::slot::{Language, Slot};
 use tieline::engine::{Engine, Sizes};
 use tieline::http::{App, Probe, TwilioAccount, router};
 use tieline::speech::spoken::spoken;
@@ -33,6 +33,8 @@ pub(crate) struct Setup {
     pub(crate) workers: usize,
     pub(crate) queue: usize,
     pub(crate) log_transcripts: bool,
+    /// What the agent asks callers for.
+    pub(crate) expect: Option<Slot>,
 }
 
 impl Default for Setup {
@@ -48,6 +50,7 @@ impl Default for Setup {
             workers: 1,
             queue: 8,
             log_transcripts: false,
+            expect: None,
         }
     }
 }
@@ -94,7 +97,8 @@ impl TestServer {
         let transcriber = Box::new(move || ears.transcriber());
         let mut engine =
             Engine::start(sizes, transcriber, Box::new(move || mouths.synthesizer())).expect("engines start");
-        let agent = agent::parse(AGENT, "test.toml").expect("an agent");
+        let mut agent = agent::parse(AGENT, "test.toml").expect("an agent");
+        agent.expect.clone_from(&setup.expect);
         // As at start-up: the fixed phrases are there even when the synthesiser fails later.
         let phrases = [&agent.greeting, &agent.phrases.apology, &agent.phrases.not_heard];
         let phrases = phrases.map(|text| spoken(text));
