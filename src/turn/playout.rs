@@ -139,7 +139,7 @@ impl Playout {
         self.segments.iter().any(|segment| segment.sentence == sentence)
     }
 
-    /// How much of a queued sentence was heard by `now`, 0..=1.
+    /// How much of a queued sentence's words was heard by `now`, 0..=1.
     pub fn heard(&self, sentence: SentenceId, now: Instant) -> f64 {
         let unheard = self
             .runs_out
@@ -148,7 +148,8 @@ impl Playout {
         let mut heard = sent.saturating_sub(unheard);
         for segment in &self.segments {
             if segment.sentence == sentence {
-                return heard.min(segment.sent) as f64 / segment.samples.max(1) as f64;
+                let spoken = segment.samples.saturating_sub(TRAILING).max(1);
+                return (heard.min(segment.sent) as f64 / spoken as f64).min(1.0);
             }
             heard = heard.saturating_sub(segment.sent);
         }
@@ -163,6 +164,9 @@ impl Playout {
     }
 }
 
+/// Samples at the end of a sentence's audio that hold none of its words: the pause that the engine puts behind it (120 ms), and most
+/// of what it keeps after the voice.
+pub const TRAILING: u64 = 1_280;
 /// One frame at the line rate: 20 ms.
 pub const FRAME: u64 = 160;
 /// Audio is topped up when at least this much fits.
@@ -223,13 +227,13 @@ mod tests {
     fn heard_follows_the_clock_within_what_was_sent() {
         let now = Instant::now();
         let mut playout = Playout::new(Duration::from_secs(10));
-        playout.queue(id(0), 1_000 * MS);
-        playout.queue(id(1), 1_000 * MS);
+        playout.queue(id(0), 1_000 * MS + TRAILING);
+        playout.queue(id(1), 1_000 * MS + TRAILING);
         playout.due(now, &mut Vec::new());
         let at = |ms| now + Duration::from_millis(ms);
         assert_eq!(playout.heard(id(0), at(250)), 0.25);
         assert_eq!(
-            (playout.heard(id(0), at(1_500)), playout.heard(id(1), at(1_500))),
+            (playout.heard(id(0), at(1_660)), playout.heard(id(1), at(1_660))),
             (1.0, 0.5)
         );
         assert_eq!(playout.heard(id(1), at(9_000)), 1.0);

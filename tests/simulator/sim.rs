@@ -10,6 +10,7 @@ use tieline::time::{MediaTime, SampleRate};
 use tieline::turn::endpoint::{Endpointing, Witnesses};
 use tieline::turn::event::{Action, Input, MarkName, SentenceId, TurnId, Voice};
 use tieline::turn::machine::{Line, Machine, Phrases};
+use tieline::turn::playout::TRAILING;
 use tieline::turn::policy::Policy;
 
 use crate::scenario::{Fail, Scenario};
@@ -346,7 +347,7 @@ impl<'a> Sim<'a> {
             Some(Fail::TtsLater) => self.texts.len() >= 2,
             _ => false,
         };
-        let samples = length(&text) * 8;
+        let samples = length(&text) * 8 + TRAILING;
         self.texts.insert(sentence, text);
         let coming = if fails {
             Coming::Input(Input::SynthesizeFailed { sentence })
@@ -473,7 +474,7 @@ impl SimLine {
             .map(|(sentence, text)| {
                 let of = self.spans.iter().filter(|(of, ..)| of == sentence);
                 let ms: u64 = of.map(|&(_, from, to)| to.min(now).saturating_sub(from)).sum();
-                (text.clone(), ms as f64 / length(text).max(1) as f64)
+                (text.clone(), (ms as f64 / length(text).max(1) as f64).min(1.0))
             })
             .collect()
     }

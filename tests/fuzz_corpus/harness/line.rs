@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tieline::time::SampleRate;
 use tieline::turn::event::{MarkName, SentenceId, TurnId};
+use tieline::turn::playout::TRAILING;
 
 /// A sentence whose synthesis was asked for.
 pub(crate) struct Sentence {
@@ -217,7 +218,14 @@ impl Line {
                 .map(|&(from, to)| to.min(now).saturating_duration_since(from));
             let played = SampleRate::LINE.samples(played.sum());
             let sure = if self.honest { played } else { sentence.sent };
-            let part = |of: u64| if samples == 0 { 1.0 } else { of as f64 / samples as f64 };
+            let spoken = samples.saturating_sub(TRAILING).max(1);
+            let part = |of: u64| {
+                if samples == 0 {
+                    1.0
+                } else {
+                    (of as f64 / spoken as f64).min(1.0)
+                }
+            };
             let words: Vec<&str> = sentence.text.split_whitespace().collect();
             most.extend(&words[..words_in(&words, part((sure + ROUNDING).min(sentence.sent)))]);
             // At each cut a word may be judged either way.
