@@ -20,7 +20,7 @@ use crate::turn::endpoint::Evidence;
 use crate::turn::event::{Action, HangupReason, Input, Timer, TurnId};
 use crate::turn::ledger::{Ledger, stamp};
 use crate::turn::playout::{Playout, Step};
-use crate::turn::policy::Policy;
+use crate::turn::policy::{Policy, Speculation};
 use crate::turn::reply::{Reply, Settled, Source, Stage, Standing};
 use crate::turn::vad_gate::VadGate;
 
@@ -278,7 +278,7 @@ impl Machine {
             .iter()
             .position(|sentence| sentence.stage == Stage::Waiting);
         let committed = reply.standing == Standing::Committed;
-        if let (false, Some(index), true) = (busy, waiting, committed || self.policy.speculates_on_voice()) {
+        if let (false, Some(index), true) = (busy, waiting, committed || self.policy.speculation == Speculation::Full) {
             let sentence = reply.id(index);
             reply.sentences[index].stage = Stage::Synthesizing {
                 deadline: now + self.policy.synthesize_deadline,

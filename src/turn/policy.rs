@@ -54,13 +54,6 @@ pub enum Speculation {
     Full,
 }
 
-impl Policy {
-    /// Whether an answer's audio is made before its turn is known to be over.
-    pub fn speculates_on_voice(&self) -> bool {
-        self.speculation == Speculation::Full
-    }
-}
-
 impl Default for Policy {
     fn default() -> Self {
         Self {

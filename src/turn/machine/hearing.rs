@@ -138,7 +138,7 @@ impl Machine {
         let next = self.new_turn();
         if let State::Hearing(hearing) = &mut self.state {
             let turn = std::mem::replace(&mut hearing.turn, next);
-            hearing.pause = Pause::Fresh;
+            (hearing.pause, hearing.paused) = (Pause::Fresh, None);
             self.actions.push_back(Action::Cancel { turn });
         }
     }
@@ -197,8 +197,14 @@ impl Machine {
 
     /// Asks what was said: for good if the turn is over, and then for a `reason`; otherwise on speculation.
     pub(super) fn transcribe(&mut self, reason: Option<Reason>, now: Instant) {
-        let State::Hearing(hearing) = &self.state else { return };
-        let (hearing, gate) = (hearing.clone(), &self.gate);
+        let State::Hearing(hearing) = &mut self.state else {
+            return;
+        };
+        let (interrupted, gate) = (hearing.interrupted.take(), &self.gate);
+        let hearing = Hearing {
+            interrupted,
+            ..hearing.clone()
+        };
         // More silence tells the transcriber nothing and costs it time.
         let voiced_to = gate
             .last_voiced()

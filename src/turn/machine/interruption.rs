@@ -19,11 +19,11 @@ impl Machine {
         reply.settle(&self.playout);
         reply.rewind(&self.playout, now);
         let turn = reply.turn;
-        let unheard = reply.heard(&self.playout, now).is_empty();
+        let nothing_heard = reply.heard(&self.playout, now).is_empty();
         let caller_turn = reply.from.filter(|_| reply.caller.is_some());
         match caller_turn {
             // Not one word of ours was heard: the caller had not finished. One turn, transcribed again as a whole.
-            Some(from) if unheard && self.has_room(from) => {
+            Some(from) if nothing_heard && self.has_room(from) => {
                 self.cut_short(Outcome::Interrupted, now);
                 self.actions.push_back(Action::Clear);
                 self.history.pop();
