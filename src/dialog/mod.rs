@@ -4,3 +4,4 @@ pub mod agent;
 mod expect;
 pub mod llm;
 pub mod slot;
+pub mod tool;
