@@ -13,7 +13,7 @@ use crate::call::socket::{Received, Socket};
 use crate::call::trace::{Trace, TraceEvent};
 use crate::call::work::{Done, Kind, Work};
 use crate::dialog::agent::Agent;
-use crate::dialog::llm::{Delta, LlmClient};
+use crate::dialog::llm::{Delta, LlmClient, Message as Said, Prompt};
 use crate::dialog::slot::{Date, Language};
 use crate::engine::{Engine, LineAudio, Urgency};
 use crate::speech::ear::Ear;
@@ -338,13 +338,22 @@ impl<'a> Driver<'a> {
         let agent = &self.services.agent;
         let history = self.machine.history();
         let recent = &history[history.len().saturating_sub(agent.limits.max_history)..];
-        let deltas = llm.reply(&agent.system_prompt, recent).map(move |delta| match delta {
-            Ok(Delta::FirstToken) => Input::FirstToken { turn },
-            Ok(Delta::Sentence(text)) => Input::Sentence { turn, text },
-            Err(error) => {
-                tracing::warn!(call, %turn, %error, "turn {turn} of call {call} has no full reply: {error}");
-                Input::ReplyFailed { turn }
-            }
+        let prompt = Prompt {
+            system: agent.system_prompt.clone(),
+            messages: recent.iter().map(Said::from).collect(),
+            tools: Vec::new(),
+        };
+        let deltas = llm.reply(prompt).filter_map(move |delta| {
+            std::future::ready(match delta {
+                Ok(Delta::FirstToken) => Some(Input::FirstToken { turn }),
+                Ok(Delta::Sentence(text)) => Some(Input::Sentence { turn, text }),
+                // No tools are offered.
+                Ok(Delta::Call(_)) => None,
+                Err(error) => {
+                    tracing::warn!(call, %turn, %error, "turn {turn} of call {call} has no full reply: {error}");
+                    Some(Input::ReplyFailed { turn })
+                }
+            })
         });
         // After a failure the machine ignores the end.
         let end = stream::once(std::future::ready(Input::ReplyDone { turn }));
