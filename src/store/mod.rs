@@ -16,6 +16,8 @@ mod orders;
 mod seed;
 mod text;
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 use sqlx::{Any, AnyPool, Transaction};
@@ -42,9 +44,11 @@ enum Kind {
 }
 
 impl Store {
-    /// Waits until every connection is given back and closed. A store that is dropped instead loses nothing committed.
+    /// Closes the connections, waiting a few seconds for those in use. A store that is dropped instead loses nothing committed.
     pub async fn close(&self) {
-        self.pool.close().await;
+        if tokio::time::timeout(CLOSE_TIMEOUT, self.pool.close()).await.is_err() {
+            tracing::warn!("database connections were still in use when the store was closed");
+        }
     }
 
     /// A transaction that writes. Dropped uncommitted, it is rolled back.
@@ -65,6 +69,9 @@ impl std::fmt::Debug for Store {
             .finish_non_exhaustive()
     }
 }
+
+/// Longer than any statement of ours takes.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 fn timestamp(milliseconds: i64, column: &'static str) -> Result<Timestamp, StoreError> {
     Timestamp::from_millisecond(milliseconds).map_err(|_| StoreError::Unreadable { column })
