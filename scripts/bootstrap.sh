@@ -13,6 +13,9 @@ readonly TEST_FILES=(
     /usr/share/doc/asterisk-core-sounds-en/core-sounds-en.txt.gz
     /usr/share/pocketsphinx/test/data/goforward.raw
 )
+# Debian's package would start a server by itself; a machine that has the file has decided already.
+readonly WITHOUT_CLUSTER='file=/etc/postgresql-common/createcluster.conf
+[ -e "$file" ] || { mkdir -p "${file%/*}" && echo "create_main_cluster = false" >"$file"; }'
 
 main() {
     local with_tests=no
@@ -69,6 +72,12 @@ libclang_found() {
         compgen -G '/usr/lib*/libclang*.so*' >/dev/null || compgen -G '/usr/lib/*-linux-*/libclang*.so*' >/dev/null
 }
 
+# The tests start a server of their own from these programs.
+postgres_found() {
+    command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null ||
+        compgen -G '/opt/homebrew/opt/postgresql*/bin/initdb' >/dev/null
+}
+
 python_works() { python3 -c 'import pip, venv, ensurepip' 2>/dev/null; }
 
 install_missing_debian() {
@@ -79,6 +88,7 @@ install_missing_debian() {
         for i in "${!TEST_PACKAGES[@]}"; do
             [[ -e "${TEST_FILES[i]}" ]] || missing+=("${TEST_PACKAGES[i]}")
         done
+        postgres_found || missing+=(postgresql)
     fi
     ((${#missing[@]})) || return 0
 
@@ -92,10 +102,11 @@ install_missing_debian() {
         fi
     fi
     say "installing system packages: ${missing[*]}"
+    [[ " ${missing[*]} " != *' postgresql '* ]] || "${as_root[@]}" sh -c "$WITHOUT_CLUSTER"
     retry "${as_root[@]}" apt-get update -qq || say "apt-get update failed; trying with the package lists that are here"
     # Container images leave /usr/share/doc out, also on a later reinstall; the transcripts are there.
     retry "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends --reinstall \
-        -o 'Dpkg::Options::=--path-include=/usr/share/doc/asterisk-core-sounds-en/*' "${missing[@]}" ||
+        -o 'Dpkg::Options::=--force-confold' -o 'Dpkg::Options::=--path-include=/usr/share/doc/asterisk-core-sounds-en/*' "${missing[@]}" ||
         die "apt could not install: ${missing[*]}"
 }
 
@@ -105,6 +116,7 @@ install_missing_macos() {
     command -v cmake >/dev/null || formulas+=(cmake)
     command -v pkg-config >/dev/null || formulas+=(pkgconf)
     python_works || formulas+=(python)
+    [[ "$1" == no ]] || postgres_found || formulas+=(postgresql@16)
     if ((${#formulas[@]})); then
         command -v brew >/dev/null || die "missing: ${formulas[*]}. Install Homebrew, or these by other means, and try again."
         say "installing with brew: ${formulas[*]}"
@@ -116,6 +128,7 @@ install_missing_macos() {
 require_by_hand() {
     local -a missing
     mapfile -t missing < <(missing_build_packages)
+    [[ "$1" == no ]] || postgres_found || missing+=(postgresql)
     ((${#missing[@]} == 0)) || die "this system has no apt-get. Install what corresponds to these Debian packages and try again: ${missing[*]}"
     [[ "$1" == no ]] || say "the tests on human speech need Debian packages (${TEST_PACKAGES[*]}): they will be SKIPPED here"
 }

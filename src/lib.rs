@@ -9,7 +9,7 @@
 //! | [`caller`] | a simulated caller that plays Twilio's part |
 //! | [`call`] | one call: the driver, the registry of all calls |
 //! | [`engine`], [`dialog`], [`telemetry`] | inference threads; what to say; logs and latency |
-//! | [`models`] | which weights there are, where they come from, whether they are intact |
+//! | [`models`], [`store`] | which weights there are, where they come from, whether they are intact; what outlives a call |
 //! | [`speech`] | what an engine must do, and the engines |
 //! | [`config`] | typed settings, a pure function of strings |
 //! | [`turn`], [`twilio`] | the pure turn-taking machine; Twilio's wire formats |
@@ -26,6 +26,7 @@ pub mod engine;
 pub mod http;
 pub mod models;
 pub mod speech;
+pub mod store;
 pub mod telemetry;
 pub mod time;
 pub mod turn;

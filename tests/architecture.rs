@@ -9,7 +9,7 @@ const LAYERS: &[&[&str]] = &[
     &["http", "caller"],
     &["call"],
     &["engine", "dialog", "telemetry"],
-    &["models"],
+    &["models", "store"],
     &["speech"],
     &["config"],
     &["turn", "twilio"],

@@ -2,6 +2,7 @@
 
 mod bench;
 mod call;
+mod data;
 mod engines;
 mod models;
 mod serve;
@@ -35,6 +36,8 @@ enum Command {
     /// Measure on this machine.
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Import customers and coverage.
+    Data(data::DataArgs),
     /// List, fetch and check model files.
     Models(models::ModelsArgs),
 }
@@ -61,6 +64,10 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             runtime.block_on(call::run(*args, local, &mut |text| voice.speak(text)))
         }
         Command::Bench(what) => bench::run(&what, &config, &runtime),
+        Command::Data(args) => {
+            runtime.block_on(data::run(args, &config.database))?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Models(args) => {
             let server = &config.server;
             let needed = engines::needed_models(&config);

@@ -19,6 +19,7 @@ use crate::dialog::agent;
 use crate::dialog::llm::LlmClient;
 use crate::dialog::slot::Language;
 use crate::http::{App, Probe, TwilioAccount, router};
+use crate::store::Store;
 use crate::telemetry::logging;
 
 pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
@@ -30,6 +31,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let listener = TcpListener::bind(bind).await.with_context(|| {
         format!("BIND {bind} cannot be listened on; stop what uses it or set BIND to another address")
     })?;
+    let store = Store::open(&config.database).await?;
     let app = Arc::new(app(config).await?);
     let registry = Arc::clone(&app.registry);
     let address = listener.local_addr().context("the listener has no address")?;
@@ -42,6 +44,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
         () = stop_signal()? => drain(&registry, grace).await,
     }
     server.abort();
+    store.close().await;
     Ok(ExitCode::SUCCESS)
 }
 

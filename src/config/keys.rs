@@ -157,6 +157,15 @@ pub const KEYS: &[Key] = &[
     // Server
     key("BIND", "0.0.0.0:8080", "the address and port to listen on"),
     key("DATA_DIR", "./data", "where the server keeps what it writes"),
+    unset(
+        "DATABASE_URL",
+        "where records are kept: sqlite:PATH or postgres://…; a SQLite file in DATA_DIR when unset",
+    ),
+    key(
+        "SEED_DATA",
+        "on",
+        "whether a new database begins with example customers and test patients",
+    ),
     key("MODELS_DIR", "./models", "where model files are"),
     key("AGENTS_DIR", "./agents", "where agent files are"),
     unset("MAX_CALLS", "calls at the same time; 4 per core when unset"),

@@ -4,6 +4,7 @@
 //! them into typed values. Nothing here reads the process environment: the caller passes it in. Defaults are in [`KEYS`]
 //! (turn-taking ones in [`crate::turn::policy::Policy`]); `.env.example` is checked against both by a test.
 
+mod database;
 mod error;
 mod keys;
 mod llm;
@@ -20,6 +21,7 @@ mod twilio;
 
 use parse::Reader;
 
+pub use database::{Database, Location};
 pub use error::{ConfigError, ConfigErrors};
 pub use keys::{KEYS, Key};
 pub use llm::Llm;
@@ -36,6 +38,8 @@ pub use twilio::Twilio;
 pub struct Config {
     /// Addresses, directories, limits.
     pub server: Server,
+    /// Where records are kept.
+    pub database: Database,
     /// Which agent answers: `AGENTS_DIR/<agent>.toml`. Default `front-desk`, the one that ships.
     pub agent: String,
     /// The telephone company.
@@ -58,8 +62,10 @@ impl Config {
     /// Parses all keys before it returns, so that the operator sees every mistake at once.
     pub fn parse(strings: &Strings) -> Result<Self, ConfigErrors> {
         let reader = &mut Reader::new(strings);
+        let server = Server::parse(reader);
         let mut config = Self {
-            server: Server::parse(reader),
+            database: Database::parse(reader, &server.data_dir),
+            server,
             agent: reader.or_default("AGENT", agent_name),
             twilio: Twilio::parse(reader),
             llm: Llm::parse(reader),
@@ -83,6 +89,7 @@ impl Config {
     pub fn describe(&self) -> Vec<(&'static str, String)> {
         let mut lines = vec![("AGENT", self.agent.clone())];
         self.server.describe(&mut lines);
+        self.database.describe(&mut lines);
         self.twilio.describe(&mut lines);
         self.llm.describe(&mut lines);
         self.stt.describe(&mut lines);

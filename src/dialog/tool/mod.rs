@@ -1,5 +1,7 @@
 //! What the dialog can do besides talking: look something up, write something down.
 
+pub mod builtin;
+
 use serde_json::{Map, Value};
 
 /// A tool the dialog wants run. Nothing runs before the caller's turn is committed.

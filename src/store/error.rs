@@ -1,0 +1,102 @@
+//! What can go wrong. Nothing here holds what a row holds: a database's own messages quote values, so they are left out.
+
+use std::fmt;
+
+/// Why a question to the database has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The customer number of a new task order is nobody's.
+    #[error("there is no customer of that number")]
+    UnknownCustomer,
+    /// The call was never begun, or was deleted since.
+    #[error("there is no call of that sid")]
+    UnknownCall,
+    /// A text that PostgreSQL cannot hold or that no caller says.
+    #[error(
+        "{field} cannot be stored: it is empty, longer than {} bytes, holds a NUL or has the wrong form",
+        super::text::MAX_BYTES
+    )]
+    BadText {
+        /// The field's name, not its value.
+        field: &'static str,
+    },
+    /// Every number tried is taken: the range is nearly used up.
+    #[error("no free {what} was found")]
+    NumbersUsedUp {
+        /// Which kind of number.
+        what: &'static str,
+    },
+    /// A row holds what this version did not write.
+    #[error("{column} of a row cannot be read; was it changed by hand?")]
+    Unreadable {
+        /// The table and column.
+        column: &'static str,
+    },
+    /// The database refused or did not answer.
+    #[error("cannot {what}: {fault}")]
+    Database {
+        /// What was attempted, such as `save a turn`.
+        what: &'static str,
+        /// How it failed.
+        fault: Fault,
+    },
+}
+
+/// How a database failed, without the values that its message may quote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// An SQLSTATE of PostgreSQL or a result code of SQLite.
+    Code(String),
+    /// No connection was free, or none could be made, within the time limit.
+    Timeout,
+    /// The connection broke.
+    Io(std::io::ErrorKind),
+    /// Anything else: a fault of ours or of the driver.
+    Other,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "the database answered with code {code}"),
+            Self::Timeout => f.write_str("no database connection in time"),
+            Self::Io(kind) => write!(f, "the database connection failed: {kind}"),
+            Self::Other => f.write_str("the database driver failed"),
+        }
+    }
+}
+
+impl From<&sqlx::Error> for Fault {
+    fn from(error: &sqlx::Error) -> Self {
+        if let Some(code) = error.as_database_error().map(sqlx::error::DatabaseError::code) {
+            return code.map_or(Self::Other, |code| Self::Code(code.into_owned()));
+        }
+        if let sqlx::Error::Io(error) = error {
+            return Self::Io(error.kind());
+        }
+        if matches!(error, sqlx::Error::PoolTimedOut) {
+            return Self::Timeout;
+        }
+        Self::Other
+    }
+}
+
+/// The database cannot be used at all. Names `DATABASE_URL` without its password, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("DATABASE_URL {location} cannot be used: {reason}. {remedy}")]
+pub struct OpenError {
+    /// As shown to people.
+    pub location: String,
+    /// What failed.
+    pub reason: String,
+    /// What to do about it.
+    pub remedy: &'static str,
+}
+
+/// For `map_err`: names what was attempted.
+pub(super) fn cannot(what: &'static str) -> impl Fn(sqlx::Error) -> StoreError {
+    move |error| StoreError::Database {
+        what,
+        fault: Fault::from(&error),
+    }
+}

@@ -1,0 +1,82 @@
+//! What outlives a call: customers, task orders, coverage, calls with their turns and tool calls. SQLite or PostgreSQL.
+//!
+//! Rows in, domain types out. Money is in cents; times are UTC, kept as milliseconds since 1970 by the database's own clock, so
+//! that several servers agree; dates are `YYYY-MM-DD`. Types that hold PHI have no `Debug`, and no error tells what a row holds.
+//!
+//! Every write is one committed transaction. On SQLite it takes the write lock at once (`BEGIN IMMEDIATE`), so that writers queue
+//! instead of failing, and is on the disk when it returns (`synchronous=FULL`). Statements are the same text for both databases.
+
+mod calls;
+mod connect;
+mod coverage;
+mod customers;
+mod error;
+pub mod import;
+mod orders;
+mod seed;
+mod text;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use sqlx::{Any, AnyPool, Transaction};
+
+pub use calls::{Call, NewCall, RecordedCall, ToolRun, Turn};
+pub use coverage::{Coverage, Eligibility, PROCEDURES};
+pub use customers::{Customer, CustomerKey, NewCustomer};
+pub use error::{Fault, OpenError, StoreError};
+pub use orders::{NewTaskOrder, TaskOrder};
+pub use text::phone;
+
+/// An open database with its tables as this version needs them. Clones share one bounded pool of connections.
+#[derive(Clone)]
+pub struct Store {
+    pool: AnyPool,
+    kind: Kind,
+}
+
+/// Where the two databases differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+impl Store {
+    /// Closes the connections, waiting a few seconds for those in use. A store that is dropped instead loses nothing committed.
+    pub async fn close(&self) {
+        if tokio::time::timeout(CLOSE_TIMEOUT, self.pool.close()).await.is_err() {
+            tracing::warn!("database connections were still in use when the store was closed");
+        }
+    }
+
+    /// A transaction that writes. Dropped uncommitted, it is rolled back.
+    async fn begin(&self, what: &'static str) -> Result<Transaction<'static, Any>, StoreError> {
+        let begun = match self.kind {
+            Kind::Sqlite => self.pool.begin_with("BEGIN IMMEDIATE").await,
+            Kind::Postgres => self.pool.begin().await,
+        };
+        begun.map_err(error::cannot(what))
+    }
+}
+
+/// Tells no connection, no row.
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store")
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Longer than any statement of ours takes.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+fn timestamp(milliseconds: i64, column: &'static str) -> Result<Timestamp, StoreError> {
+    Timestamp::from_millisecond(milliseconds).map_err(|_| StoreError::Unreadable { column })
+}
+
+fn date(text: &str, column: &'static str) -> Result<Date, StoreError> {
+    text.parse().map_err(|_| StoreError::Unreadable { column })
+}
