@@ -1,9 +1,11 @@
 //! Whole numbers and money.
 
+use std::ops::Range;
+
 use super::choice::only_fillers;
 use super::lexicon::{Lexicon, find};
 use super::number::chunk;
-use super::text::{Kind, Token, any_phrase_at, cut_closing, tokens};
+use super::text::{Kind, Token, answer_tokens, any_phrase_at, cut_closing};
 use super::{Language, Parsed, Value};
 use crate::turn::shape::{Shape, shape};
 
@@ -52,6 +54,48 @@ pub(super) fn money(text: &str, language: Language) -> Parsed {
     }
 }
 
+/// The only amount with a currency in a sentence, in cents, and where it stands.
+pub(super) fn find_money(text: &str, language: Language) -> Option<(u64, Range<usize>)> {
+    let heard = Heard::new(text, language);
+    let mut found: Vec<(u64, Range<usize>)> = Vec::new();
+    let mut is_major = false;
+    for (amount, span) in heard.amounts.iter().zip(heard.spans) {
+        match (amount.unit, found.last_mut()) {
+            (Unit::Bare, _) => is_major = false,
+            (Unit::Minor, Some((cents, whole))) if is_major => {
+                *cents = cents.saturating_add(amount.value);
+                whole.end = span.end;
+                is_major = false;
+            }
+            (Unit::Major | Unit::Minor, _) => {
+                is_major = amount.unit == Unit::Major;
+                found.push((amount.in_cents(), span));
+            }
+        }
+    }
+    let (first, span) = found.first()?;
+    found
+        .iter()
+        .all(|(cents, _)| cents == first)
+        .then(|| (*first, span.clone()))
+}
+
+/// The plain numbers of a sentence and where they stand. "One" may be "the first one".
+pub(super) fn numbers(text: &str, language: Language) -> Vec<(u64, Range<usize>)> {
+    let heard = Heard::new(text, language);
+    let plain = |amount: &Amount| amount.unit == Unit::Bare && amount.cents.is_none();
+    let found = heard
+        .amounts
+        .iter()
+        .zip(heard.spans)
+        .filter(|(amount, _)| plain(amount));
+    let spoken_one = |amount: &Amount, span: &Range<usize>| amount.value == 1 && span.len() > 1;
+    found
+        .filter(|(amount, span)| !spoken_one(amount, span))
+        .map(|(amount, span)| (amount.value, span))
+        .collect()
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Unit {
     Bare,
@@ -81,6 +125,8 @@ impl Amount {
 /// The numbers of a transcript.
 struct Heard {
     amounts: Vec<Amount>,
+    /// Where each stands, in bytes of the transcript.
+    spans: Vec<Range<usize>>,
     /// Words that belong to no number.
     strangers: usize,
     /// Only fillers: the number is to come.
@@ -92,19 +138,22 @@ struct Heard {
 impl Heard {
     fn new(text: &str, language: Language) -> Self {
         let lexicon = Lexicon::of(language);
-        let mut all = tokens(text);
+        let mut all = answer_tokens(text, lexicon);
         let closed = cut_closing(&mut all, lexicon.closings);
         let said = after_correction(&all, lexicon);
         let mut heard = Self {
             amounts: Vec::new(),
+            spans: Vec::new(),
             strangers: 0,
             begun: only_fillers(said, lexicon) && !text.trim_end().ends_with('?'),
             goes_on: !closed && shape(text) == Shape::Open,
             closed,
         };
         let mut at = 0;
-        while at < said.len() {
+        while let Some(first) = said.get(at) {
             at = heard.read(said, at, lexicon).max(at + 1);
+            let end = said.get(at - 1).map_or(first.span.end, |last| last.span.end);
+            heard.spans.resize(heard.amounts.len(), first.span.start..end);
         }
         if heard.amounts.is_empty() {
             heard.sound_alike(said, lexicon);

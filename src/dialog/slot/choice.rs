@@ -1,5 +1,7 @@
 //! Yes or no, and one of several.
 
+use std::ops::Range;
+
 use super::lexicon::{Lexicon, find};
 use super::text::{Token, any_phrase_at, phrase_at, tokens};
 use super::{Choice, Language, Parsed, Value};
@@ -79,24 +81,87 @@ pub(super) fn choice(text: &str, choices: &[Choice], language: Language) -> Pars
     }
 }
 
-/// Choices named anywhere. Where one phrase lies within another ("support" in "technical support"), the longer one counts.
+/// A yes or no that the sentence begins with, and where it stands in bytes. Other words than a plain "yes" must stand alone.
+pub(super) fn leading_answer(text: &str, language: Language) -> Option<(bool, Range<usize>)> {
+    let lexicon = Lexicon::of(language);
+    let said = tokens(text);
+    let mut at = said
+        .iter()
+        .position(|token| !token.is_mark() && !lexicon.hesitates(&token.text))?;
+    let first = at;
+    let mut answer = None;
+    while let Some(token) = said.get(at) {
+        let yes = any_phrase_at(&said, at, lexicon.yes);
+        let no = any_phrase_at(&said, at, lexicon.no);
+        let unsure = any_phrase_at(&said, at, lexicon.unsure);
+        let next = yes.max(no);
+        if let Some(next) = next.filter(|next| unsure < Some(*next)) {
+            let is_plain = next == at + 1 && lexicon.plain_answers.contains(&token.text.as_str());
+            let stands_alone = said.get(next).is_none_or(Token::is_mark);
+            if !(is_plain || stands_alone) {
+                break;
+            }
+            answer = Some((yes > no, next));
+            at = next;
+        } else if token.is_mark() || lexicon.hesitates(&token.text) {
+            at += 1;
+        } else {
+            break;
+        }
+    }
+    let (is_yes, end) = answer?;
+    Some((is_yes, said.get(first)?.span.start..said.get(end - 1)?.span.end))
+}
+
+/// The only choice that is named by its words, or the last one after a correction, and where in bytes.
+pub(super) fn find_choice(text: &str, choices: &[Choice], language: Language) -> Option<(String, Range<usize>)> {
+    let lexicon = Lexicon::of(language);
+    let said = tokens(text);
+    let start = (0..said.len())
+        .filter_map(|at| any_phrase_at(&said, at, lexicon.replaces))
+        .max()
+        .unwrap_or(0);
+    let rest = said.get(start..).unwrap_or_default();
+    let (said, named) = match mentions(rest, choices) {
+        named if named.is_empty() && start > 0 => (said.as_slice(), mentions(&said, choices)),
+        named => (rest, named),
+    };
+    let (from, to, choice) = *named.first()?;
+    if named.iter().any(|(_, _, other)| *other != choice) {
+        return None;
+    }
+    let span = said.get(from)?.span.start..said.get(to - 1)?.span.end;
+    Some((choice.value.clone(), span))
+}
+
 fn named<'a>(said: &[Token], choices: &'a [Choice]) -> Vec<&'a Choice> {
+    let mut named: Vec<&Choice> = Vec::new();
+    for (_, _, choice) in mentions(said, choices) {
+        if !named.contains(&choice) {
+            named.push(choice);
+        }
+    }
+    named
+}
+
+/// Choices named anywhere: from, to, which. Where one phrase lies within another ("support" in "technical support"), the longer
+/// one counts.
+fn mentions<'a>(said: &[Token], choices: &'a [Choice]) -> Vec<(usize, usize, &'a Choice)> {
     let mut found: Vec<(usize, usize, &Choice)> = Vec::new();
     for choice in choices {
         for phrase in phrases(choice) {
             found.extend((0..said.len()).filter_map(|at| Some((at, phrase_at(said, at, &phrase)?, choice))));
         }
     }
-    let mut named: Vec<&Choice> = Vec::new();
-    for (from, to, choice) in &found {
-        let within = found
-            .iter()
-            .any(|(start, end, _)| start <= from && to <= end && end - start > to - from);
-        if !within && !named.contains(choice) {
-            named.push(choice);
-        }
-    }
-    named
+    let within = |from: usize, to: usize| {
+        let mut others = found.iter();
+        others.any(|(start, end, _)| *start <= from && to <= *end && end - start > to - from)
+    };
+    found
+        .iter()
+        .copied()
+        .filter(|(from, to, _)| !within(*from, *to))
+        .collect()
 }
 
 fn placed<'a>(said: &[Token], choices: &'a [Choice], lexicon: &Lexicon) -> Option<&'a Choice> {

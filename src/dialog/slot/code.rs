@@ -1,9 +1,11 @@
 //! What is said character by character: digits, ids, telephone numbers.
 
+use std::ops::Range;
+
 use super::lexicon::{Lexicon, find};
 use super::number::chunk;
 use super::pattern::{Fit, Pattern, Sound};
-use super::text::{Kind, Token, any_phrase_at, cut_closing, tokens};
+use super::text::{Kind, Token, answer_tokens, any_phrase_at, cut_closing};
 use super::{Language, Parsed, Value};
 use crate::turn::event::Progress;
 
@@ -24,6 +26,8 @@ pub(super) fn id(text: &str, pattern: &Pattern, language: Language) -> Parsed {
 #[derive(Debug)]
 pub(super) struct Heard {
     items: Vec<Item>,
+    /// Where each item stands, in bytes of the transcript.
+    spans: Vec<Range<usize>>,
     closed: bool,
     /// The last number word could go on: "fifty".
     open: bool,
@@ -76,7 +80,16 @@ impl Heard {
     /// `letters`: whether the code has letters, so that "see" may be a C.
     pub(super) fn new(text: &str, language: Language, letters: bool) -> Self {
         let lexicon = Lexicon::of(language);
-        let mut tokens = tokens(text);
+        Self::of(
+            answer_tokens(text, lexicon),
+            lexicon,
+            letters,
+            text.trim_end().ends_with('?'),
+        )
+    }
+
+    /// From tokens, of which some may have been taken by others.
+    pub(super) fn of(mut tokens: Vec<Token>, lexicon: &'static Lexicon, letters: bool, asks: bool) -> Self {
         let closed = cut_closing(&mut tokens, lexicon.closings);
         while tokens.last().is_some_and(Token::is_mark) {
             tokens.pop();
@@ -89,9 +102,12 @@ impl Heard {
             open: false,
             dangling: false,
         };
+        let mut spans = Vec::new();
         let mut at = 0;
-        while at < tokens.len() {
+        while let Some(first) = tokens.get(at) {
             at = reader.read(at).max(at + 1);
+            let end = tokens.get(at - 1).map_or(first.span.end, |last| last.span.end);
+            spans.resize(reader.items.len(), first.span.start..end);
         }
         let Reader {
             mut items,
@@ -102,10 +118,11 @@ impl Heard {
         weigh(&mut items);
         Self {
             items,
+            spans,
             closed,
             open: open && !closed,
             dangling,
-            asks: text.trim_end().ends_with('?'),
+            asks,
         }
     }
 
@@ -133,6 +150,29 @@ impl Heard {
         }
     }
 
+    /// All codes within prose and where they stand, the last one first.
+    pub(super) fn candidates(&self, fit: &mut dyn FnMut(&[Sound]) -> Fit) -> Vec<(String, Range<usize>)> {
+        let mut found = Vec::new();
+        let mut end = self.items.len();
+        while end > 0 {
+            let is_stranger = |item: &Item| *item == Item::Stranger;
+            let before = self.items.get(..end).unwrap_or_default();
+            let start = before.iter().rposition(is_stranger).map_or(0, |at| at + 1);
+            let part = before.get(start..).unwrap_or_default();
+            let code = self.part(part, end == self.items.len(), fit).code;
+            let certain = |item: &Item| matches!(item, Item::Sound(sound) if sound.skip.is_none());
+            if let Some(code) = code.filter(|_| length(part) >= MIN_IN_PROSE)
+                && let Some(first) = part.iter().position(certain)
+                && let Some(last) = part.iter().rposition(certain)
+                && let (Some(from), Some(to)) = (self.spans.get(start + first), self.spans.get(start + last))
+            {
+                found.push((code, from.start..to.end));
+            }
+            end = start.saturating_sub(1);
+        }
+        found
+    }
+
     /// A stretch without strangers.
     fn part(&self, items: &[Item], is_last: bool, fit: &mut dyn FnMut(&[Sound]) -> Fit) -> Found {
         let Corrected { sounds, pending } = corrected(items, fit);
@@ -146,7 +186,7 @@ impl Heard {
         }
         let unsure = is_last && (self.dangling || pending);
         let fitted = match fit(&sounds) {
-            Fit::Misfit => said_twice(&sounds).map_or(Fit::Misfit, fit),
+            Fit::Misfit => without_repeat(&sounds, fit),
             fitted @ (Fit::Full(_) | Fit::Enough(_) | Fit::Beginning) => fitted,
         };
         match fitted {
@@ -258,14 +298,28 @@ fn cut(sounds: &mut Vec<Sound>, count: usize) {
     }
 }
 
-/// Whisper writes short audio twice ("Four, four"), and callers repeat themselves: the first of two equal halves.
-fn said_twice(sounds: &[Sound]) -> Option<&[Sound]> {
-    let (first, second) = sounds.split_at(sounds.len() / 2);
-    (first == second).then_some(first)
+/// Whisper writes short audio and the last group of a code twice ("Four, four", "555 0123 0123"), and callers repeat themselves:
+/// what is too long may be exactly complete without its repeated end.
+fn without_repeat(sounds: &[Sound], fit: &mut dyn FnMut(&[Sound]) -> Fit) -> Fit {
+    let mut all = sounds;
+    while let Some(once) = (1..=all.len() / 2).rev().find_map(|len| {
+        let (once, last) = all.split_at(all.len() - len);
+        let is_all = once.len() == len;
+        (once.ends_with(last) && (len >= MIN_REPEATED || is_all)).then_some(once)
+    }) {
+        match fit(once) {
+            Fit::Misfit => all = once,
+            fitted @ Fit::Full(_) => return fitted,
+            // Half of it twice may be a beginning said twice.
+            fitted @ (Fit::Enough(_) | Fit::Beginning) if once.len() * 2 == sounds.len() => return fitted,
+            Fit::Enough(_) | Fit::Beginning => return Fit::Misfit,
+        }
+    }
+    Fit::Misfit
 }
 
 impl Sound {
-    fn certain(way: impl Into<String>) -> Self {
+    pub(super) fn certain(way: impl Into<String>) -> Self {
         Self {
             ways: vec![(way.into(), 0)],
             skip: None,
@@ -501,5 +555,7 @@ impl Reader<'_> {
 /// Fewer digits within prose are an amount or a date, not a code.
 const MIN_IN_PROSE: usize = 4;
 const MIN_BEGUN_IN_PROSE: usize = 3;
+/// A single digit twice is two digits.
+const MIN_REPEATED: usize = 2;
 const SKIP_COST: u32 = 2;
 const MAX_SPELLED: usize = 6;

@@ -1,17 +1,19 @@
 //! Days: "March fifteenth nineteen eighty five", "3/15/85", "next Friday", "el quince de marzo".
 
+use std::ops::Range;
+
 use jiff::ToSpan;
 use jiff::civil::Date;
 
 use super::lexicon::{Lexicon, find};
 use super::number::chunk;
-use super::text::{Kind, Token, any_phrase_at, cut_closing, phrase_at, tokens};
+use super::text::{Kind, Token, answer_tokens, any_phrase_at, cut_closing, phrase_at};
 use super::{Language, Parsed, Value, When};
 
 /// A day as `when` allows it.
 pub(super) fn date(text: &str, when: When, language: Language, today: Date) -> Parsed {
     let lexicon = Lexicon::of(language);
-    let mut said = tokens(text);
+    let mut said = answer_tokens(text, lexicon);
     let closed = cut_closing(&mut said, lexicon.closings);
     while said.last().is_some_and(Token::is_mark) {
         said.pop();
@@ -21,7 +23,7 @@ pub(super) fn date(text: &str, when: When, language: Language, today: Date) -> P
         lexicon,
         today,
     };
-    let pieces = reader.read();
+    let (pieces, _) = reader.read();
     let calendar = Calendar { when, language, today };
     let parts: Vec<&[Piece]> = pieces.split(|piece| *piece == Piece::Stranger).collect();
     let judge = |part: &[Piece]| calendar.judge(&corrected(part));
@@ -42,6 +44,134 @@ pub(super) fn date(text: &str, when: When, language: Language, today: Date) -> P
         .map(|part| judge(part))
         .find(|found| matches!(found, Found::Day(_)));
     whole.unwrap_or(Found::Never).parsed(closed)
+}
+
+/// A day within a sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Sighting {
+    pub day: Date,
+    /// In bytes of the transcript.
+    pub span: Range<usize>,
+    /// A month's name, slashes or a word such as "tomorrow": not just numbers.
+    pub evident: bool,
+}
+
+/// The days in a sentence, in order.
+pub(super) fn sightings(text: &str, when: When, language: Language, today: Date) -> Vec<Sighting> {
+    let lexicon = Lexicon::of(language);
+    let said = answer_tokens(text, lexicon);
+    let reader = Reader {
+        said: &said,
+        lexicon,
+        today,
+    };
+    let (pieces, places) = reader.read();
+    let calendar = Calendar { when, language, today };
+    let mut found = Vec::new();
+    let mut start = 0;
+    for part in pieces.split(|piece| *piece == Piece::Stranger) {
+        let end = start + part.len();
+        let joins = |at: usize| match (places.get(start + at), places.get(start + at + 1)) {
+            (Some(first), Some(second)) => {
+                let between = said.get(first.end..second.start).unwrap_or_default();
+                between.len() < 2 && !between.iter().any(Token::is_mark)
+            }
+            _ => false,
+        };
+        if let Some((window, day)) = calendar.window(part, &joins)
+            && let Some(window_places) = places.get(start + window.start..start + window.end)
+            && let (Some(first), Some(last)) = (window_places.first(), window_places.last())
+            && let (Some(from), Some(to)) = (said.get(first.start), said.get(last.end - 1))
+        {
+            let pieces = part.get(window).unwrap_or_default();
+            let span = from.span.start..to.span.end;
+            let evident = is_evident(pieces, text.get(span.clone()).unwrap_or_default());
+            found.push(Sighting { day, span, evident });
+        }
+        start = end + 1;
+    }
+    found
+}
+
+/// Three numbers as long as a date's.
+fn is_triple(pieces: Option<&[Piece]>) -> bool {
+    let sizes: Vec<usize> = joined(pieces.unwrap_or_default())
+        .iter()
+        .map(|number| number.digits.len())
+        .collect();
+    matches!(sizes.as_slice(), [1..=2, 1..=2, 2 | 4] | [4, 1..=2, 1..=2])
+}
+
+/// Whether it can be nothing but a date.
+fn is_evident(pieces: &[Piece], written: &str) -> bool {
+    let named = |piece: &Piece| matches!(piece, Piece::Month(_) | Piece::Day(_) | Piece::Weekday(_));
+    let groups: Vec<&str> = written.split(|c: char| !c.is_ascii_digit()).collect();
+    let sizes: Vec<usize> = groups.iter().map(|group| group.len()).collect();
+    let is_triple = matches!(sizes.as_slice(), [1..=2, 1..=2, 4] | [4, 1..=2, 1..=2]);
+    let is_slashed = matches!(sizes.as_slice(), [1..=2, 1..=2, 2]) && written.contains('/');
+    pieces.iter().any(named) || is_triple || is_slashed
+}
+
+/// Whether the text has only one part of a date: "the sixteenth", "1986", "April 3rd".
+pub(super) fn names_part(text: &str, language: Language, today: Date) -> bool {
+    let lexicon = Lexicon::of(language);
+    let said = answer_tokens(text, lexicon);
+    let reader = Reader {
+        said: &said,
+        lexicon,
+        today,
+    };
+    let (pieces, _) = reader.read();
+    let by_itself = |piece: &Piece| matches!(piece, Piece::Day(_) | Piece::Weekday(_));
+    let has_month = pieces.iter().any(|piece| matches!(piece, Piece::Month(_)));
+    let numbers = joined(&pieces);
+    !pieces.iter().any(by_itself)
+        && (numbers.len() < 2 || has_month && numbers.iter().all(Number::is_day))
+        && numbers.iter().all(|number| number.digits.len() <= 4)
+}
+
+/// `text` as a correction of `previous`: "the sixteenth", "April", "1986" replace their part of it.
+pub(super) fn amended(previous: Date, text: &str, when: When, language: Language, today: Date) -> Option<Date> {
+    let lexicon = Lexicon::of(language);
+    let said = answer_tokens(text, lexicon);
+    let reader = Reader {
+        said: &said,
+        lexicon,
+        today,
+    };
+    let (pieces, _) = reader.read();
+    let calendar = Calendar { when, language, today };
+    if pieces.contains(&Piece::Stranger) {
+        return None;
+    }
+    let pieces: Vec<Piece> = pieces.into_iter().filter(|piece| *piece != Piece::Replace).collect();
+    let numbers = joined(&pieces);
+    let month = pieces.iter().find_map(|piece| {
+        if let Piece::Month(month) = piece {
+            Some(*month)
+        } else {
+            None
+        }
+    });
+    let by_itself = |piece: &Piece| matches!(piece, Piece::Day(_) | Piece::Weekday(_) | Piece::Vague);
+    let (day, years) = match numbers.as_slice() {
+        _ if pieces.iter().any(by_itself) || pieces.is_empty() => return None,
+        [day, years @ ..] if day.is_day() && (month.is_some() || years.is_empty() || day.ordinal) => {
+            (day.value(), years)
+        }
+        years => (None, years),
+    };
+    let year = match calendar.year(years) {
+        Year::Said(year) | Year::Open(year) => year,
+        Year::Unsaid => previous.year(),
+        Year::Begun | Year::Wrong => return None,
+    };
+    let day = day.map_or(Some(previous.day()), |day| i8::try_from(day).ok())?;
+    let day = Date::new(year, month.unwrap_or(previous.month()), day).ok()?;
+    match calendar.allowed(Found::Day(day), day) {
+        Found::Day(day) => Some(day),
+        Found::Usable(_) | Found::Begun | Found::Never => None,
+    }
 }
 
 /// What a transcript has of a date.
@@ -75,6 +205,20 @@ impl Number {
     fn value(&self) -> Option<i16> {
         self.digits.parse().ok()
     }
+
+    /// "1585" is 15 and 85.
+    fn split(&self) -> Option<(Self, Self)> {
+        let (first, second) = (self.digits.len() == 4).then(|| self.digits.split_at_checked(2))??;
+        let part = |digits: &str| Self {
+            digits: digits.to_owned(),
+            ..self.clone()
+        };
+        Some((part(first), part(second)))
+    }
+
+    fn is_day(&self) -> bool {
+        self.digits.len() <= 2 && self.value().is_some_and(|day| (1..=31).contains(&day))
+    }
 }
 
 struct Reader<'a> {
@@ -84,15 +228,20 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn read(&self) -> Vec<Piece> {
-        let mut pieces = Vec::new();
+    /// The pieces, and the tokens that each is made of.
+    fn read(&self) -> (Vec<Piece>, Vec<Range<usize>>) {
+        let (mut pieces, mut places) = (Vec::new(), Vec::new());
         let mut at = 0;
         while at < self.said.len() {
             let (piece, next) = self.piece(at);
-            pieces.extend(piece);
-            at = next.max(at + 1);
+            let next = next.max(at + 1);
+            if let Some(piece) = piece {
+                pieces.push(piece);
+                places.push(at..next);
+            }
+            at = next;
         }
-        pieces
+        (pieces, places)
     }
 
     fn piece(&self, at: usize) -> (Option<Piece>, usize) {
@@ -323,6 +472,50 @@ impl Calendar {
         }
     }
 
+    /// The longest run of pieces that makes a day, and the day.
+    ///
+    /// `joins` tells whether a piece and the next stand together.
+    fn window(&self, part: &[Piece], joins: &dyn Fn(usize) -> bool) -> Option<(Range<usize>, Date)> {
+        let day = |range: &Range<usize>| match self.judge(&corrected(part.get(range.clone())?)) {
+            Found::Day(day) | Found::Usable(day) => Some(day),
+            Found::Begun | Found::Never => None,
+        };
+        let is_number = |piece: &&Piece| matches!(piece, Piece::Number(_));
+        let month = part.iter().rposition(|piece| matches!(piece, Piece::Month(_)));
+        let before_month = part.get(..month.unwrap_or(0)).unwrap_or_default();
+        // "MB 12 34, March 15".
+        let day_joins =
+            month.is_none_or(|at| at == 0 || before_month.iter().all(|piece| !is_number(&piece)) || joins(at - 1));
+        if part.len() <= MAX_PIECES && before_month.iter().filter(is_number).count() < 2 && day_joins {
+            let all = 0..part.len();
+            if let Some(day) = day(&all) {
+                return Some((all, day));
+            }
+        }
+        let anchors = |piece: &Piece| matches!(piece, Piece::Month(_) | Piece::Day(_) | Piece::Weekday(_));
+        // The last one is the corrected one.
+        let Some(anchor) = part.iter().rposition(anchors) else {
+            // "MB 123456, 3/15/1985".
+            let triples = (0..part.len()).rev().map(|start| start..start + 3);
+            return triples
+                .filter(|range| is_triple(part.get(range.clone())))
+                .find_map(|range| day(&range).map(|day| (range, day)));
+        };
+        let day_before = anchor.checked_sub(1).filter(|at| joins(*at));
+        let before = day_before.filter(|at| match part.get(*at) {
+            Some(Piece::Number(number)) => number.ordinal || self.language == Language::Es,
+            Some(Piece::Next | Piece::Last) => true,
+            _ => false,
+        });
+        let starts = before.into_iter().chain([anchor]).chain(day_before);
+        let ranges = starts.flat_map(|start| {
+            (anchor + 1..=part.len().min(anchor + MAX_PIECES))
+                .rev()
+                .map(move |end| start..end)
+        });
+        ranges.into_iter().find_map(|range| day(&range).map(|day| (range, day)))
+    }
+
     fn weekday(&self, weekday: i32, pieces: &[Piece]) -> Found {
         let now = i32::from(self.today.weekday().to_monday_zero_offset());
         let ahead = match (weekday - now).rem_euclid(7) {
@@ -344,8 +537,7 @@ impl Calendar {
     }
 
     fn with_month(&self, month: i8, before: &[Number], after: &[Number]) -> Found {
-        let is_day =
-            |number: &Number| number.digits.len() <= 2 && number.value().is_some_and(|day| (1..=31).contains(&day));
+        let is_day = Number::is_day;
         match (before, after) {
             ([], []) => Found::Begun,
             // "1985 March 15".
@@ -356,7 +548,11 @@ impl Calendar {
             ([day], [again]) if is_day(day) && again.digits == day.digits => self.day(Year::Unsaid, month, day.value()),
             ([.., day], years) if is_day(day) => self.day(self.year(years), month, day.value()),
             ([], [year]) if year.digits.len() > 2 => match self.year(after) {
-                Year::Wrong => Found::Never,
+                // Whisper writes "March 1585" for March 15, 85.
+                Year::Wrong => match year.split() {
+                    Some((day, year)) if day.is_day() => self.day(self.year(&[year]), month, day.value()),
+                    _ => Found::Never,
+                },
                 Year::Unsaid | Year::Begun | Year::Said(_) | Year::Open(_) => Found::Begun,
             },
             // "March twenty" may become "twenty fifth".
@@ -540,5 +736,7 @@ fn zero_joined(numbers: &[Number]) -> Vec<Number> {
     joined
 }
 
+/// Of one date, with a correction.
+const MAX_PIECES: usize = 8;
 /// Longer spans are no appointment.
 const MAX_COUNT: i64 = 1000;

@@ -1,8 +1,10 @@
 //! What has no closed form: e-mail addresses, names, text.
 
+use std::ops::Range;
+
 use super::lexicon::{Lexicon, find};
 use super::number::chunk;
-use super::text::{Kind, any_phrase_at, cut_closing, tokens};
+use super::text::{Kind, Token, any_phrase_at, cut_closing, only_waits, tokens};
 use super::{Language, Parsed, Value};
 use crate::turn::shape::{Shape, shape};
 
@@ -71,6 +73,9 @@ pub(super) fn email(text: &str, language: Language) -> Parsed {
 pub(super) fn name(text: &str, language: Language) -> Parsed {
     let lexicon = Lexicon::of(language);
     let said = tokens(text);
+    if only_waits(text, lexicon) {
+        return Parsed::BEGUN;
+    }
     if text.trim_end().ends_with('?') || (0..said.len()).any(|at| any_phrase_at(&said, at, lexicon.unsure).is_some()) {
         return Parsed::IMPOSSIBLE;
     }
@@ -103,6 +108,82 @@ pub(super) fn name(text: &str, language: Language) -> Parsed {
     }
 }
 
+/// An address with its "@", or after "my email is" up to its top-level domain; where it stands, in bytes.
+pub(super) fn find_email(text: &str, language: Language) -> Option<(String, Range<usize>)> {
+    let lexicon = Lexicon::of(language);
+    let span = written_email(text).or_else(|| {
+        let said = tokens(text);
+        let start = (0..said.len())
+            .filter_map(|at| any_phrase_at(&said, at, lexicon.introduces_email))
+            .next_back()?;
+        let at = (start..said.len()).find(|at| {
+            said.get(*at)
+                .is_some_and(|token| lexicon.at.contains(&token.text.as_str()))
+        })?;
+        let end = (at..said.len().saturating_sub(1)).find(|dot| {
+            let is_dot = said
+                .get(*dot)
+                .is_some_and(|token| token.is(".") || lexicon.dot.contains(&token.text.as_str()));
+            is_dot
+                && said
+                    .get(dot + 1)
+                    .is_some_and(|top| TOP_LEVEL.contains(&top.text.as_str()))
+        })? + 1;
+        Some(said.get(start)?.span.start..said.get(end)?.span.end)
+    })?;
+    match email(text.get(span.clone())?, language).value {
+        Some(Value::Email(address)) => Some((address, span)),
+        _ => None,
+    }
+}
+
+/// Around the last "@".
+fn written_email(text: &str) -> Option<Range<usize>> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '%' | '+' | '-');
+    let at = text.rfind('@')?;
+    let user = text.get(..at)?;
+    let start = user.trim_end_matches(is_part).len();
+    let host = text.get(at + 1..)?;
+    let end = host.find(|c| !is_part(c)).unwrap_or(host.len());
+    let host = host.get(..end)?.trim_end_matches('.');
+    Some(start..at + 1 + host.len())
+}
+
+/// "My name is John Smith, and": where it stands, in bytes. Whisper writes names with capitals; where it did not, the name ends
+/// at the next mark.
+pub(super) fn find_name(text: &str, language: Language) -> Option<(String, Range<usize>)> {
+    let lexicon = Lexicon::of(language);
+    let said = tokens(text);
+    let start = (0..said.len())
+        .filter_map(|at| any_phrase_at(&said, at, lexicon.introduces_name))
+        .next_back()?;
+    let written = |at: usize| {
+        said.get(at)
+            .and_then(|token| text.get(token.span.clone()))
+            .unwrap_or_default()
+    };
+    let is_capital = |at: usize| written(at).starts_with(char::is_uppercase);
+    let capitals = is_capital(start);
+    let mut end = start;
+    while let Some(token) = said.get(end) {
+        let initial = token.is(".") && end > start && written(end - 1).chars().count() == 1;
+        let is_name = token.kind == Kind::Word && (is_capital(end) || !capitals) && !token.is("i");
+        if !(is_name || initial) || end - start >= MAX_NAME {
+            break;
+        }
+        end += 1;
+    }
+    let stops = said.get(end).is_none_or(Token::is_mark);
+    if end == start || !(capitals || stops) {
+        return None;
+    }
+    let span = said.get(start)?.span.start..said.get(end - 1)?.span.end;
+    match name(text.get(span.clone())?, language).value {
+        Some(Value::Name(name)) => Some((name, span)),
+        _ => None,
+    }
+}
+
 /// Anything that was said.
 pub(super) fn text(text: &str) -> Parsed {
     let said = text.trim();
@@ -118,6 +199,8 @@ pub(super) fn text(text: &str) -> Parsed {
 
 /// More words before an "at" are a sentence, unless they are single letters; those are short enough to fit.
 const MAX_USER_WORDS: usize = 20;
+/// Words of a name.
+const MAX_NAME: usize = 5;
 const TOP_LEVEL: &[&str] = &[
     "com", "org", "net", "edu", "gov", "mil", "info", "biz", "io", "dev", "app", "ai", "co", "us", "uk", "ca", "mx",
     "es", "ar", "cl", "pe", "de", "fr", "eu", "me", "tv", "health",

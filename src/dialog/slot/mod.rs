@@ -8,22 +8,35 @@
 //! | `Incomplete` | yes | usable, but it may go on ("fifty" of "fifty six", 6 digits of 6 to 8): take it if the pause lasts |
 //! | `Incomplete` | no | a good beginning, a filler, or a correction that was only announced: wait |
 //! | `Impossible` | no | this is something else: a question, a refusal, too many digits |
+//!
+//! A form also asks [`Slot::find`] (a value anywhere in a longer sentence), [`Slot::amend`] (a correction of what was read back),
+//! [`Slot::resume`] (an answer that goes on in the next turn), [`Slot::keyed`] (the keypad), and says what it has with
+//! [`Value::speak`].
 
+mod address;
+mod amend;
 mod amount;
 mod choice;
 mod code;
 mod date;
+mod find;
 mod free;
+mod keyed;
 mod lexicon;
 mod number;
 mod pattern;
 mod phone;
+mod resume;
+mod speak;
 mod text;
 
+pub use find::Found;
 pub use jiff::civil::Date;
 pub use pattern::{MAX_LEN, Pattern, PatternError};
+pub use resume::Resumed;
 
 use crate::turn::event::Progress;
+use lexicon::Lexicon;
 
 /// What the caller speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +93,8 @@ pub enum Slot {
     Email,
     /// A person's name.
     Name,
+    /// A street address: a house number and a street, with what follows them.
+    Address,
     /// Anything. Complete unless its end calls for more.
     Text,
 }
@@ -127,6 +142,8 @@ pub enum Value {
     Email(String),
     /// As it was written, without "my name is".
     Name(String),
+    /// As it was written, with numbers as digits and without "I live at".
+    Address(String),
     /// As it was written.
     Text(String),
 }
@@ -144,6 +161,12 @@ impl Slot {
     /// Reads `text`, the caller's whole turn so far. `today` is the day at the caller's place. Never panics.
     pub fn parse(&self, text: &str, language: Language, today: Date) -> Parsed {
         let text = start(text);
+        let parsed = self.parse_start(text, language, today);
+        let waits = parsed.progress == Progress::Impossible && text::only_waits(text, Lexicon::of(language));
+        if waits { Parsed::BEGUN } else { parsed }
+    }
+
+    fn parse_start(&self, text: &str, language: Language, today: Date) -> Parsed {
         match self {
             Self::Digits { min, max } => code::digits(text, *min, *max, language),
             Self::Id(pattern) => code::id(text, pattern, language),
@@ -155,6 +178,7 @@ impl Slot {
             Self::Choice(choices) => choice::choice(text, choices, language),
             Self::Email => free::email(text, language),
             Self::Name => free::name(text, language),
+            Self::Address => address::address(text, language),
             Self::Text => free::text(text),
         }
     }

@@ -87,11 +87,19 @@ impl Pattern {
 
     /// The best way to hear `sounds`: the most of the pattern first, then the least cost.
     pub(super) fn fit(&self, sounds: &[Sound]) -> Fit {
+        let prefix = self.prefix();
         let mut states = BTreeMap::from([(0, (0, String::new()))]);
-        if let Some((at, start)) = self.without_prefix() {
-            states.insert(at, start);
-        }
         for sound in sounds {
+            for (at, letter) in prefix.chars().enumerate() {
+                if let Some((cost, heard)) = states.get(&at).cloned() {
+                    keep(
+                        &mut states,
+                        at + 1,
+                        cost + LEFT_OUT_COST,
+                        heard + letter.encode_utf8(&mut [0; 4]),
+                    );
+                }
+            }
             let mut next = BTreeMap::new();
             for (at, (cost, heard)) in &states {
                 for (way, way_cost) in &sound.ways {
@@ -144,8 +152,9 @@ impl Pattern {
         }
     }
 
-    /// Callers leave out the letters that all ids begin with: "one two three" for MB123.
-    fn without_prefix(&self) -> Option<(usize, (u32, String))> {
+    /// The letters that all ids begin with, if a digit follows them. Callers leave them out ("one two three" for MB123), and
+    /// Whisper mishears them ("and B 123").
+    pub(super) fn prefix(&self) -> String {
         let literal = |step: &&Step| step.set.only().is_some_and(|c| c.is_ascii_alphabetic()) && !step.optional;
         let prefix: String = self
             .steps
@@ -153,9 +162,64 @@ impl Pattern {
             .take_while(literal)
             .filter_map(|step| step.set.only())
             .collect();
-        let at = prefix.len();
-        let digits_follow = self.steps.get(at).is_some_and(|step| step.set == Set::DIGITS);
-        (at > 0 && digits_follow).then_some((at, (PREFIX_COST, prefix)))
+        let digits_follow = self.steps.get(prefix.len()).is_some_and(|step| step.set == Set::DIGITS);
+        if digits_follow { prefix } else { String::new() }
+    }
+
+    /// Whether a caller may have to say letters that are not always the same.
+    pub(super) fn has_free_letters(&self) -> bool {
+        let letters = |step: &Step| step.set.only().is_none() && step.set != Set::DIGITS || step.optional;
+        self.steps
+            .iter()
+            .any(|step| letters(step) && ('A'..='Z').any(|c| step.set.has(c)))
+    }
+
+    /// How the characters themselves fill it.
+    pub(super) fn fit_exactly(&self, code: &str) -> Fit {
+        let sounds: Vec<Sound> = code.chars().map(Sound::certain).collect();
+        self.fit(&sounds)
+    }
+
+    /// The id that has these digits, typed on a keypad; its fixed letters are added.
+    pub(super) fn keyed(&self, digits: &str) -> Fit {
+        let mut heard = String::new();
+        let mut steps = self.steps.iter();
+        for digit in digits.chars() {
+            loop {
+                let Some(step) = steps.next() else {
+                    return Fit::Misfit;
+                };
+                if step.set.has(digit) {
+                    heard.push(digit);
+                    break;
+                }
+                match step.set.only() {
+                    Some(letter) if !step.optional => heard.push(letter),
+                    _ if step.optional => {}
+                    _ => return Fit::Misfit,
+                }
+            }
+        }
+        let mut rest = steps.as_slice();
+        if !digits.is_empty() {
+            while let [step, after @ ..] = rest
+                && let Some(letter) = step.set.only().filter(|c| c.is_ascii_alphabetic() && !step.optional)
+            {
+                heard.push(letter);
+                rest = after;
+            }
+        }
+        let has_digits = |step: &Step| ('0'..='9').any(|c| step.set.has(c));
+        if digits.is_empty() || rest.iter().any(|step| !step.optional) {
+            let can_go_on = rest
+                .iter()
+                .all(|step| step.optional || has_digits(step) || step.set.only().is_some());
+            if can_go_on { Fit::Beginning } else { Fit::Misfit }
+        } else if rest.iter().any(has_digits) {
+            Fit::Enough(heard)
+        } else {
+            Fit::Full(heard)
+        }
     }
 }
 
@@ -290,7 +354,7 @@ fn repetition(chars: &mut Chars<'_>) -> Result<(usize, usize), PatternError> {
 /// The longest id.
 pub const MAX_LEN: usize = 40;
 /// Above every confusion of single letters: who says letters at all means them.
-const PREFIX_COST: u32 = 9;
+const LEFT_OUT_COST: u32 = 5;
 const ALIKE_COST: u32 = 3;
 /// Letters that sound the same on the phone.
 const ALIKE: &[&str] = &["MN", "BDPTVEGCZ3", "FS", "AKJ8", "QU", "IY"];

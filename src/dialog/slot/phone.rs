@@ -1,5 +1,7 @@
 //! Telephone numbers: North American ones, and those with a "+" of other countries.
 
+use std::ops::Range;
+
 use super::code::{Found, Heard};
 use super::pattern::Pattern;
 use super::{Language, Parsed, Value};
@@ -31,13 +33,20 @@ pub(super) fn phone(text: &str, local: bool, language: Language) -> Parsed {
             (best, best_form) = (found, *form);
         }
     }
-    best.map(|digits| {
-        Value::Phone(match best_form {
-            Form::Local => digits,
-            Form::Ten => format!("+1{digits}"),
-            Form::Whole => format!("+{digits}"),
-        })
-    })
+    best.map(|digits| Value::Phone(best_form.number(&digits)))
+}
+
+/// The numbers within prose and where they stand, in order.
+pub(super) fn candidates(heard: &Heard, local: bool) -> Vec<(String, Range<usize>)> {
+    let mut found: Vec<(String, Range<usize>)> = Vec::new();
+    for (pattern, form) in HOME.iter().filter(|(_, form)| *form != Form::Local || local) {
+        if let Ok(pattern) = pattern.parse::<Pattern>() {
+            let codes = heard.candidates(&mut |sounds| pattern.fit(sounds));
+            found.extend(codes.into_iter().map(|(digits, span)| (form.number(&digits), span)));
+        }
+    }
+    found.sort_by_key(|(_, span)| span.start);
+    found
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +55,16 @@ enum Form {
     Ten,
     /// With its country code.
     Whole,
+}
+
+impl Form {
+    fn number(self, digits: &str) -> String {
+        match self {
+            Self::Local => digits.to_owned(),
+            Self::Ten => format!("+1{digits}"),
+            Self::Whole => format!("+{digits}"),
+        }
+    }
 }
 
 const fn rank(found: &Found) -> u8 {

@@ -1,5 +1,9 @@
 //! What Whisper wrote, as tokens: words, runs of digits, and marks. Shared by all parsers.
 
+use std::ops::Range;
+
+use super::lexicon::Lexicon;
+
 /// What a token is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -18,6 +22,8 @@ pub(super) struct Token {
     pub glued: bool,
     /// All its letters were capitals.
     pub caps: bool,
+    /// Where it stands, in bytes of the transcript.
+    pub span: Range<usize>,
 }
 
 impl Token {
@@ -34,8 +40,9 @@ impl Token {
 pub(super) fn tokens(text: &str) -> Vec<Token> {
     let mut tokens: Vec<Token> = Vec::new();
     let mut glued = false;
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
+    let mut chars = text.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        let end = at + c.len_utf8();
         if c.is_whitespace() || matches!(c, '-' | '–' | '—' | '\u{2011}' | '…') {
             glued = false;
             continue;
@@ -45,23 +52,45 @@ pub(super) fn tokens(text: &str) -> Vec<Token> {
         let inside = apostrophe
             && glued
             && tokens.last().is_some_and(|token| token.kind == Kind::Word)
-            && chars.peek().is_some_and(|next| next.is_alphabetic());
+            && chars.peek().is_some_and(|(_, next)| next.is_alphabetic());
         match tokens.last_mut() {
             Some(token) if inside => token.text.push('\''),
             Some(token) if glued && token.kind == kind && kind != Kind::Mark => {
                 token.caps &= c.is_uppercase();
                 token.text.extend(fold(c));
+                token.span.end = end;
             }
             _ => tokens.push(Token {
                 text: fold(c).collect(),
                 kind,
                 glued,
                 caps: c.is_uppercase(),
+                span: at..end,
             }),
         }
         glued = true;
     }
     tokens
+}
+
+/// The tokens of an answer: what only asks for a moment ("hold on one second") is not part of it.
+pub(super) fn answer_tokens(text: &str, lexicon: &Lexicon) -> Vec<Token> {
+    let mut tokens = tokens(text);
+    let mut at = 0;
+    while at < tokens.len() {
+        match any_phrase_at(&tokens, at, lexicon.waits) {
+            Some(end) => drop(tokens.drain(at..end)),
+            None => at += 1,
+        }
+    }
+    tokens
+}
+
+/// The caller asks for a moment and has said nothing that could be the answer.
+pub(super) fn only_waits(text: &str, lexicon: &Lexicon) -> bool {
+    let tokens = tokens(text);
+    tokens.iter().all(|token| token.kind != Kind::Digits)
+        && (0..tokens.len()).any(|at| any_phrase_at(&tokens, at, lexicon.waits).is_some())
 }
 
 fn kind(c: char) -> Kind {
