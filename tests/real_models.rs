@@ -11,7 +11,10 @@ use tieline::call::driver::Services;
 use tieline::call::registry::Registry;
 use tieline::caller::{Level, Pace, Plan, Target, Utterance, place_call};
 use tieline::config::{Config, Strings};
-use tieline::dialog::{agent, llm::LlmClient};
+use tieline::dialog::agent::{self, Agents};
+use tieline::dialog::conversation::Mind;
+use tieline::dialog::llm::LlmClient;
+use tieline::dialog::tool::Tools;
 use tieline::engine::{Engine, Sizes};
 use tieline::http::{App, Probe, TwilioAccount, router};
 use tieline::models::{Manifest, Purpose, locate};
@@ -213,15 +216,22 @@ async fn server(llm: &str) -> String {
     let app = App {
         services: Services {
             engine: Arc::new(engine),
-            llm: LlmClient::new(&config.llm).expect("client"),
-            agent: Arc::new(agent::parse(agent, "test.toml").expect("agent")),
+            mind: Mind {
+                llm: LlmClient::new(&config.llm).expect("client"),
+                tools: Arc::new(Tools::new(None)),
+                patience: Policy::default().reply_deadline,
+            },
+            agents: tokio::sync::watch::channel(Arc::new(Agents::single(
+                agent::parse(agent, "test.toml").expect("agent"),
+            )))
+            .1,
+            store: None,
             policy: Policy {
                 media_timeout: Duration::from_secs(60),
                 ..Policy::default()
             },
             vad_mode: 2,
             silero: None,
-            language: tieline::dialog::slot::Language::En,
             log_transcripts: false,
         },
         registry: Arc::new(Registry::new(4)),

@@ -8,42 +8,48 @@ use futures_util::{StreamExt, stream};
 use tokio::sync::watch;
 
 use crate::call::inbound::Inbound;
+use crate::call::keys::Keys;
 use crate::call::outbound::Outbound;
+use crate::call::record::Record;
+use crate::call::registry::Parties;
 use crate::call::socket::{Received, Socket};
+use crate::call::standing::Standing;
 use crate::call::trace::{Trace, TraceEvent};
 use crate::call::work::{Done, Kind, Work};
-use crate::dialog::agent::Agent;
-use crate::dialog::llm::{Delta, LlmClient, Message as Said, Prompt};
-use crate::dialog::slot::{Date, Language};
+use crate::dialog::agent::{Agent, Agents};
+use crate::dialog::conversation::{Ending, Heard, Mind, Said};
+use crate::dialog::form::{CallFacts, Dialog};
+use crate::dialog::slot::Date;
 use crate::engine::{Engine, LineAudio, Urgency};
 use crate::speech::ear::Ear;
 use crate::speech::silero::SileroModel;
 use crate::speech::spoken::spoken;
 use crate::speech::webrtc::WebRtcVad;
+use crate::store::Store;
 use crate::telemetry::latency::TurnLatency;
 use crate::time::MediaTime;
 use crate::turn::event::{Action, HangupReason, Input, MarkName, SentenceId, TurnId, TurnSummary, Voice};
-use crate::turn::machine::{Machine, Phrases, Speculated};
+use crate::turn::machine::{Machine, Phrases, Speaker, Speculated};
 use crate::turn::policy::Policy;
 use crate::twilio::message::{self, Inbound as Message};
 
 /// What every call shares.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Services {
     /// Speech to text and back.
     pub engine: Arc<Engine>,
-    /// Who thinks of the replies, if anybody is configured to.
-    pub llm: Option<LlmClient>,
-    /// Who answers.
-    pub agent: Arc<Agent>,
+    /// Who thinks of the replies.
+    pub mind: Mind,
+    /// Who answers; a new set is for new calls.
+    pub agents: watch::Receiver<Arc<Agents>>,
+    /// Where calls are written down, if anywhere.
+    pub store: Option<Store>,
     /// How turns are taken.
     pub policy: Policy,
     /// Aggressiveness of the voice activity detector.
     pub vad_mode: u8,
     /// The second opinion on what is speech. Without it, noise that sounds like a voice is one.
     pub silero: Option<SileroModel>,
-    /// What callers speak, for the parsers of what they are asked for.
-    pub language: Language,
     /// Print what is said to the log.
     pub log_transcripts: bool,
 }
@@ -61,41 +67,46 @@ pub enum CallEnd {
     Shutdown,
 }
 
+impl CallEnd {
+    /// Lower-case name for records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Caller => "caller",
+            Self::Agent(HangupReason::Goodbye) => "goodbye",
+            Self::Agent(HangupReason::HandOver) => "hand-over",
+            Self::Agent(HangupReason::MaxCall) => "max-call",
+            Self::Agent(HangupReason::Silence) => "silence",
+            Self::Agent(HangupReason::MediaLost) => "media-lost",
+            Self::Lost => "lost",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}
+
 /// Runs one call from the accepted `start` message to its end.
 pub async fn run<S: Socket>(
     services: &Services,
-    call_sid: &str,
-    stream_sid: &str,
-    trace: &Trace,
+    call: &Call<'_>,
     mut stop: watch::Receiver<bool>,
     socket: &mut S,
 ) -> CallEnd {
-    let mut driver = Driver::new(services, call_sid, stream_sid, trace);
+    let mut driver = Driver::new(services, call);
     driver.machine.handle(Input::Start, now());
-    loop {
-        if let Some(end) = driver.perform(socket).await {
-            return driver.finish(end);
-        }
-        let deadline = driver.machine.poll_timeout(now()).map_or_else(far_future, |(at, _)| at);
-        tokio::select! {
-            received = socket.receive() => match received {
-                Received::Text(text) => if let Some(end) = driver.message(text.as_ref()) {
-                    driver.machine.handle(Input::Stop, now());
-                    driver.perform(socket).await;
-                    return driver.finish(end);
-                },
-                Received::Ignored => {}
-                Received::Closed => {
-                    driver.machine.handle(Input::Stop, now());
-                    driver.perform(socket).await;
-                    return driver.finish(CallEnd::Lost);
-                }
-            },
-            Some(done) = driver.work.next() => driver.done(done),
-            () = tokio::time::sleep_until(deadline.into()) => driver.machine.handle_timeout(now()),
-            () = stopped(&mut stop) => return driver.finish(CallEnd::Shutdown),
-        }
-    }
+    let end = driver.go_on(&mut stop, socket).await;
+    driver.finish(end).await
+}
+
+/// One call, as its stream begins.
+#[derive(Debug)]
+pub struct Call<'a> {
+    /// The carrier's name for it.
+    pub call_sid: &'a str,
+    /// And for its stream.
+    pub stream_sid: &'a str,
+    /// Who calls whom.
+    pub parties: &'a Parties,
+    /// Where its events go.
+    pub trace: &'a Trace,
 }
 
 struct Driver<'a> {
@@ -118,20 +129,40 @@ struct Driver<'a> {
     /// What is to be told of it once it is committed.
     untold: Vec<TraceEvent>,
     turns: u32,
+    /// What the conversation has come to.
+    standing: Standing,
+    /// Whether the present reply's turn counts: tools wait for it.
+    counts: watch::Sender<bool>,
+    keys: Keys,
+    record: Record,
 }
 
 impl<'a> Driver<'a> {
-    fn new(services: &'a Services, call_sid: &'a str, stream_sid: &str, trace: &'a Trace) -> Self {
+    fn new(services: &'a Services, call: &Call<'a>) -> Self {
+        let agents = Arc::clone(&services.agents.borrow());
+        let agent = Arc::clone(match &call.parties.to {
+            Some(number) => agents.at(number),
+            None => agents.default(),
+        });
+        let facts = CallFacts {
+            id: call.call_sid.to_owned(),
+            from: call.parties.from.clone(),
+        };
+        let record = Record::begin(services.store.as_ref(), call, &agent.name);
         let kept = services.policy.max_turn + services.policy.pre_roll + BACKLOG_SLACK;
         let vad = Box::new(WebRtcVad::new(services.vad_mode));
         let ear = Ear::new(vad, services.silero.as_ref());
         Self {
             services,
-            call_sid,
-            trace,
-            machine: Machine::new(services.policy.clone(), phrases(&services.agent)),
+            call_sid: call.call_sid,
+            trace: call.trace,
+            machine: Machine::new(services.policy.clone(), phrases(&agent)),
+            standing: Standing::new(Dialog::new(agents, agent, facts)),
+            counts: watch::Sender::new(false),
+            keys: Keys::default(),
+            record,
             inbound: Inbound::new(ear, kept.as_secs()),
-            outbound: Outbound::new(stream_sid),
+            outbound: Outbound::new(call.stream_sid),
             work: Work::default(),
             ready: HashMap::new(),
             windows: Vec::new(),
@@ -140,6 +171,42 @@ impl<'a> Driver<'a> {
             speculating: false,
             untold: Vec::new(),
             turns: 0,
+        }
+    }
+
+    async fn go_on<S: Socket>(&mut self, stop: &mut watch::Receiver<bool>, socket: &mut S) -> CallEnd {
+        loop {
+            if let Some(end) = self.perform(socket).await {
+                return end;
+            }
+            let deadline = self.machine.poll_timeout(now()).map(|(at, _)| at);
+            let deadline = deadline
+                .into_iter()
+                .chain(self.keys.due())
+                .min()
+                .unwrap_or_else(far_future);
+            tokio::select! {
+                received = socket.receive() => {
+                    let end = match received {
+                        Received::Text(text) => self.message(text.as_ref()),
+                        Received::Ignored => None,
+                        Received::Closed => Some(CallEnd::Lost),
+                    };
+                    if let Some(end) = end {
+                        self.machine.handle(Input::Stop, now());
+                        self.perform(socket).await;
+                        return end;
+                    }
+                }
+                Some(done) = self.work.next() => self.done(done),
+                () = tokio::time::sleep_until(deadline.into()) => {
+                    self.machine.handle_timeout(now());
+                    if let Some(keys) = self.keys.finished(now()) {
+                        self.typed(&keys);
+                    }
+                }
+                () = stopped(stop) => return CallEnd::Shutdown,
+            }
         }
     }
 
@@ -167,7 +234,12 @@ impl<'a> Driver<'a> {
                 }
             }
             Ok(Message::Stop) => return Some(CallEnd::Caller),
-            Ok(Message::Connected | Message::Start(_) | Message::Dtmf(_) | Message::Other) => {}
+            Ok(Message::Dtmf(key)) => {
+                if let Some(keys) = self.keys.press(key, now()) {
+                    self.typed(&keys);
+                }
+            }
+            Ok(Message::Connected | Message::Start(_) | Message::Other) => {}
             Err(_) => tracing::debug!(call = self.call_sid, "a message is not JSON and was ignored"),
         }
         None
@@ -184,6 +256,25 @@ impl<'a> Driver<'a> {
                     self.tell(TraceEvent::Caller { turn, text });
                 }
                 self.machine.handle(input, now());
+            }
+            Done::State { turn, line, dialog } => {
+                self.standing.prepare(turn, line, *dialog);
+                if !self.speculating {
+                    self.standing.commit();
+                }
+            }
+            Done::Tool { turn, tool } => {
+                self.standing.acted();
+                let (name, outcome) = (tool.call.tool.clone(), tool.result.outcome.clone());
+                let took_ms = tool.took.as_millis() as u64;
+                self.tell(TraceEvent::Tool {
+                    turn: turn.0,
+                    tool: name.clone(),
+                    outcome: outcome.clone(),
+                    took_ms,
+                });
+                tracing::info!(call = self.call_sid, %turn, tool = name, outcome, took_ms, "turn {turn} ran {name}: {outcome}");
+                self.record.tool(turn, &tool);
             }
             Done::Audio { sentence, audio } => {
                 let samples = audio.len() as u64;
@@ -255,6 +346,7 @@ impl<'a> Driver<'a> {
                 }
                 Action::Cancel { turn } => {
                     self.work.cancel(turn);
+                    self.standing.drop_prepared(turn);
                     if self.caller_turn.0 == turn {
                         self.untold.clear();
                         self.speculating = false;
@@ -280,12 +372,11 @@ impl<'a> Driver<'a> {
         let (engine, call) = (Arc::clone(&self.services.engine), self.call_sid.to_owned());
         let within = self.services.policy.transcribe_deadline;
         let urgency = self.urgency(turn);
-        let (agent, language) = (Arc::clone(&self.services.agent), self.services.language);
+        let dialog = self.standing.at(self.lines() + 1).clone();
         self.work.add(turn, Kind::Hearing, stream::once(async move {
             Done::Input(match engine.transcribe(audio, within, urgency).await {
                 Ok(text) => {
-                    let awaited = agent.expect.as_ref();
-                    let progress = awaited.map(|slot| slot.parse(&format!("{said} {text}"), language, today()).progress);
+                    let progress = dialog.progress(format!("{said} {text}").trim(), today());
                     Input::Transcript { turn, text, progress }
                 }
                 Err(error) => {
@@ -325,39 +416,55 @@ impl<'a> Driver<'a> {
         }
     }
 
+    /// How often the caller has had the floor.
+    fn lines(&self) -> usize {
+        let history = self.machine.history().iter();
+        history.filter(|line| line.speaker == Speaker::Caller).count()
+    }
+
+    fn typed(&mut self, keys: &str) {
+        let text = format!("{KEYPAD}{keys}");
+        self.machine.handle(Input::Typed { text }, now());
+    }
+
     fn generate(&mut self, turn: TurnId) {
         let call = self.call_sid.to_owned();
-        let Some(llm) = &self.services.llm else {
-            tracing::warn!(call, %turn, "turn {turn} of call {call} has no reply: no LLM endpoint is configured");
-            return self.work.add(
-                turn,
-                Kind::Reply,
-                stream::once(std::future::ready(Done::Input(Input::ReplyFailed { turn }))),
-            );
-        };
-        let agent = &self.services.agent;
         let history = self.machine.history();
-        let recent = &history[history.len().saturating_sub(agent.limits.max_history)..];
-        let prompt = Prompt {
-            system: agent.system_prompt.clone(),
-            messages: recent.iter().map(Said::from).collect(),
-            tools: Vec::new(),
+        let last = history.iter().rfind(|line| line.speaker == Speaker::Caller);
+        let text = last.map_or("", |line| line.text.as_str());
+        let keys = text.strip_prefix(KEYPAD);
+        let heard = Heard {
+            text: keys.unwrap_or(text).to_owned(),
+            typed: keys.is_some(),
+            history: history.iter().map(Into::into).collect(),
+            today: today(),
         };
-        let deltas = llm.reply(prompt).filter_map(move |delta| {
-            std::future::ready(match delta {
-                Ok(Delta::FirstToken) => Some(Input::FirstToken { turn }),
-                Ok(Delta::Sentence(text)) => Some(Input::Sentence { turn, text }),
-                // No tools are offered.
-                Ok(Delta::Call(_)) => None,
-                Err(error) => {
-                    tracing::warn!(call, %turn, %error, "turn {turn} of call {call} has no full reply: {error}");
-                    Some(Input::ReplyFailed { turn })
-                }
-            })
+        let line = self.lines();
+        self.counts = watch::Sender::new(!self.speculating);
+        let answer = self
+            .services
+            .mind
+            .answer(self.standing.at(line).clone(), heard, self.counts.subscribe());
+        let answer = answer.map(move |said| match said {
+            Said::FirstToken => Done::Input(Input::FirstToken { turn }),
+            Said::Sentence(text) => Done::Input(Input::Sentence { turn, text }),
+            Said::State(dialog) => Done::State { turn, line, dialog },
+            Said::Tool(tool) => Done::Tool { turn, tool },
+            Said::End(ending) => Done::Input(Input::EndAfter {
+                turn,
+                reason: match ending {
+                    Ending::Goodbye => HangupReason::Goodbye,
+                    Ending::HandOver => HangupReason::HandOver,
+                },
+            }),
+            Said::Failed(reason) => {
+                tracing::warn!(call, %turn, reason, "turn {turn} of call {call} has no full reply: {reason}");
+                Done::Input(Input::ReplyFailed { turn })
+            }
         });
         // After a failure the machine ignores the end.
-        let end = stream::once(std::future::ready(Input::ReplyDone { turn }));
-        self.work.add(turn, Kind::Reply, deltas.chain(end).map(Done::Input));
+        let end = stream::once(std::future::ready(Done::Input(Input::ReplyDone { turn })));
+        self.work.add(turn, Kind::Reply, answer.chain(end));
     }
 
     fn synthesize(&mut self, sentence: SentenceId, text: String) {
@@ -382,6 +489,7 @@ impl<'a> Driver<'a> {
 
     fn turn_ended(&mut self, summary: &TurnSummary) {
         self.turns += 1;
+        self.record.turn(summary);
         let (turn, latency) = (summary.turn, TurnLatency::from(&summary.ledger));
         let outcome = summary.outcome.name();
         self.trace.emit(|| TraceEvent::Heard {
@@ -420,6 +528,8 @@ impl<'a> Driver<'a> {
     fn commit(&mut self) {
         self.speculating = false;
         self.caller_turn.1.raise();
+        self.counts.send_replace(true);
+        self.standing.commit();
         for event in self.untold.drain(..) {
             if self.services.log_transcripts
                 && let TraceEvent::Caller { turn, text } | TraceEvent::Agent { turn, text } = &event
@@ -435,7 +545,7 @@ impl<'a> Driver<'a> {
         }
     }
 
-    fn finish(&self, end: CallEnd) -> CallEnd {
+    async fn finish(self, end: CallEnd) -> CallEnd {
         self.trace.emit(|| TraceEvent::End);
         let Speculated { used, wasted } = self.machine.speculated();
         tracing::info!(
@@ -447,6 +557,7 @@ impl<'a> Driver<'a> {
             "call {} ended",
             self.call_sid
         );
+        self.record.end(end).await;
         end
     }
 }
@@ -497,4 +608,6 @@ fn far_future() -> Instant {
 const JUDGED: Duration = Duration::from_secs(8);
 /// Beyond the longest turn: what arrives while it is being transcribed.
 const BACKLOG_SLACK: Duration = Duration::from_secs(15);
+/// Marks a line of the history that was typed on the keypad.
+const KEYPAD: &str = "(keypad) ";
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);

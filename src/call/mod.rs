@@ -2,8 +2,11 @@
 
 pub mod driver;
 pub mod inbound;
+mod keys;
 pub mod outbound;
+mod record;
 pub mod registry;
 pub mod socket;
+mod standing;
 pub mod trace;
 mod work;

@@ -1,6 +1,7 @@
 //! Which calls there are: admission, the token that binds a stream to its webhook, drain.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,7 @@ pub struct Registry {
 #[derive(Debug)]
 struct Entry {
     account_sid: String,
+    parties: Parties,
     token: String,
     state: State,
     trace: Trace,
@@ -39,6 +41,21 @@ enum State {
     Live,
     /// The stream ended.
     Ended { end: CallEnd, at: Instant },
+}
+
+/// The numbers at the ends of a call, as the carrier shows them. PHI: its `Debug` hides them.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Parties {
+    /// The caller's, in E.164, unless it is withheld.
+    pub from: Option<String>,
+    /// The one that was called.
+    pub to: Option<String>,
+}
+
+impl fmt::Debug for Parties {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Parties(hidden)")
+    }
 }
 
 /// Why a call is not taken.
@@ -64,6 +81,8 @@ pub struct LiveCall {
     call_sid: String,
     /// Which of the call's streams this is, from 1.
     stream: u32,
+    /// Who calls whom.
+    pub parties: Parties,
     /// Events of this call.
     pub trace: Trace,
     /// Becomes true when the call must end now.
@@ -83,7 +102,7 @@ impl Registry {
     }
 
     /// Expects a stream for this call and returns its token. A repeated webhook gets the same token.
-    pub fn expect(&self, call_sid: &str, account_sid: &str, now: Instant) -> Result<String, Refused> {
+    pub fn expect(&self, call_sid: &str, account_sid: &str, parties: Parties, now: Instant) -> Result<String, Refused> {
         let mut calls = self.lock();
         calls.retain(|_, entry| match entry.state {
             State::Expected { until } => until > now,
@@ -113,6 +132,7 @@ impl Registry {
         let (trace, streams) = before.map_or_else(|| (Trace::new(), 0), |entry| (entry.trace, entry.streams));
         let entry = Entry {
             account_sid: account_sid.to_owned(),
+            parties,
             token: token.clone(),
             state: State::Expected { until },
             trace,
@@ -143,6 +163,7 @@ impl Registry {
             call_sid: call_sid.to_owned(),
             stream: entry.streams,
             trace: entry.trace.clone(),
+            parties: entry.parties.clone(),
             stop: self.stop.subscribe(),
             end: CallEnd::Lost,
         })
@@ -263,13 +284,17 @@ mod tests {
     fn a_token_opens_one_stream_of_its_own_call() {
         let registry = Arc::new(Registry::new(10));
         let now = now();
-        let token = registry.expect("CA1", "AC1", now).expect("admitted");
+        let token = registry
+            .expect("CA1", "AC1", Parties::default(), now)
+            .expect("admitted");
         assert_eq!(
-            registry.expect("CA1", "AC1", now).as_deref(),
+            registry.expect("CA1", "AC1", Parties::default(), now).as_deref(),
             Ok(token.as_str()),
             "a retried webhook changes nothing"
         );
-        let other = registry.expect("CA2", "AC1", now).expect("admitted");
+        let other = registry
+            .expect("CA2", "AC1", Parties::default(), now)
+            .expect("admitted");
         assert!(registry.open("CA1", "AC1", &other, now).is_err());
         assert!(registry.open("CA1", "AC2", &token, now).is_err());
         assert!(registry.open("CA9", "AC1", &token, now).is_err());
@@ -288,7 +313,9 @@ mod tests {
     fn tokens_expire() {
         let registry = Arc::new(Registry::new(10));
         let start = now();
-        let token = registry.expect("CA1", "AC1", start).expect("admitted");
+        let token = registry
+            .expect("CA1", "AC1", Parties::default(), start)
+            .expect("admitted");
         assert!(registry.open("CA1", "AC1", &token, start + TOKEN_LIFE).is_err());
     }
 
@@ -296,13 +323,21 @@ mod tests {
     fn calls_beyond_the_limit_and_during_drain_are_refused() {
         let registry = Arc::new(Registry::new(1));
         let now = now();
-        let token = registry.expect("CA1", "AC1", now).expect("admitted");
+        let token = registry
+            .expect("CA1", "AC1", Parties::default(), now)
+            .expect("admitted");
         let live = registry.open("CA1", "AC1", &token, now).expect("accepted");
-        assert_eq!(registry.expect("CA2", "AC1", now), Err(Refused::Full));
+        assert_eq!(
+            registry.expect("CA2", "AC1", Parties::default(), now),
+            Err(Refused::Full)
+        );
         live.ended(CallEnd::Caller);
-        assert!(registry.expect("CA2", "AC1", now).is_ok());
+        assert!(registry.expect("CA2", "AC1", Parties::default(), now).is_ok());
         registry.drain();
-        assert_eq!(registry.expect("CA3", "AC1", now), Err(Refused::Draining));
+        assert_eq!(
+            registry.expect("CA3", "AC1", Parties::default(), now),
+            Err(Refused::Draining)
+        );
     }
 
     #[test]
@@ -311,11 +346,15 @@ mod tests {
         let now = now();
         for _ in 0..MAX_STREAMS {
             assert!(registry.should_reconnect("CA1"));
-            let token = registry.expect("CA1", "AC1", now).expect("admitted");
+            let token = registry
+                .expect("CA1", "AC1", Parties::default(), now)
+                .expect("admitted");
             drop(registry.open("CA1", "AC1", &token, now).expect("accepted"));
         }
         assert!(!registry.should_reconnect("CA1"));
-        let token = registry.expect("CA2", "AC1", now).expect("admitted");
+        let token = registry
+            .expect("CA2", "AC1", Parties::default(), now)
+            .expect("admitted");
         registry
             .open("CA2", "AC1", &token, now)
             .expect("accepted")

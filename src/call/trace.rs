@@ -32,6 +32,17 @@ pub enum TraceEvent {
         /// Cut between words where it was interrupted.
         text: String,
     },
+    /// A tool was run.
+    Tool {
+        /// Turn number.
+        turn: u32,
+        /// Its name.
+        tool: String,
+        /// What came of it.
+        outcome: String,
+        /// In milliseconds.
+        took_ms: u64,
+    },
     /// The turn is over.
     Turn {
         /// Turn number; 0 is the greeting.

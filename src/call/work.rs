@@ -5,14 +5,28 @@ use std::pin::Pin;
 use futures_util::stream::{AbortHandle, Abortable, BoxStream, SelectAll};
 use futures_util::{Stream, StreamExt};
 
+use crate::dialog::conversation::ToolRecord;
+use crate::dialog::form::Dialog;
 use crate::engine::LineAudio;
 use crate::turn::event::{Input, SentenceId, TurnId};
 
 /// What comes back.
-#[derive(Debug)]
 pub(super) enum Done {
     Input(Input),
-    Audio { sentence: SentenceId, audio: LineAudio },
+    Audio {
+        sentence: SentenceId,
+        audio: LineAudio,
+    },
+    /// The conversation once the turn counts; `line` is the caller's line of the history that it follows from.
+    State {
+        turn: TurnId,
+        line: usize,
+        dialog: Box<Dialog>,
+    },
+    Tool {
+        turn: TurnId,
+        tool: ToolRecord,
+    },
 }
 
 /// What kind of answer is waited for.

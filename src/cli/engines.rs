@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use tokio::runtime::Handle;
 
 use crate::config::Config;
-use crate::dialog::agent::Agent;
+use crate::dialog::agent::Agents;
 use crate::engine::{Engine, Factory, Sizes};
 use crate::models::{Manifest, Purpose, is_path, locate};
 use crate::speech::piper::{self, Piper};
@@ -31,7 +31,7 @@ pub(super) fn needed_models(config: &Config) -> Vec<String> {
 }
 
 /// Loads the models, starts the workers and warms them up with the agent's phrases.
-pub(super) async fn start(config: &Config, agent: &Agent) -> anyhow::Result<Engine> {
+pub(super) async fn start(config: &Config, agents: &Agents) -> anyhow::Result<Engine> {
     let manifest = Manifest::load(&config.server.models_dir)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let sizes = Sizes {
@@ -39,26 +39,17 @@ pub(super) async fn start(config: &Config, agent: &Agent) -> anyhow::Result<Engi
         tts_workers: config.tts.workers.unwrap_or(cores),
         queue: QUEUE_PER_CORE * cores,
     };
-    let transcriber = transcriber(config, &manifest, agent)?;
+    let transcriber = transcriber(config, &manifest, agents)?;
     let synthesizer = synthesizer(config, &manifest)?;
     let mut engine = Engine::start(sizes, transcriber, synthesizer)?;
     if config.turn.hears_sound() {
         engine = engine.with_end_of_turn(end_of_turn(config, &manifest)?)?;
     }
-    let phrases = &agent.phrases;
-    let fixed = [
-        &agent.notice,
-        &agent.greeting,
-        &phrases.still_there,
-        &phrases.apology,
-        &phrases.not_heard,
-        &phrases.too_long,
-        &phrases.goodbye,
-    ];
-    let spoken: Vec<String> = fixed
-        .into_iter()
+    let spoken: Vec<String> = agents
+        .iter()
+        .flat_map(|agent| agent.fixed_texts())
         .filter(|text| !text.is_empty())
-        .map(|text| crate::speech::spoken::spoken(text))
+        .map(crate::speech::spoken::spoken)
         .collect();
     let spoken: Vec<&str> = spoken.iter().map(String::as_str).collect();
     engine.warm(&spoken).await.context("the engines do not work")?;
@@ -66,7 +57,7 @@ pub(super) async fn start(config: &Config, agent: &Agent) -> anyhow::Result<Engi
 }
 
 /// Builds transcribers: local Whisper, or a server of the house.
-fn transcriber(config: &Config, manifest: &Manifest, agent: &Agent) -> anyhow::Result<Factory<dyn Transcriber>> {
+fn transcriber(config: &Config, manifest: &Manifest, agents: &Agents) -> anyhow::Result<Factory<dyn Transcriber>> {
     let stt = config.stt.clone();
     if let Some(url) = stt.url.clone() {
         let endpoint = Endpoint {
@@ -86,9 +77,18 @@ fn transcriber(config: &Config, manifest: &Manifest, agent: &Agent) -> anyhow::R
         language: stt.language,
         threads: stt.threads,
         context: AudioContext::Fitted,
-        vocabulary: agent.stt.vocabulary.clone(),
+        vocabulary: vocabulary(agents),
     };
     Ok(Box::new(move || Ok(Box::new(model.worker(options.clone())?))))
+}
+
+/// The words of all agents: a caller may be led from one to another.
+fn vocabulary(agents: &Agents) -> Option<String> {
+    let words: Vec<&str> = agents
+        .iter()
+        .filter_map(|agent| agent.stt.vocabulary.as_deref())
+        .collect();
+    (!words.is_empty()).then(|| words.join(" "))
 }
 
 /// Builds synthesisers: a local Piper voice, or a server of the house.

@@ -1,5 +1,6 @@
 //! The commands. The only module that prints.
 
+mod agents;
 mod bench;
 mod call;
 mod data;

@@ -13,11 +13,12 @@ use tokio::task::JoinHandle;
 
 use crate::call::driver::Services;
 use crate::call::registry::Registry;
-use crate::cli::engines;
+use crate::cli::{agents, engines};
 use crate::config::Config;
-use crate::dialog::agent;
+use crate::dialog::agent::Agents;
+use crate::dialog::conversation::Mind;
 use crate::dialog::llm::LlmClient;
-use crate::dialog::slot::Language;
+use crate::dialog::tool::Tools;
 use crate::http::{App, Probe, TwilioAccount, router};
 use crate::store::Store;
 use crate::telemetry::logging;
@@ -32,7 +33,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
         format!("BIND {bind} cannot be listened on; stop what uses it or set BIND to another address")
     })?;
     let store = Store::open(&config.database).await?;
-    let app = Arc::new(app(config).await?);
+    let app = Arc::new(app(config, Some(store.clone())).await?);
     let registry = Arc::clone(&app.registry);
     let address = listener.local_addr().context("the listener has no address")?;
     let mut server = spawn(listener, app);
@@ -54,23 +55,28 @@ pub(super) fn spawn(listener: TcpListener, app: Arc<App>) -> JoinHandle<std::io:
     tokio::spawn(async move { axum::serve(listener, service).await })
 }
 
-/// Everything a server needs: engines loaded and warm.
-pub(super) async fn app(config: Config) -> anyhow::Result<App> {
-    let agent = agent::load(&config.server.agents_dir, &config.agent)?;
-    let llm = LlmClient::new(&config.llm)?;
-    let engine = engines::start(&config, &agent).await?;
+/// Everything a server needs: engines loaded and warm. Without a store nothing is looked up or written down.
+pub(super) async fn app(config: Config, store: Option<Store>) -> anyhow::Result<App> {
+    let agents = Agents::load(&config.server.agents_dir, &config.agent)?;
+    let mind = Mind {
+        llm: LlmClient::new(&config.llm)?,
+        tools: Arc::new(Tools::new(store.clone())),
+        patience: config.turn.policy.reply_deadline,
+    };
+    let engine = engines::start(&config, &agents).await?;
     let silero = engines::silero(&config)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let max_calls = config.server.max_calls.unwrap_or(CALLS_PER_CORE * cores);
+    let files = (config.server.agents_dir.clone(), config.agent.clone());
     Ok(App {
         services: Services {
             engine: Arc::new(engine),
-            llm,
-            agent: Arc::new(agent),
+            mind,
+            agents: agents::watch(files, agents),
+            store,
             policy: config.turn.policy,
             vad_mode: config.turn.vad_mode,
             silero,
-            language: Language::of(&config.stt.language),
             log_transcripts: config.log.transcripts,
         },
         registry: Arc::new(Registry::new(max_calls)),
@@ -129,7 +135,7 @@ fn announce(config: &Config) {
         tracing::warn!("{warning}");
     }
     if config.llm.base_url.is_none() {
-        tracing::warn!("no LLM endpoint is configured, so callers hear the apology; set LLM_BASE_URL or LLM_API_KEY");
+        tracing::info!("no LLM endpoint is configured: the guided dialog of the agent's file answers");
     }
     if config.twilio.auth_token.is_none() {
         tracing::warn!("TWILIO_AUTH_TOKEN is not set: webhooks are not verified. Do not expose this server");

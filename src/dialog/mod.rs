@@ -1,7 +1,8 @@
 //! What to say: the agent's file, the LLM that answers, and the parsers of what the agent waits for.
 
 pub mod agent;
-mod expect;
+pub mod conversation;
+pub mod form;
 pub mod llm;
 pub mod slot;
 pub mod tool;

@@ -29,5 +29,7 @@ pub(super) async fn fallback(State(app): State<Arc<App>>, form: SignedForm) -> R
         "the stream of call {} broke too often; giving the call up",
         form.call_sid
     );
-    twiml(document::say_and_hangup(&app.services.agent.phrases.apology))
+    twiml(document::say_and_hangup(
+        &app.services.agents.borrow().default().phrases.apology,
+    ))
 }

@@ -77,9 +77,16 @@ impl Probe {
 
 pub(super) async fn health(State(app): State<Arc<App>>) -> Response {
     let mut reasons = Vec::new();
-    match &app.services.llm {
+    // An agent with forms and answers of its own goes on without an LLM.
+    let guided = app.services.agents.borrow().default().guides();
+    let mut impaired = Vec::new();
+    match &app.services.mind.llm {
+        None if guided => {}
         None => reasons.push("no LLM endpoint is configured; set LLM_BASE_URL or LLM_API_KEY".to_owned()),
-        Some(llm) => reasons.extend(app.probe.llm(llm).await.err()),
+        Some(llm) => {
+            let faults = if guided { &mut impaired } else { &mut reasons };
+            faults.extend(app.probe.llm(llm).await.err());
+        }
     }
     let (stt, tts) = app.services.engine.alive();
     if stt == 0 {
@@ -91,13 +98,15 @@ pub(super) async fn health(State(app): State<Arc<App>>) -> Response {
     if app.registry.is_draining() {
         reasons.push("the server is draining".to_owned());
     }
+    let usable = reasons.is_empty();
+    reasons.append(&mut impaired);
     let healthy = reasons.is_empty();
     let health = Health {
         status: if healthy { "healthy" } else { "degraded" },
         service: "tieline",
         version: env!("CARGO_PKG_VERSION"),
         configured: Configured {
-            llm: app.services.llm.is_some(),
+            llm: app.services.mind.llm.is_some(),
             twilio: app.twilio.auth_token.is_some(),
             stt: stt > 0,
             tts: tts > 0,
@@ -106,7 +115,7 @@ pub(super) async fn health(State(app): State<Arc<App>>) -> Response {
         max_calls: app.registry.max_calls(),
         reasons,
     };
-    let status = if healthy {
+    let status = if usable {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use crate::call::registry::Refused;
+use crate::call::registry::{Parties, Refused};
 use crate::http::signed::SignedForm;
 use crate::http::{App, refuse, twiml};
 use crate::twilio::twiml as document;
@@ -24,7 +24,12 @@ pub(super) async fn incoming(State(app): State<Arc<App>>, form: SignedForm) -> R
 
 /// `TwiML` that opens a media stream for this call, or says that no line is free.
 pub(super) fn connect(app: &App, form: &SignedForm) -> Response {
-    match app.registry.expect(&form.call_sid, &form.account_sid, now()) {
+    let number = |name| form.field(name).filter(|text| is_number(text)).map(str::to_owned);
+    let parties = Parties {
+        from: number("From"),
+        to: number("To"),
+    };
+    match app.registry.expect(&form.call_sid, &form.account_sid, parties, now()) {
         Ok(token) => {
             let stream = format!("{}/voice/stream", form.base.replacen("http", "ws", 1));
             let fallback = format!("{}/voice/fallback", form.base);
@@ -49,6 +54,12 @@ pub(super) fn connect(app: &App, form: &SignedForm) -> Response {
     }
 }
 
+/// Whether it is a number that can be called: withheld ones come as words, or as +266696687 and the like, which nobody has.
+fn is_number(text: &str) -> bool {
+    let digits = text.strip_prefix('+').unwrap_or_default();
+    (8..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()) && !WITHHELD.contains(&text)
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "when a token was issued is a fact of the monotonic clock"
@@ -59,3 +70,13 @@ fn now() -> Instant {
 
 /// Name of the `<Parameter>` that proves that a stream belongs to its webhook.
 pub(super) const TOKEN: &str = "tok";
+
+/// "ANONYMOUS", "RESTRICTED" and so on, typed on a keypad. Source: Twilio, "Why am I getting calls from these strange numbers".
+const WITHHELD: &[&str] = &[
+    "+266696687",
+    "+7378742833",
+    "+2562533",
+    "+8566696",
+    "+86282452253",
+    "+464",
+];

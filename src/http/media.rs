@@ -37,8 +37,13 @@ async fn serve(app: Arc<App>, mut socket: WebSocketLine) {
     };
     let call_sid = live.call_sid().to_owned();
     tracing::info!(call = call_sid, stream = start.stream_sid, "call {call_sid} is live");
-    let (trace, stop) = (live.trace.clone(), live.stop.clone());
-    let end = driver::run(&app.services, &call_sid, &start.stream_sid, &trace, stop, &mut socket).await;
+    let call = driver::Call {
+        call_sid: &call_sid,
+        stream_sid: &start.stream_sid,
+        parties: &live.parties,
+        trace: &live.trace,
+    };
+    let end = driver::run(&app.services, &call, live.stop.clone(), &mut socket).await;
     live.ended(end);
     socket.close().await;
 }

@@ -23,7 +23,6 @@ use crate::config::Secret;
 pub use health::{Health, Probe};
 
 /// What the handlers share.
-#[derive(Debug)]
 pub struct App {
     /// For the calls.
     pub services: Services,

@@ -132,6 +132,18 @@ pub enum Input {
         /// The turn replied to.
         turn: TurnId,
     },
+    /// When the reply was heard, the call ends. Comes before [`Input::ReplyDone`].
+    EndAfter {
+        /// The turn replied to.
+        turn: TurnId,
+        /// Why.
+        reason: HangupReason,
+    },
+    /// The caller has typed something on the keypad: a turn of theirs that needs no ear.
+    Typed {
+        /// As the history has it.
+        text: String,
+    },
     /// The reply broke off.
     ReplyFailed {
         /// The turn replied to.
@@ -239,6 +251,10 @@ pub enum HangupReason {
     MediaLost,
     /// The caller said nothing, however often the agent asked, and the goodbye was said.
     Silence,
+    /// The conversation is over.
+    Goodbye,
+    /// A person is to go on with it.
+    HandOver,
 }
 
 /// How a turn ended.

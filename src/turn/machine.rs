@@ -184,6 +184,12 @@ impl Machine {
             Input::Sentence { turn, text } => self.sentence(turn, text, now),
             Input::ReplyDone { turn } => self.reply_done(turn),
             Input::ReplyFailed { turn } => self.reply_failed(turn),
+            Input::EndAfter { turn, reason } => {
+                if let Some(reply) = self.reply(turn) {
+                    reply.then = Some(reason);
+                }
+            }
+            Input::Typed { text } => self.typed(text, now),
             Input::Synthesized { sentence, samples } => self.synthesized(sentence, samples, now),
             Input::SynthesizeFailed { sentence } => self.synthesize_failed(sentence),
             Input::Mark(mark) => {

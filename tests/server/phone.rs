@@ -281,6 +281,7 @@ impl Phone {
                 TraceEvent::Caller { text, .. } => turn.caller = Some(text),
                 TraceEvent::Agent { text, .. } => turn.agent.push(text),
                 TraceEvent::Heard { text, .. } => turn.heard = text,
+                TraceEvent::Tool { .. } => {}
                 TraceEvent::Turn {
                     turn: number, outcome, ..
                 } => {

@@ -7,9 +7,11 @@ use std::time::Duration;
 use tieline::call::driver::Services;
 use tieline::call::registry::Registry;
 use tieline::config::{Llm, Secret};
-use tieline::dialog::agent;
+use tieline::dialog::agent::{self, Agents};
+use tieline::dialog::conversation::Mind;
 use tieline::dialog::llm::LlmClient;
-use tieline::dialog::slot::{Language, Slot};
+use tieline::dialog::slot::Slot;
+use tieline::dialog::tool::Tools;
 use tieline::engine::{Engine, Sizes};
 use tieline::http::{App, Probe, TwilioAccount, router};
 use tieline::speech::spoken::spoken;
@@ -17,6 +19,7 @@ use tieline::turn::endpoint::{Endpointing, Witnesses};
 use tieline::turn::policy::{Policy, Speculation};
 use tieline::twilio::{signature, twiml};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use crate::engines::Orders;
 use crate::http_server::HttpServer;
@@ -107,12 +110,16 @@ impl TestServer {
         let app = Arc::new(App {
             services: Services {
                 engine: Arc::new(engine),
-                llm: LlmClient::new(&llm(&setup)).expect("a client"),
-                agent: Arc::new(agent),
+                mind: Mind {
+                    llm: LlmClient::new(&llm(&setup)).expect("a client"),
+                    tools: Arc::new(Tools::new(None)),
+                    patience: setup.policy.reply_deadline,
+                },
+                agents: watch::channel(Arc::new(Agents::single(agent))).1,
+                store: None,
                 policy: setup.policy,
                 vad_mode: 0,
                 silero: None,
-                language: Language::En,
                 log_transcripts: setup.log_transcripts,
             },
             registry: Arc::new(Registry::new(setup.max_calls)),

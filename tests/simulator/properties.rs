@@ -57,27 +57,35 @@ fn scenario() -> impl Strategy<Value = Scenario> {
         latencies,
         line,
         (fail, levels, prop::option::of((0.0_f32..1.0, 1_u64..600))),
+        (
+            prop::collection::vec((500_u64..14_000, "[0-9]{1,6}"), 0..3),
+            prop::bool::weighted(0.2),
+        ),
     )
-        .prop_map(|(speech, replies, times, line, (fail, speculation, sound))| {
-            let (stt, llm, next, tts) = times;
-            let (marks, hangup, endpoint) = line;
-            Scenario {
-                speech,
-                replies,
-                stt,
-                llm,
-                next,
-                tts,
-                marks,
-                fail,
-                hangup,
-                endpoint: [endpoint.min(300), endpoint, endpoint + 500],
-                sound,
-                speculation,
-                until: 25_000,
-                ..Scenario::default()
-            }
-        })
+        .prop_map(
+            |(speech, replies, times, line, (fail, speculation, sound), (keys, ends))| {
+                let (stt, llm, next, tts) = times;
+                let (marks, hangup, endpoint) = line;
+                Scenario {
+                    speech,
+                    replies,
+                    stt,
+                    llm,
+                    next,
+                    tts,
+                    marks,
+                    fail,
+                    hangup,
+                    keys,
+                    ends,
+                    endpoint: [endpoint.min(300), endpoint, endpoint + 500],
+                    sound,
+                    speculation,
+                    until: 25_000,
+                    ..Scenario::default()
+                }
+            },
+        )
 }
 
 proptest! {

@@ -17,6 +17,8 @@
 //! sound 0.1 50                             how finished every turn sounds, and how long it takes to say so in ms
 //! prompt 5.0 2                             policy: SILENCE_PROMPT, SILENCE_PROMPTS
 //! notice "This call is recorded."          said first; cannot be interrupted
+//! keys 5.0 "12345"                         the caller has typed it
+//! ends                                     the call ends when the last reply was heard
 //! hangup 9.0                               the caller hangs up
 //! until 12.0                               the simulation ends
 //! ```
@@ -43,6 +45,10 @@ pub(crate) struct Scenario {
     pub(crate) sound: Option<(f32, u64)>,
     pub(crate) prompt: Option<(u64, u32)>,
     pub(crate) notice: String,
+    /// When the caller has typed what.
+    pub(crate) keys: Vec<(u64, String)>,
+    /// Whether the call ends after the last reply.
+    pub(crate) ends: bool,
     pub(crate) hangup: Option<u64>,
     pub(crate) until: u64,
 }
@@ -98,6 +104,8 @@ impl Default for Scenario {
             sound: None,
             prompt: None,
             notice: String::new(),
+            keys: Vec::new(),
+            ends: false,
             hangup: None,
             until: 15_000,
         }
@@ -179,6 +187,11 @@ impl Scenario {
                     scenario.prompt = Some((seconds(after), times.parse().expect("a count")));
                 }
                 "notice" => scenario.notice = rest.trim_matches('"').to_owned(),
+                "keys" => {
+                    let (at, text) = rest.split_once(' ').expect("seconds and keys");
+                    scenario.keys.push((seconds(at), text.trim_matches('"').to_owned()));
+                }
+                "ends" => scenario.ends = true,
                 "hangup" => scenario.hangup = Some(seconds(rest)),
                 "until" => scenario.until = seconds(rest),
                 other => panic!("no line {other}"),

@@ -173,6 +173,24 @@ scenarios! {
         reply "Let me tell you a rather long story about our office."
         echo 5.6-9.2
         until 13"#,
+    an_answer_typed_into_the_question: r#"
+        keys 1.0 "123456"
+        reply "Thank you."
+        until 6"#,
+    an_answer_typed_in_the_middle_of_speech: r#"
+        caller 4.0-5.0 "my number is"
+        keys 5.3 "123456"
+        reply "Thank you."
+        until 9"#,
+    keys_do_not_stop_a_notice: r#"
+        notice "This call may be recorded."
+        keys 0.5 "1"
+        until 6"#,
+    the_dialog_ends_the_call: r#"
+        caller 4.0-5.0 "goodbye"
+        reply "Thank you for calling. Goodbye."
+        ends
+        until 12"#,
     an_instant_answer: r#"
         caller 1.75-2.1 "yes"
         until 6"#,

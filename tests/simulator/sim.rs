@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tieline::time::{MediaTime, SampleRate};
 use tieline::turn::endpoint::{Endpointing, Witnesses};
-use tieline::turn::event::{Action, Input, MarkName, SentenceId, TurnId, Voice};
+use tieline::turn::event::{Action, HangupReason, Input, MarkName, SentenceId, TurnId, Voice};
 use tieline::turn::machine::{Line, Machine, Phrases};
 use tieline::turn::playout::TRAILING;
 use tieline::turn::policy::Policy;
@@ -138,6 +138,10 @@ impl<'a> Sim<'a> {
             let arrives = within(self.scenario.held, at).map_or(at + 20, |(_, to)| to);
             self.coming(arrives, Coming::Window { voice });
         }
+        for (at, text) in &self.scenario.keys {
+            let text = text.clone();
+            self.coming(*at, Coming::Input(Input::Typed { text }));
+        }
         if let Some(at) = self.scenario.hangup {
             self.coming(at, Coming::Hangup);
         }
@@ -221,6 +225,8 @@ impl<'a> Sim<'a> {
             Input::SynthesizeFailed { sentence } => Some(format!("synthesis of {} failed", name(*sentence))),
             Input::Mark(mark) => Some(format!("mark {mark}")),
             Input::Stop => Some("stop".to_owned()),
+            Input::EndAfter { turn, .. } => Some(format!("the call ends after {turn}")),
+            Input::Typed { text } => Some(format!("typed {text:?}")),
             Input::Window { .. } | Input::FirstToken { .. } | Input::Synthesized { .. } => None,
         };
         if let Some(shown) = shown {
@@ -335,6 +341,10 @@ impl<'a> Sim<'a> {
         for text in reply {
             self.later(turn, after, Coming::Input(Input::Sentence { turn, text }));
             after += self.scenario.next;
+        }
+        if self.scenario.ends && self.replies >= self.scenario.replies.len() {
+            let reason = HangupReason::Goodbye;
+            self.later(turn, after, Coming::Input(Input::EndAfter { turn, reason }));
         }
         self.later(turn, after, Coming::Input(Input::ReplyDone { turn }));
     }

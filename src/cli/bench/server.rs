@@ -46,7 +46,7 @@ pub(super) async fn start(config: &Config, stub: Option<Cadence>, calls: usize) 
     let base = format!("http://{address}");
     config.server.public_url = Some(base.parse().context("the server's own address")?);
     config.server.max_calls = Some(config.server.max_calls.unwrap_or(0).max(calls));
-    let app = Arc::new(serve::app(config).await?);
+    let app = Arc::new(serve::app(config, None).await?);
     serve::spawn(listener, app);
     Ok(Target::Webhook {
         url: format!("{base}/voice/incoming"),

@@ -4,6 +4,9 @@ pub mod builtin;
 
 use serde_json::{Map, Value};
 
+use crate::dialog::tool::builtin::Builtin;
+use crate::store::Store;
+
 /// A tool the dialog wants run. Nothing runs before the caller's turn is committed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ToolCall {
@@ -34,5 +37,39 @@ impl ToolResult {
             outcome: outcome.to_owned(),
             data: Map::new(),
         }
+    }
+}
+
+/// Everything that can be done.
+#[derive(Clone, Default)]
+pub struct Tools {
+    store: Option<Store>,
+}
+
+impl Tools {
+    /// Without a store, the tools that need one fail.
+    pub fn new(store: Option<Store>) -> Self {
+        Self { store }
+    }
+
+    /// Runs a tool for a call. A tool that there is not fails.
+    pub async fn run(&self, call_sid: &str, call: &ToolCall) -> ToolResult {
+        if let Some(store) = self.store.clone()
+            && let Some(result) = Builtin::for_call(store, call_sid).run(call).await
+        {
+            return result;
+        }
+        tracing::warn!(tool = call.tool, "there is no tool {}", call.tool);
+        ToolResult::plain(ToolResult::FAILED)
+    }
+
+    /// Whether the LLM may call it by itself, because it only reads.
+    pub fn is_readable(&self, _name: &str) -> bool {
+        false
+    }
+
+    /// Those: name, description, JSON schema of the arguments.
+    pub fn readable(&self) -> impl Iterator<Item = (String, String, Value)> {
+        std::iter::empty()
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::{Machine, Speaker, State};
 use crate::turn::event::{Action, HangupReason, Outcome};
 use crate::turn::ledger::stamp;
-use crate::turn::reply::{Reply, Source};
+use crate::turn::reply::{Reply, Source, Standing};
 
 impl Machine {
     /// Order: stop the voice, purge our queue, clear the line, start a new epoch, cut the reply to what was heard.
@@ -63,6 +63,40 @@ impl Machine {
             reply.outcome = outcome;
             self.end_reply(&reply, now);
         }
+    }
+
+    /// The caller has typed an answer: it counts at once, whatever was being said.
+    pub(super) fn typed(&mut self, text: String, now: Instant) {
+        match &mut self.state {
+            State::Waiting | State::Closed => return,
+            State::Replying(reply) if reply.standing == Standing::Committed && !reply.is_interruptible() => return,
+            State::Replying(reply) if reply.standing == Standing::Committed => {
+                stamp(&mut reply.ledger.barge_in, now);
+                reply.settle(&self.playout);
+                reply.rewind(&self.playout, now);
+            }
+            State::Transcribing { .. } | State::Replying(_) => self.take_back(),
+            State::Listening | State::Hearing(_) => {}
+        }
+        if !matches!(self.state, State::Listening) {
+            self.cut_short(Outcome::Interrupted, now);
+            self.actions.push_back(Action::Clear);
+        }
+        self.remember(Speaker::Caller, text.clone());
+        self.prompted = 0;
+        let turn = self.new_turn();
+        let to = self.gate.now();
+        self.gate.restart();
+        self.state = State::Replying(Reply {
+            to,
+            caller: Some(text),
+            source: Source::Generating {
+                deadline: now + self.policy.reply_deadline,
+            },
+            ..Reply::new(turn)
+        });
+        self.actions.push_back(Action::Commit { turn });
+        self.ask(turn, now);
     }
 
     pub(super) fn stop(&mut self, now: Instant) {

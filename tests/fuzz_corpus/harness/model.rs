@@ -153,7 +153,12 @@ impl Model {
             }
             Input::Mark(mark) => self.line.returns(*mark, now),
             Input::Stop => self.stopping = true,
-            Input::Start | Input::EndOfTurn { .. } | Input::FirstToken { .. } => {}
+            // The last two are the simulator's: nothing here types or ends a call.
+            Input::Start
+            | Input::EndOfTurn { .. }
+            | Input::FirstToken { .. }
+            | Input::Typed { .. }
+            | Input::EndAfter { .. } => {}
         }
     }
 

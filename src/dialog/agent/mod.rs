@@ -2,80 +2,176 @@
 //!
 //! One TOML file per agent, `agents/<name>.toml`. [`parse`] is pure; [`load`] reads the file.
 
+mod form;
+mod kind;
+mod phrases;
+mod set;
+mod template;
+
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::{fs, io};
 
 use serde::{Deserialize, Deserializer};
 
-use crate::dialog::expect;
-use crate::dialog::slot::Slot;
+pub use form::{Act, Form, Reaction, SlotSpec, Then};
+pub use phrases::Phrases;
+pub use set::{Agents, SetError};
+pub use template::{Context, Expr, Template};
+
+use crate::dialog::slot::{Language, Slot};
 
 /// An agent, as its file describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, from = "Raw")]
 pub struct Agent {
     /// What `AGENT` selects it by: `a-z`, `0-9` and `-`, the same as the file's name.
-    #[serde(deserialize_with = "name")]
     pub name: String,
+    /// What it speaks.
+    pub language: Language,
+    /// By language code: the agent that takes over when the caller speaks that language.
+    pub translations: BTreeMap<String, String>,
+    /// Numbers at which it answers, with + and country code. Default none: where `AGENT` says.
+    pub numbers: Vec<String>,
     /// Spoken first. It should say that an automated assistant answers.
-    #[serde(deserialize_with = "sentence")]
     pub greeting: String,
     /// Spoken before the greeting, such as a consent notice; callers cannot interrupt it. Default none.
-    #[serde(default)]
     pub notice: String,
     /// What the LLM is told before the conversation.
-    #[serde(deserialize_with = "sentence")]
-    pub system_prompt: String,
-    /// Fixed sentences; each has an English default.
-    #[serde(default)]
+    pub system_prompt: Template,
+    /// Fixed sentences.
     pub phrases: Phrases,
-    /// What callers are asked for, if it is always the same: they are not cut off in the middle of it. Default none.
-    #[serde(default, deserialize_with = "expect::slot")]
+    /// What callers are asked for, if it is always the same and there are no forms: they are not cut off in the middle of it.
+    /// Default none.
     pub expect: Option<Slot>,
+    /// What it collects and does.
+    pub forms: Vec<Form>,
+    /// What it can answer without the LLM.
+    pub answers: Vec<Answer>,
+    /// Other agents for what it does not do itself.
+    pub routes: Vec<Route>,
+    /// When a person takes over.
+    pub hand_over: HandOver,
     /// Help for the transcriber.
-    #[serde(default)]
     pub stt: SttHints,
     /// Bounds of the conversation.
-    #[serde(default)]
     pub limits: Limits,
 }
 
-/// What the agent says without the LLM.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Phrases {
-    /// An engine failed or was too slow; the caller may try again.
-    #[serde(deserialize_with = "sentence")]
-    pub apology: String,
-    /// Before the agent hangs up.
-    #[serde(deserialize_with = "sentence")]
-    pub goodbye: String,
-    /// There was speech, and no words could be made out.
-    #[serde(deserialize_with = "sentence")]
-    pub not_heard: String,
-    /// Nobody has said anything for `SILENCE_PROMPT`.
-    #[serde(deserialize_with = "sentence")]
-    pub still_there: String,
-    /// The call is refused, as all lines are taken.
-    #[serde(deserialize_with = "sentence")]
-    pub busy: String,
-    /// The call has reached `MAX_CALL` and ends.
-    #[serde(deserialize_with = "sentence")]
-    pub too_long: String,
+impl Agent {
+    /// Whether it can go on without an LLM.
+    pub fn guides(&self) -> bool {
+        !(self.forms.is_empty() && self.routes.is_empty() && self.answers.is_empty())
+    }
+
+    /// What it says whatever happens: made into audio before the first call, so that it can be said when an engine fails.
+    pub fn fixed_texts(&self) -> impl Iterator<Item = &str> {
+        let phrases = &self.phrases;
+        [
+            &self.notice,
+            &self.greeting,
+            &phrases.still_there,
+            &phrases.apology,
+            &phrases.not_heard,
+            &phrases.too_long,
+            &phrases.goodbye,
+            &phrases.hand_over,
+        ]
+        .into_iter()
+        .map(String::as_str)
+    }
 }
 
-impl Default for Phrases {
-    fn default() -> Self {
+/// As the file has it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    #[serde(deserialize_with = "name")]
+    name: String,
+    #[serde(default, deserialize_with = "language")]
+    language: Option<Language>,
+    #[serde(default)]
+    translations: BTreeMap<String, String>,
+    #[serde(default)]
+    numbers: Vec<String>,
+    #[serde(deserialize_with = "sentence")]
+    greeting: String,
+    #[serde(default)]
+    notice: String,
+    system_prompt: Template,
+    #[serde(default)]
+    phrases: phrases::Given,
+    #[serde(default, deserialize_with = "kind::slot")]
+    expect: Option<Slot>,
+    #[serde(default)]
+    forms: Vec<Form>,
+    #[serde(default)]
+    answers: Vec<Answer>,
+    #[serde(default)]
+    routes: Vec<Route>,
+    #[serde(default)]
+    hand_over: HandOver,
+    #[serde(default)]
+    stt: SttHints,
+    #[serde(default)]
+    limits: Limits,
+}
+
+impl From<Raw> for Agent {
+    fn from(raw: Raw) -> Self {
+        let language = raw.language.unwrap_or(Language::En);
         Self {
-            apology: "I am sorry, something went wrong on my side. Could you say that again?".to_owned(),
-            goodbye: "Thank you for calling. Goodbye.".to_owned(),
-            not_heard: "Sorry, I did not catch that.".to_owned(),
-            still_there: "Are you still there?".to_owned(),
-            busy: "All our lines are busy at the moment. Please call again in a few minutes.".to_owned(),
-            too_long: "We have reached the time limit for this call. Please call again if you need more. Goodbye."
-                .to_owned(),
+            name: raw.name,
+            language,
+            translations: raw.translations,
+            numbers: raw.numbers,
+            greeting: raw.greeting,
+            notice: raw.notice,
+            system_prompt: raw.system_prompt,
+            phrases: raw.phrases.over(language),
+            expect: raw.expect,
+            forms: raw.forms,
+            answers: raw.answers,
+            routes: raw.routes,
+            hand_over: raw.hand_over,
+            stt: raw.stt,
+            limits: raw.limits,
         }
     }
+}
+
+/// A question that the agent answers without the LLM.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Answer {
+    /// Words by which callers ask it. The last word of each may be cut short with `*`.
+    pub says: Vec<String>,
+    /// The answer.
+    #[serde(deserialize_with = "sentence")]
+    pub say: String,
+}
+
+/// Another agent, and how callers get to it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// Its name.
+    #[serde(deserialize_with = "name")]
+    pub agent: String,
+    /// Words by which callers ask for it, beside those of its forms. Default none.
+    #[serde(default)]
+    pub says: Vec<String>,
+    /// The key that leads to it. Default none.
+    #[serde(default)]
+    pub key: Option<char>,
+}
+
+/// When a person takes over.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HandOver {
+    /// Words by which callers ask for one, beside the usual ("operator", "a real person").
+    pub says: Vec<String>,
 }
 
 /// Help for the transcriber.
@@ -90,6 +186,8 @@ pub struct SttHints {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
+    /// How often one question is asked before a person takes over, or the question is left out if it may be. Default 3.
+    pub attempts: u8,
     /// Messages of the conversation that the LLM is given, the latest ones, 2 to 200. Default 20: ten exchanges, which keeps
     /// the first token of a small local model fast.
     #[serde(deserialize_with = "max_history")]
@@ -98,7 +196,10 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_history: 20 }
+        Self {
+            attempts: 3,
+            max_history: 20,
+        }
     }
 }
 
@@ -188,16 +289,20 @@ pub fn load(dir: &Path, name: &str) -> Result<Agent, AgentError> {
 
 /// Reads an agent from the text of a file; `file` is only for messages.
 pub fn parse(text: &str, file: &str) -> Result<Agent, AgentError> {
-    toml::from_str(text).map_err(|error| {
-        let start = error.span().map_or(0, |span| span.start.min(text.len()));
-        let line = text.as_bytes()[..start].iter().filter(|&&byte| byte == b'\n').count() + 1;
-        let message = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
+    let invalid = |at: usize, message: &str| {
+        let before = &text.as_bytes()[..at.min(text.len())];
         AgentError::Invalid {
             file: file.to_owned(),
-            line,
-            message,
+            line: before.iter().filter(|&&byte| byte == b'\n').count() + 1,
+            message: message.split_whitespace().collect::<Vec<_>>().join(" "),
         }
-    })
+    };
+    let agent: Agent =
+        toml::from_str(text).map_err(|error| invalid(error.span().map_or(0, |span| span.start), error.message()))?;
+    match agent.forms.iter().find_map(Form::fault) {
+        Some((at, message)) => Err(invalid(at, &message)),
+        None => Ok(agent),
+    }
 }
 
 /// Whether a text can name an agent: `[a-z0-9-]+`, so never a path.
@@ -206,17 +311,23 @@ pub fn is_name(text: &str) -> bool {
 }
 
 fn available(dir: &Path) -> String {
+    let names = names(dir);
+    if names.is_empty() {
+        "there are none".to_owned()
+    } else {
+        format!("there are: {}", names.join(", "))
+    }
+}
+
+/// The agents of a directory, by their files' names.
+fn names(dir: &Path) -> Vec<String> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     let mut names: Vec<String> = entries
         .filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".toml")?.to_owned()))
         .filter(|name| is_name(name))
         .collect();
     names.sort();
-    if names.is_empty() {
-        "there are none".to_owned()
-    } else {
-        format!("there are: {}", names.join(", "))
-    }
+    names
 }
 
 fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
@@ -239,6 +350,16 @@ fn sentence<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Err
         ));
     }
     Ok(trimmed.to_owned())
+}
+
+fn language<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Language>, D::Error> {
+    match String::deserialize(deserializer)?.as_str() {
+        "en" => Ok(Some(Language::En)),
+        "es" => Ok(Some(Language::Es)),
+        other => Err(serde::de::Error::custom(format!(
+            "{other:?} is not a language agents speak: expected en or es"
+        ))),
+    }
 }
 
 fn max_history<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
@@ -272,16 +393,16 @@ mod tests {
         let agent = parse(FRONT_DESK, "agents/front-desk.toml").expect("the file that ships");
         assert_eq!(agent.name, "front-desk");
         assert!(agent.greeting.contains("automated assistant"), "{}", agent.greeting);
-        assert!(agent.system_prompt.contains("medical advice"));
+        assert!(agent.system_prompt.source().contains("medical advice"));
         assert!(agent.stt.vocabulary.is_some());
     }
 
     #[test]
     fn everything_but_three_fields_has_a_default() {
         let agent = parse(SMALLEST, "x").expect("the smallest file");
-        assert_eq!(agent.phrases, Phrases::default());
+        assert_eq!(agent.phrases, Phrases::of(Language::En));
         assert_eq!(agent.stt, SttHints::default());
-        assert_eq!(agent.limits, Limits { max_history: 20 });
+        assert_eq!(agent.limits, Limits::default());
     }
 
     #[test]
@@ -294,7 +415,7 @@ mod tests {
             agent.phrases,
             Phrases {
                 busy: "Busy.".to_owned(),
-                ..Phrases::default()
+                ..Phrases::of(Language::En)
             }
         );
         assert_eq!(agent.limits.max_history, 6);

@@ -1,0 +1,165 @@
+//! Texts with places to fill in, and conditions: minijinja, checked when the file is read.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::LazyLock;
+
+use jiff::civil::Date;
+use minijinja::{Environment, State, UndefinedBehavior};
+use serde::{Deserialize, Deserializer};
+use toml::Spanned;
+
+use crate::dialog::slot::{Language, Value};
+
+/// What templates and conditions are rendered with.
+pub type Context = minijinja::Value;
+
+/// A text such as `"That is {{ member_id }}, is that right?"`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Template(Source);
+
+/// A condition or a value, such as `"not customer"` or `"customer.phone"`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Expr(Source);
+
+#[derive(Clone, PartialEq, Eq)]
+struct Source {
+    text: String,
+    /// Byte in the file.
+    at: usize,
+}
+
+impl Template {
+    /// With its places filled in, on one line. What is not known is left out; a fault of the template in spite of the checks gives "".
+    pub fn render(&self, context: &Context) -> String {
+        let rendered = ENVIRONMENT.render_str(&self.0.text, context).unwrap_or_default();
+        rendered.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    /// As [`Template::render`], with its line breaks.
+    pub fn render_lines(&self, context: &Context) -> String {
+        ENVIRONMENT.render_str(&self.0.text, context).unwrap_or_default()
+    }
+
+    /// As it stands in the file.
+    pub fn source(&self) -> &str {
+        &self.0.text
+    }
+
+    /// Where it stands in the file, and the names it uses.
+    pub(super) fn names(&self) -> (usize, BTreeSet<String>) {
+        let names = ENVIRONMENT
+            .template_from_str(&self.0.text)
+            .map(|template| template.undeclared_variables(false));
+        (self.0.at, names.unwrap_or_default().into_iter().collect())
+    }
+}
+
+impl Expr {
+    /// Its value.
+    pub fn eval(&self, context: &Context) -> minijinja::Value {
+        let value = ENVIRONMENT
+            .compile_expression(&self.0.text)
+            .and_then(|compiled| compiled.eval(context));
+        value.unwrap_or_default()
+    }
+
+    /// Whether it holds.
+    pub fn holds(&self, context: &Context) -> bool {
+        self.eval(context).is_true()
+    }
+
+    pub(super) fn names(&self) -> (usize, BTreeSet<String>) {
+        let names = ENVIRONMENT
+            .compile_expression(&self.0.text)
+            .map(|compiled| compiled.undeclared_variables(false));
+        (self.0.at, names.unwrap_or_default().into_iter().collect())
+    }
+}
+
+impl<'de> Deserialize<'de> for Template {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let source = Source::read(deserializer)?;
+        match ENVIRONMENT.template_from_str(&source.text) {
+            Ok(_) => Ok(Self(source)),
+            Err(error) => Err(fault("text", &error)),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Expr {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let source = Source::read(deserializer)?;
+        match ENVIRONMENT.compile_expression(&source.text) {
+            Ok(_) => Ok(Self(source)),
+            Err(error) => Err(fault("expression", &error)),
+        }
+    }
+}
+
+impl Source {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let read = Spanned::<String>::deserialize(deserializer)?;
+        let at = read.span().start;
+        let text = read.into_inner().trim().to_owned();
+        if text.is_empty() {
+            return Err(serde::de::Error::custom(
+                "this text is empty: expected at least one sentence",
+            ));
+        }
+        Ok(Self { text, at })
+    }
+}
+
+fn fault<E: serde::de::Error>(what: &str, error: &minijinja::Error) -> E {
+    let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+    E::custom(format!("this {what} is not minijinja: {detail}"))
+}
+
+/// As it stands in the file.
+impl fmt::Debug for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.text.fmt(f)
+    }
+}
+
+/// As it stands in the file.
+impl fmt::Debug for Expr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.text.fmt(f)
+    }
+}
+
+static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut environment = Environment::empty();
+    environment.set_undefined_behavior(UndefinedBehavior::Chainable);
+    environment.add_filter("money", money);
+    environment.add_filter("date", date);
+    environment.add_filter("digits", digits);
+    environment.add_filter("default", minijinja::filters::default);
+    environment.add_filter("title", minijinja::filters::title);
+    environment.add_filter("lower", minijinja::filters::lower);
+    environment.add_filter("replace", minijinja::filters::replace);
+    environment
+});
+
+/// Cents as an amount: `{{ result.copay_cents | money }}`.
+fn money(state: &State<'_, '_>, cents: u64) -> String {
+    Value::Money(cents).speak(language(state))
+}
+
+/// A day written `2026-03-15`.
+fn date(state: &State<'_, '_>, day: &str) -> String {
+    let parsed = day.parse::<Date>().map(Value::Date);
+    parsed.map_or_else(|_| day.to_owned(), |value| value.speak(language(state)))
+}
+
+/// A number to be read figure by figure, such as that of an order.
+fn digits(state: &State<'_, '_>, number: &str) -> String {
+    Value::Id(number.to_owned()).speak(language(state))
+}
+
+fn language(state: &State<'_, '_>) -> Language {
+    let code = state.lookup("language").unwrap_or_default();
+    Language::of(code.as_str().unwrap_or_default())
+}

@@ -1,0 +1,164 @@
+//! The answer to a question of the form.
+
+use std::sync::Arc;
+
+use super::{Asked, Dialog, Step, words};
+use crate::dialog::agent::{Form, SlotSpec};
+use crate::dialog::slot::{Date, Slot, Value};
+use crate::turn::event::Progress;
+
+impl Dialog {
+    pub(super) fn answer(&mut self, name: &str, heard: &str, text: &str, today: Date, step: &mut Step) {
+        if self.take(name, heard, text, today) {
+            return self.proceed(today, step);
+        }
+        if let Some(say) = self.matching_answer(text) {
+            step.say(say);
+            return self.proceed(today, step);
+        }
+        if self.switch_form(text, today, step) {
+            return;
+        }
+        let language = self.agent.language;
+        let joined = joined(heard, text);
+        let kind = self
+            .form()
+            .and_then(|form| form.slot(name))
+            .map(|spec| spec.kind.clone());
+        let begun = kind.is_some_and(|kind| {
+            comes_in_parts(&kind) && kind.parse(&joined, language, today).progress == Progress::Incomplete
+        });
+        let phrases = &self.agent.phrases;
+        if words::waits(text, language) {
+            step.say(phrases.take_time.clone());
+        } else if begun && self.misses < self.agent.limits.attempts {
+            step.say(phrases.go_on.clone());
+            self.misses += 1;
+            self.asked = Asked::Slot {
+                name: name.to_owned(),
+                heard: joined,
+            };
+        } else {
+            self.missed(today, step);
+        }
+    }
+
+    /// Takes what `text` says of the slot that was asked for, and of others. `false` if nothing.
+    pub(super) fn take(&mut self, name: &str, heard: &str, text: &str, today: Date) -> bool {
+        let agent = Arc::clone(&self.agent);
+        let language = agent.language;
+        let Some(form) = self.run.as_ref().and_then(|run| agent.forms.get(run.form)) else {
+            return false;
+        };
+        let Some(spec) = form.slot(name) else { return false };
+        // "No, it is …": about what was said before, unless the answer itself is yes or no.
+        if words::corrects(text, language) && spec.kind != Slot::YesNo && self.correct(form, text, today) {
+            self.absorb(form, text, today);
+            return true;
+        }
+        if spec.optional && words::declines(text, language) {
+            if let Some(run) = &mut self.run {
+                run.declined.insert(name.to_owned());
+            }
+            self.misses = 0;
+            self.absorb(form, text, today);
+            return true;
+        }
+        // A caller may go on where they stopped, or begin again.
+        let parsed = spec.kind.parse(&joined(heard, text), language, today).value;
+        let parsed = parsed.or_else(|| spec.kind.parse(text, language, today).value);
+        let value = parsed.or_else(|| Some(spec.kind.find(text, language, today)?.value));
+        let taken = value.is_some();
+        if let Some(value) = value {
+            self.fill(name, value);
+        }
+        let is_free = matches!(spec.kind, Slot::Name | Slot::Address | Slot::Text);
+        // The words of a free answer are its own.
+        let absorbed = !(taken && is_free) && self.absorb(form, text, today);
+        taken || absorbed
+    }
+
+    /// Takes values of slots that are not filled yet from anywhere in a sentence.
+    pub(super) fn absorb(&mut self, form: &Form, text: &str, today: Date) -> bool {
+        let language = self.agent.language;
+        let mut any = false;
+        let empty: Vec<&SlotSpec> = form.slots.iter().filter(|spec| !self.has(&spec.name)).collect();
+        for spec in &empty {
+            // Of two empty slots of one kind it could be either.
+            let alone = empty.iter().filter(|other| other.kind == spec.kind).count() == 1;
+            if alone
+                && is_recognisable(&spec.kind)
+                && let Some(found) = spec.kind.find(text, language, today)
+            {
+                let last = self.run.as_ref().and_then(|run| run.last.clone());
+                self.fill(&spec.name, found.value);
+                if let (Some(run), Some(last)) = (&mut self.run, last) {
+                    run.last = Some(last);
+                }
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// Changes a value that was given before. `false` if the text names none.
+    pub(super) fn correct(&mut self, form: &Form, text: &str, today: Date) -> bool {
+        let language = self.agent.language;
+        let mut filled: Vec<(&SlotSpec, Value)> = form
+            .slots
+            .iter()
+            .filter_map(|spec| Some((spec, self.run.as_ref()?.slots.get(&spec.name)?.clone())))
+            .collect();
+        let found = filled.iter().find_map(|(spec, old)| {
+            let new = spec.kind.find(text, language, today)?.value;
+            (new != *old && is_recognisable(&spec.kind)).then(|| (spec.name.clone(), new))
+        });
+        // What is named comes first, then what was said last.
+        let last = self.run.as_ref().and_then(|run| run.last.clone());
+        filled.sort_by_key(|(spec, _)| {
+            (
+                std::cmp::Reverse(words::shared(text, &spec.label)),
+                Some(&spec.name) != last.as_ref(),
+            )
+        });
+        let changed = found.or_else(|| {
+            filled.iter().find_map(|(spec, old)| {
+                let new = spec.kind.amend(old, text, language, today)?;
+                (new != *old).then(|| (spec.name.clone(), new))
+            })
+        });
+        let is_changed = changed.is_some();
+        if let Some((name, value)) = changed {
+            self.fill(&name, value);
+        }
+        is_changed
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.run
+            .as_ref()
+            .is_some_and(|run| run.slots.contains_key(name) || run.declined.contains(name))
+    }
+}
+
+/// Whether a value of this kind can be told from anything else a caller says.
+fn is_recognisable(kind: &Slot) -> bool {
+    match kind {
+        Slot::Id(_) | Slot::Phone { .. } | Slot::Date(_) | Slot::Choice(_) | Slot::Email | Slot::Money => true,
+        // Only where it is introduced: "my name is".
+        Slot::Name | Slot::Address => true,
+        Slot::Digits { .. } | Slot::YesNo | Slot::Number { .. } | Slot::Text => false,
+    }
+}
+
+/// Whether callers say it piece by piece.
+fn comes_in_parts(kind: &Slot) -> bool {
+    match kind {
+        Slot::Digits { .. } | Slot::Id(_) | Slot::Phone { .. } | Slot::Date(_) | Slot::Email | Slot::Address => true,
+        Slot::YesNo | Slot::Number { .. } | Slot::Money | Slot::Choice(_) | Slot::Name | Slot::Text => false,
+    }
+}
+
+fn joined(heard: &str, text: &str) -> String {
+    format!("{heard} {text}").trim().to_owned()
+}

@@ -1,0 +1,103 @@
+//! The summary: yes, no, or a correction.
+
+use std::sync::Arc;
+
+use super::{Asked, Dialog, Step, words};
+use crate::dialog::agent::Form;
+use crate::dialog::slot::{Date, Slot, Value};
+
+impl Dialog {
+    pub(super) fn confirming(&mut self, text: &str, today: Date, step: &mut Step) {
+        if !self.confirmed(text, today, step) {
+            self.missed(today, step);
+        }
+    }
+
+    /// `false` if the text is no answer to a summary.
+    pub(super) fn confirmed(&mut self, text: &str, today: Date, step: &mut Step) -> bool {
+        let agent = Arc::clone(&self.agent);
+        let Some(form) = self.run.as_ref().and_then(|run| agent.forms.get(run.form)) else {
+            return false;
+        };
+        let answer = Slot::YesNo.parse(text, agent.language, today).value;
+        // "Yes, but make it urgent": what is said of a slot counts for more than the yes.
+        let plain_yes = answer == Some(Value::YesNo(true)) && !words::restricts(text, agent.language);
+        if !plain_yes && (self.correct(form, text, today) || self.clear_named(form, text)) {
+            self.proceed(today, step);
+            return true;
+        }
+        match answer {
+            Some(Value::YesNo(true)) => {
+                self.misses = 0;
+                if let Some(run) = &mut self.run {
+                    run.confirmed = true;
+                }
+                self.proceed(today, step);
+            }
+            Some(Value::YesNo(false)) => self.ask_which(step),
+            _ => return false,
+        }
+        true
+    }
+
+    pub(super) fn correcting(&mut self, text: &str, today: Date, step: &mut Step) {
+        let agent = Arc::clone(&self.agent);
+        let Some(form) = self.run.as_ref().and_then(|run| agent.forms.get(run.form)) else {
+            return self.ask_open(step);
+        };
+        if self.correct(form, text, today) || self.clear_named(form, text) {
+            return self.proceed(today, step);
+        }
+        if words::says_everything(text, agent.language) {
+            if let Some(run) = &mut self.run {
+                run.slots.clear();
+                run.declined.clear();
+            }
+            return self.proceed(today, step);
+        }
+        self.missed(today, step);
+    }
+
+    /// "The location is wrong": it is asked again.
+    fn clear_named(&mut self, form: &Form, text: &str) -> bool {
+        let Some(run) = &mut self.run else { return false };
+        let named = form.slots.iter().filter(|spec| run.slots.contains_key(&spec.name));
+        let named = named.max_by_key(|spec| words::shared(text, &spec.label));
+        match named.filter(|spec| words::shared(text, &spec.label) > 0) {
+            Some(spec) => {
+                run.slots.remove(&spec.name);
+                run.confirmed = false;
+                true
+            }
+            None => false,
+        }
+    }
+
+    pub(super) fn ask_which(&mut self, step: &mut Step) {
+        self.asked = Asked::Which;
+        let mut labels: Vec<String> = Vec::new();
+        if let (Some(form), Some(run)) = (self.form(), &self.run) {
+            let filled = form.slots.iter().filter(|spec| run.slots.contains_key(&spec.name));
+            labels = filled.map(|spec| spec.label.clone()).collect();
+        }
+        let or = words::or(self.agent.language);
+        step.say(match labels.split_last() {
+            Some((last, [])) => format!("{} {last}?", self.agent.phrases.which_wrong),
+            Some((last, first)) => {
+                format!(
+                    "{} {}, {or} {last}?",
+                    self.agent.phrases.which_wrong,
+                    capitalised(&first.join(", "))
+                )
+            }
+            None => self.agent.phrases.which_wrong.clone(),
+        });
+    }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut chars = text.chars();
+    chars
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
