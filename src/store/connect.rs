@@ -92,12 +92,14 @@ async fn prepare(options: &AnyConnectOptions, kind: Kind) -> Result<(), Why> {
         // Under an advisory lock of the server.
         Kind::Postgres => POSTGRES_TABLES.run_direct(None, &mut connection, false).await,
     };
-    migrated.map_err(|error| match error {
-        MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..) => {
+    migrated.map_err(|error| {
+        if let MigrateError::VersionMissing(_) = error {
             ("a newer tieline has changed its tables".to_owned(), NEWER)
+        } else if let MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) = &error {
+            because(error)
+        } else {
+            (error.to_string(), kind.remedy())
         }
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => because(&error),
-        error => (error.to_string(), kind.remedy()),
     })?;
     // Nothing is left to lose when closing fails.
     let _ = connection.close().await;
@@ -136,13 +138,15 @@ fn is_busy(error: &sqlx::Error) -> bool {
 /// Before there are rows of ours, the database's own words may be shown; a configuration error may quote the URL.
 fn explain(error: &sqlx::Error) -> String {
     if let Some(error) = error.as_database_error() {
-        return error.message().to_owned();
-    }
-    match error {
-        sqlx::Error::Io(error) => error.to_string(),
-        sqlx::Error::Tls(error) => format!("TLS: {error}"),
-        sqlx::Error::Configuration(_) => "one of its parameters is not known or has no such value".to_owned(),
-        _ => super::Fault::from(error).to_string(),
+        error.message().to_owned()
+    } else if let sqlx::Error::Io(error) = error {
+        error.to_string()
+    } else if let sqlx::Error::Tls(error) = error {
+        format!("TLS: {error}")
+    } else if let sqlx::Error::Configuration(_) = error {
+        "one of its parameters is not known or has no such value".to_owned()
+    } else {
+        super::Fault::from(error).to_string()
     }
 }
 

@@ -10,7 +10,7 @@ use crate::store::text;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("row {row}: {field}: {remedy}")]
 pub struct RowFault {
-    /// As a spreadsheet counts: the header is row 1.
+    /// The line on which the row begins; the header is 1. A spreadsheet counts the same if no field above holds a line break.
     pub row: usize,
     /// The column's name, or `row` for all of it.
     pub field: &'static str,
@@ -77,7 +77,7 @@ impl Table {
     pub(super) fn read<T>(mut self, mut read: impl FnMut(&mut Row<'_>) -> Option<T>) -> Result<Vec<T>, ImportError> {
         let mut all = Vec::new();
         for (index, record) in std::mem::take(&mut self.rows).iter().enumerate() {
-            let number = index + 2;
+            let number = line(record).unwrap_or(index + 2);
             if record.len() != self.width {
                 let (found, expected) = (record.len(), self.width);
                 self.faults.push(RowFault {
@@ -212,6 +212,11 @@ pub(super) fn strict_date(text: &str) -> Option<Date> {
 fn records(csv: &[u8]) -> impl Iterator<Item = ByteRecord> {
     let reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(csv);
     reader.into_byte_records().map_while(Result::ok)
+}
+
+/// Where the record begins.
+fn line(record: &ByteRecord) -> Option<usize> {
+    usize::try_from(record.position()?.line()).ok()
 }
 
 fn column(cell: &[u8]) -> String {
