@@ -46,7 +46,15 @@ impl Store {
         let pool = AnyPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)
-            .after_connect(move |connection, _| Box::pin(async move { set_up(connection, kind).await }))
+            .after_connect(move |connection, _| {
+                Box::pin(async move {
+                    set_up(connection, kind).await?;
+                    if kind == Kind::Postgres {
+                        connection.execute(STATEMENT_TIMEOUT).await?;
+                    }
+                    Ok(())
+                })
+            })
             .connect_lazy_with(options);
         let store = Self { pool, kind };
         store
@@ -108,12 +116,12 @@ async fn prepare(options: &AnyConnectOptions, kind: Kind) -> Result<(), Why> {
 
 /// What each connection needs by itself.
 async fn set_up(connection: &mut AnyConnection, kind: Kind) -> Result<(), sqlx::Error> {
-    if kind == Kind::Sqlite {
-        connection
-            .execute("PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL")
-            .await?;
-    }
-    Ok(())
+    let settings = match kind {
+        Kind::Sqlite => "PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL",
+        // Else each start logs that the table of migrations is there already.
+        Kind::Postgres => "SET client_min_messages = warning",
+    };
+    connection.execute(settings).await.map(drop)
 }
 
 /// The file remembers it. While another process does the same, SQLite says "busy" without waiting.
@@ -187,6 +195,8 @@ const POSTGRES_CONNECTIONS: u32 = 10;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connecting and changing tables, while other servers may be doing the same.
 const PREPARE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Ours take milliseconds; what waits longer waits for a lock that somebody forgot. Changing tables may take longer.
+const STATEMENT_TIMEOUT: &str = "SET statement_timeout = '15s'";
 const WAL_RETRY: Duration = Duration::from_millis(20);
 
 const SQLITE: &str = "Make the directory writable for this user, stop what else holds the file, or set DATABASE_URL to sqlite: and another path";

@@ -64,17 +64,16 @@ async fn coverage_is_added_changed_or_left(fresh: Fresh) {
     assert_eq!(import(&store, &csv).await, did(ImportKind::Coverage, 2, 1, 0));
     assert_eq!(import(&store, &csv).await, did(ImportKind::Coverage, 0, 0, 3));
     let born = date(2000, 2, 29);
-    let found = store.coverage("ZZ1", born, "x_ray").await.ok().expect("answered");
+    let found = store.coverage("ZZ1", born, "x_ray").await.expect("answered");
     assert!(
         matches!(found, Eligibility::Eligible(terms) if terms.copay_cents == 1500 && terms.coinsurance_percent == 5)
     );
-    let found = store.coverage("ZZ1", born, "mri").await.ok().expect("answered");
+    let found = store.coverage("ZZ1", born, "mri").await.expect("answered");
     assert!(matches!(found, Eligibility::NotCovered { plan } if plan == "Best"));
     // A procedure of somebody else is known.
     let found = store
         .coverage("MB345678", date(1975, 11, 30), "x_ray")
         .await
-        .ok()
         .expect("answered");
     assert!(matches!(found, Eligibility::NotCovered { .. }));
 }
@@ -108,6 +107,12 @@ async fn a_faulty_file_changes_nothing_and_tells_every_fault(fresh: Fresh) {
             "row 7: name: it is too long or holds a NUL; shorten it",
         ]
     );
+    let windows = faults(
+        &store,
+        "\u{feff}customer_number,name,phone\r\n\r\nC1,\"A\r\nB\",\r\n\r\n\r\nC2,,\r\n",
+    )
+    .await;
+    assert_eq!(windows, ["row 7: name: it is empty; fill it in"]);
     assert_eq!(count(&fresh.raw().await, "SELECT count(*) FROM customers").await, 3);
     let latin1 = store
         .import(b"customer_number,name,phone\nC1,Jos\xe9,\n")

@@ -37,12 +37,7 @@ async fn what_is_written_is_there_after_reopening(fresh: Fresh) {
         name: "Ann Lee".to_owned(),
         ..NewCustomer::default()
     };
-    let number = store
-        .create_customer(&new, "k")
-        .await
-        .ok()
-        .expect("created")
-        .customer_number;
+    let number = store.create_customer(&new, "k").await.expect("created").customer_number;
     store.close().await;
     let found = fresh.open().await.find_customer(CustomerKey::Number(&number)).await;
     assert!(found.expect("found").is_some_and(|customer| customer.name == "Ann Lee"));

@@ -64,7 +64,7 @@ fn a_file_goes_in_as_a_whole_or_not_at_all() {
         for row in &rows {
             csv.write_record(row).expect("three cells");
         }
-        let csv = csv.into_inner().ok().expect("in memory");
+        let csv = csv.into_inner().expect("in memory");
         let before = customers();
         match runtime.block_on(store.import(&csv)) {
             Ok(imported) => {

@@ -77,7 +77,7 @@ async fn task_orders(fresh: Fresh) {
         created,
         "the same act"
     );
-    let orders = store.task_orders("100003").await.ok().expect("listed");
+    let orders = store.task_orders("100003").await.expect("listed");
     assert!(orders.len() == 1 && created["order_number"] == json!(orders[0].order_number));
     assert_eq!(orders[0].call_sid.as_deref(), Some("CA7"));
 }
