@@ -68,7 +68,7 @@ start_server() {
     local port
     port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
     # Its own address and data, whatever .env says: the environment wins over the file.
-    export BIND="127.0.0.1:$port" PUBLIC_URL="http://127.0.0.1:$port" DATA_DIR=data/demo
+    export BIND="127.0.0.1:$port" PUBLIC_URL="http://127.0.0.1:$port" DATA_DIR=data/demo DATABASE_URL=sqlite:data/demo/tieline.db
     # The webhook is signed in the demo too.
     is_set TWILIO_AUTH_TOKEN || export TWILIO_AUTH_TOKEN="demo-$port-$$-$RANDOM$RANDOM"
     mkdir -p "$DATA_DIR"

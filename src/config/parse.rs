@@ -35,11 +35,6 @@ impl Bad {
         self
     }
 
-    #[cfg(test)]
-    pub(super) fn example_for_tests(&self) -> String {
-        self.example.clone().unwrap_or_default()
-    }
-
     pub(super) fn shown_as(mut self, shown: impl Into<String>) -> Self {
         self.shown = Some(shown.into());
         self

@@ -46,7 +46,15 @@ impl Store {
         let pool = AnyPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)
-            .after_connect(move |connection, _| Box::pin(async move { set_up(connection, kind).await }))
+            .after_connect(move |connection, _| {
+                Box::pin(async move {
+                    set_up(connection, kind).await?;
+                    if kind == Kind::Postgres {
+                        connection.execute(STATEMENT_TIMEOUT).await?;
+                    }
+                    Ok(())
+                })
+            })
             .connect_lazy_with(options);
         let store = Self { pool, kind };
         store
@@ -92,12 +100,14 @@ async fn prepare(options: &AnyConnectOptions, kind: Kind) -> Result<(), Why> {
         // Under an advisory lock of the server.
         Kind::Postgres => POSTGRES_TABLES.run_direct(None, &mut connection, false).await,
     };
-    migrated.map_err(|error| match error {
-        MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..) => {
+    migrated.map_err(|error| {
+        if let MigrateError::VersionMissing(_) = error {
             ("a newer tieline has changed its tables".to_owned(), NEWER)
+        } else if let MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) = &error {
+            because(error)
+        } else {
+            (error.to_string(), kind.remedy())
         }
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => because(&error),
-        error => (error.to_string(), kind.remedy()),
     })?;
     // Nothing is left to lose when closing fails.
     let _ = connection.close().await;
@@ -106,12 +116,12 @@ async fn prepare(options: &AnyConnectOptions, kind: Kind) -> Result<(), Why> {
 
 /// What each connection needs by itself.
 async fn set_up(connection: &mut AnyConnection, kind: Kind) -> Result<(), sqlx::Error> {
-    if kind == Kind::Sqlite {
-        connection
-            .execute("PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL")
-            .await?;
-    }
-    Ok(())
+    let settings = match kind {
+        Kind::Sqlite => "PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL",
+        // Else each start logs that the table of migrations is there already.
+        Kind::Postgres => "SET client_min_messages = warning",
+    };
+    connection.execute(settings).await.map(drop)
 }
 
 /// The file remembers it. While another process does the same, SQLite says "busy" without waiting.
@@ -136,13 +146,15 @@ fn is_busy(error: &sqlx::Error) -> bool {
 /// Before there are rows of ours, the database's own words may be shown; a configuration error may quote the URL.
 fn explain(error: &sqlx::Error) -> String {
     if let Some(error) = error.as_database_error() {
-        return error.message().to_owned();
-    }
-    match error {
-        sqlx::Error::Io(error) => error.to_string(),
-        sqlx::Error::Tls(error) => format!("TLS: {error}"),
-        sqlx::Error::Configuration(_) => "one of its parameters is not known or has no such value".to_owned(),
-        _ => super::Fault::from(error).to_string(),
+        error.message().to_owned()
+    } else if let sqlx::Error::Io(error) = error {
+        error.to_string()
+    } else if let sqlx::Error::Tls(error) = error {
+        format!("TLS: {error}")
+    } else if let sqlx::Error::Configuration(_) = error {
+        "one of its parameters is not known or has no such value".to_owned()
+    } else {
+        super::Fault::from(error).to_string()
     }
 }
 
@@ -183,6 +195,8 @@ const POSTGRES_CONNECTIONS: u32 = 10;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connecting and changing tables, while other servers may be doing the same.
 const PREPARE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Ours take milliseconds; what waits longer waits for a lock that somebody forgot. Changing tables may take longer.
+const STATEMENT_TIMEOUT: &str = "SET statement_timeout = '15s'";
 const WAL_RETRY: Duration = Duration::from_millis(20);
 
 const SQLITE: &str = "Make the directory writable for this user, stop what else holds the file, or set DATABASE_URL to sqlite: and another path";

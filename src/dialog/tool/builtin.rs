@@ -258,9 +258,10 @@ enum Stop {
 
 impl From<StoreError> for Stop {
     fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::BadText { field } => Self::Invalid(field),
-            error => Self::Failed(error),
+        if let StoreError::BadText { field } = error {
+            Self::Invalid(field)
+        } else {
+            Self::Failed(error)
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use sqlx::AnyConnection;
+
 use super::table::{Row, Table};
 use super::{ImportError, ImportKind, Imported};
 use crate::store::error::cannot;
@@ -163,59 +165,11 @@ impl Store {
         let mut transaction = self.begin(what).await?;
         for (member_id, member) in &members {
             let patient = &member.patient;
-            let before: Option<(String, String, String, String, Option<String>, i64, i64)> =
-                sqlx::query_as(PATIENT_BEFORE)
-                    .bind(member_id.as_str())
-                    .fetch_optional(&mut *transaction)
-                    .await
-                    .map_err(cannot(what))?;
-            let patient_before = before.map(|row| {
-                let (name, date_of_birth, plan, status, terminated_on, total, remaining) = row;
-                Patient {
-                    name,
-                    date_of_birth,
-                    plan,
-                    status,
-                    terminated_on,
-                    deductible_total_cents: total,
-                    deductible_remaining_cents: remaining,
-                }
-            });
-            sqlx::query(UPSERT_PATIENT)
-                .bind(member_id.as_str())
-                .bind(patient.name.as_str())
-                .bind(patient.date_of_birth.as_str())
-                .bind(patient.plan.as_str())
-                .bind(patient.status.as_str())
-                .bind(patient.terminated_on.as_deref())
-                .bind(patient.deductible_total_cents)
-                .bind(patient.deductible_remaining_cents)
-                .execute(&mut *transaction)
+            let patient_before = replace_patient(&mut transaction, member_id, patient)
                 .await
                 .map_err(cannot(what))?;
             for (procedure, terms) in &member.terms {
-                let before: Option<(i64, i64, i64, i64)> = sqlx::query_as(TERMS_BEFORE)
-                    .bind(member_id.as_str())
-                    .bind(procedure.as_str())
-                    .fetch_optional(&mut *transaction)
-                    .await
-                    .map_err(cannot(what))?;
-                let before = before.map(
-                    |(covered, copay_cents, coinsurance_percent, prior_authorization)| Terms {
-                        covered: covered == 1,
-                        copay_cents,
-                        coinsurance_percent,
-                        prior_authorization: prior_authorization == 1,
-                    },
-                );
-                sqlx::query(UPSERT_TERMS)
-                    .bind(member_id.as_str())
-                    .bind(procedure.as_str())
-                    .bind(i64::from(terms.covered))
-                    .bind(terms.copay_cents)
-                    .bind(terms.coinsurance_percent)
-                    .bind(i64::from(terms.prior_authorization))
-                    .execute(&mut *transaction)
+                let before = replace_terms(&mut transaction, member_id, procedure, *terms)
                     .await
                     .map_err(cannot(what))?;
                 // A row is the patient's columns and the procedure's.
@@ -227,6 +181,74 @@ impl Store {
         Ok(imported)
     }
 }
+
+/// Gives what was there before.
+async fn replace_patient(
+    connection: &mut AnyConnection,
+    member_id: &str,
+    patient: &Patient,
+) -> Result<Option<Patient>, sqlx::Error> {
+    let before: Option<PatientRow> = sqlx::query_as(PATIENT_BEFORE)
+        .bind(member_id)
+        .fetch_optional(&mut *connection)
+        .await?;
+    sqlx::query(UPSERT_PATIENT)
+        .bind(member_id)
+        .bind(patient.name.as_str())
+        .bind(patient.date_of_birth.as_str())
+        .bind(patient.plan.as_str())
+        .bind(patient.status.as_str())
+        .bind(patient.terminated_on.as_deref())
+        .bind(patient.deductible_total_cents)
+        .bind(patient.deductible_remaining_cents)
+        .execute(connection)
+        .await?;
+    Ok(before.map(
+        |(name, date_of_birth, plan, status, terminated_on, total, remaining)| Patient {
+            name,
+            date_of_birth,
+            plan,
+            status,
+            terminated_on,
+            deductible_total_cents: total,
+            deductible_remaining_cents: remaining,
+        },
+    ))
+}
+
+/// Gives what was there before.
+async fn replace_terms(
+    connection: &mut AnyConnection,
+    member_id: &str,
+    procedure: &str,
+    terms: Terms,
+) -> Result<Option<Terms>, sqlx::Error> {
+    let before: Option<(i64, i64, i64, i64)> = sqlx::query_as(TERMS_BEFORE)
+        .bind(member_id)
+        .bind(procedure)
+        .fetch_optional(&mut *connection)
+        .await?;
+    sqlx::query(UPSERT_TERMS)
+        .bind(member_id)
+        .bind(procedure)
+        .bind(i64::from(terms.covered))
+        .bind(terms.copay_cents)
+        .bind(terms.coinsurance_percent)
+        .bind(i64::from(terms.prior_authorization))
+        .execute(connection)
+        .await?;
+    Ok(before.map(
+        |(covered, copay_cents, coinsurance_percent, prior_authorization)| Terms {
+            covered: covered == 1,
+            copay_cents,
+            coinsurance_percent,
+            prior_authorization: prior_authorization == 1,
+        },
+    ))
+}
+
+/// In the order of [`PATIENT_BEFORE`].
+type PatientRow = (String, String, String, String, Option<String>, i64, i64);
 
 const PATIENT_BEFORE: &str = "SELECT name, date_of_birth, plan, status, terminated_on, deductible_total_cents, \
      deductible_remaining_cents FROM patients WHERE member_id = $1";

@@ -64,7 +64,7 @@ impl Store {
         let mut imported = Imported::nothing(ImportKind::Customers);
         let mut transaction = self.begin(what).await?;
         for (number, customer) in &rows {
-            let before: Option<(String, Option<String>, Option<String>, Option<String>)> = sqlx::query_as(BEFORE)
+            let before: Option<Before> = sqlx::query_as(BEFORE)
                 .bind(number.as_str())
                 .fetch_optional(&mut *transaction)
                 .await
@@ -90,6 +90,9 @@ impl Store {
         Ok(imported)
     }
 }
+
+/// Name, telephone, e-mail, address.
+type Before = (String, Option<String>, Option<String>, Option<String>);
 
 const BEFORE: &str = "SELECT name, phone, email, address FROM customers WHERE customer_number = $1";
 const UPSERT: &str = "INSERT INTO customers (customer_number, name, phone, email, address) VALUES ($1, $2, $3, $4, $5) \

@@ -10,7 +10,7 @@ use crate::store::text;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("row {row}: {field}: {remedy}")]
 pub struct RowFault {
-    /// As a spreadsheet counts: the header is row 1.
+    /// The line on which the row begins; the header is 1. A spreadsheet counts the same if no field above holds a line break.
     pub row: usize,
     /// The column's name, or `row` for all of it.
     pub field: &'static str,
@@ -20,7 +20,7 @@ pub struct RowFault {
 
 /// Tells by the header what a file holds.
 pub(super) fn kind(csv: &[u8]) -> Result<ImportKind, ImportError> {
-    let header = records(csv).next().unwrap_or_default();
+    let (_, header) = records(csv).next().unwrap_or_default();
     let has = |name: &str| header.iter().any(|cell| column(cell) == name);
     match (has("customer_number"), has("member_id")) {
         (true, false) => Ok(ImportKind::Customers),
@@ -32,7 +32,7 @@ pub(super) fn kind(csv: &[u8]) -> Result<ImportKind, ImportError> {
 
 /// The rows, the header checked.
 pub(super) struct Table {
-    rows: Vec<ByteRecord>,
+    rows: Vec<(usize, ByteRecord)>,
     /// For each known column, where it is in the file.
     places: Vec<(&'static str, Option<usize>)>,
     width: usize,
@@ -42,7 +42,8 @@ pub(super) struct Table {
 impl Table {
     pub(super) fn new(csv: &[u8], columns: &'static [&'static str], optional: &[&str]) -> Result<Self, ImportError> {
         let mut records = records(csv);
-        let header: Vec<String> = records.next().unwrap_or_default().iter().map(column).collect();
+        let (_, header) = records.next().unwrap_or_default();
+        let header: Vec<String> = header.iter().map(column).collect();
         let mut places = Vec::new();
         for &name in columns {
             let mut found = header
@@ -76,8 +77,8 @@ impl Table {
     /// Calls `read` for each row that has as many fields as the header; empty lines are no rows. Fails if anything was wrong.
     pub(super) fn read<T>(mut self, mut read: impl FnMut(&mut Row<'_>) -> Option<T>) -> Result<Vec<T>, ImportError> {
         let mut all = Vec::new();
-        for (index, record) in std::mem::take(&mut self.rows).iter().enumerate() {
-            let number = index + 2;
+        for (number, record) in &std::mem::take(&mut self.rows) {
+            let number = *number;
             if record.len() != self.width {
                 let (found, expected) = (record.len(), self.width);
                 self.faults.push(RowFault {
@@ -208,10 +209,23 @@ pub(super) fn strict_date(text: &str) -> Option<Date> {
     (text.len() == 10).then(|| text.parse().ok()).flatten()
 }
 
-/// Rows of any width; bytes, as a file may be of another encoding. Reading from memory and without widths cannot fail.
-fn records(csv: &[u8]) -> impl Iterator<Item = ByteRecord> {
+/// Rows of any width, each with the line on which it begins; bytes, as a file may be of another encoding. Reading from memory and
+/// without widths cannot fail.
+fn records(csv: &[u8]) -> impl Iterator<Item = (usize, ByteRecord)> {
     let reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(csv);
-    reader.into_byte_records().map_while(Result::ok)
+    let records = reader.into_byte_records().map_while(Result::ok);
+    records.map(move |record| (line(csv, &record), record))
+}
+
+/// The reader's own count is that of the line breaks before the record, without the empty lines between.
+fn line(csv: &[u8], record: &ByteRecord) -> usize {
+    let position = record.position();
+    let at = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+    let rest = position
+        .and_then(|position| csv.get(at(position.byte())..))
+        .unwrap_or_default();
+    let breaks = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
+    position.map_or(1, |position| at(position.line())) + breaks.filter(|byte| **byte == b'\n').count()
 }
 
 fn column(cell: &[u8]) -> String {

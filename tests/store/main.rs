@@ -1,0 +1,10 @@
+//! The store and the tools on it, each test on SQLite and on a real PostgreSQL.
+
+mod calls;
+mod commands;
+mod fresh;
+mod imports;
+mod opening;
+mod properties;
+mod records;
+mod tools;
