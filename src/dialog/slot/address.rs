@@ -20,7 +20,9 @@ pub(super) fn address(text: &str, language: Language) -> Parsed {
     let street = streets(&said, lexicon).into_iter().next_back();
     let asks = text.trim_end().ends_with('?');
     let Some(street) = street else {
-        let begun = only_fillers(&said, lexicon) || numbers(&said, lexicon).next().is_some() && said.len() <= MAX_WORDS;
+        let has_street = said.iter().any(|token| lexicon.streets.contains(&token.text.as_str()));
+        let is_part = has_street || numbers(&said, lexicon).next().is_some();
+        let begun = only_fillers(&said, lexicon) || is_part && said.len() <= MAX_PART;
         let is_unsure = (0..said.len()).any(|at| any_phrase_at(&said, at, lexicon.unsure).is_some());
         return if begun && !asks && !is_unsure {
             Parsed::BEGUN
@@ -201,7 +203,8 @@ fn tidied(text: &str, said: &[Token], range: Range<usize>, lexicon: &Lexicon) ->
                 .get(at - 2)
                 .is_some_and(|unit| lexicon.units.contains(&unit.text.as_str()))
             && said.get(at - 1).is_some_and(|flat| !flat.is_mark());
-        if !between.is_empty() && !(after_unit && is_flat(token)) {
+        let joins = between.is_empty() || after_unit && is_flat(token);
+        if !joins {
             address.push(if between.contains('-') && between.len() == 1 {
                 '-'
             } else {
@@ -227,4 +230,6 @@ fn tidied(text: &str, said: &[Token], range: Range<usize>, lexicon: &Lexicon) ->
 const ORDINAL_ENDS: &[&str] = &["st", "nd", "rd", "th"];
 /// Words of a street's name: "Martin Luther King Junior Boulevard".
 const MAX_NAME: usize = 5;
+/// Tokens of half an address.
+const MAX_PART: usize = 10;
 const MAX_WORDS: usize = 24;

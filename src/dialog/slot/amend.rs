@@ -23,7 +23,7 @@ impl Slot {
             let new = Correction::new(text, lexicon, letters).amended(body)?;
             fits(pattern, &format!("{prefix}{new}"))
         };
-        let amended = match (self, previous) {
+        match (self, previous) {
             (Self::Digits { min, max }, Value::Digits(old)) => self
                 .whole(previous, text, language, today)
                 .or_else(|| code(old, old, false, &Pattern::digits(*min, *max)).map(Value::Digits)),
@@ -32,7 +32,7 @@ impl Slot {
                 code(old, body, pattern.has_free_letters(), pattern).map(Value::Id)
             }),
             (Self::Phone { .. }, Value::Phone(old)) => self.whole(previous, text, language, today).or_else(|| {
-                let body = old.strip_prefix("+1").or(old.strip_prefix('+')).unwrap_or(old);
+                let body = old.strip_prefix("+1").or_else(|| old.strip_prefix('+')).unwrap_or(old);
                 let line = Pattern::digits(body.len(), body.len());
                 code(old, body, false, &Pattern::digits(old.len(), old.len()))
                     .or_else(|| {
@@ -67,8 +67,7 @@ impl Slot {
                 new.filter(|new| new != previous)
             }),
             _ => None,
-        };
-        amended
+        }
     }
 
     /// A whole new code.
@@ -119,7 +118,10 @@ fn versions<'a>(text: &'a str, lexicon: &Lexicon) -> Vec<&'a str> {
 fn is_preface(said: &[Token], at: usize, lexicon: &Lexicon) -> bool {
     said.get(at).is_some_and(|token| {
         let word = token.text.as_str();
-        token.is_mark() || lexicon.hesitates(word) || lexicon.replaces.contains(&word) || lexicon.no.contains(&word)
+        token.is_mark()
+            || lexicon.hesitates(word) && word.len() > 1
+            || lexicon.replaces.contains(&word)
+            || lexicon.no.contains(&word)
     })
 }
 
@@ -152,7 +154,7 @@ impl Correction {
         let at_phrase = |phrases| (0..new.len()).find_map(|at| any_phrase_at(new, at, phrases));
         let at_end = (0..new.len()).find(|at| any_phrase_at(new, *at, self.lexicon.at_end).is_some());
         let end = at_phrase(self.lexicon.ends_in).map(|next| next..new.len());
-        if let Some(end) = end.or(at_end.map(|at| 0..at)) {
+        if let Some(end) = end.or_else(|| at_end.map(|at| 0..at)) {
             let new = self.heard(new.get(end)?)?;
             let kept = old.len().checked_sub(new.len())?;
             return Some(format!("{}{new}", old.get(..kept)?));
@@ -246,7 +248,7 @@ impl Correction {
         } else {
             Pattern::digits(1, super::MAX_LEN)
         };
-        let heard = Heard::of(said.to_vec(), self.lexicon, self.letters, false);
+        let heard = Heard::of(said.to_vec(), self.lexicon, self.letters.then_some(""), false);
         heard.parse(&mut |sounds| any.fit(sounds)).code
     }
 }

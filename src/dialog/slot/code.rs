@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::lexicon::{Lexicon, find};
 use super::number::chunk;
-use super::pattern::{Fit, Pattern, Sound};
+use super::pattern::{Fit, Pattern, Sound, sounds_alike};
 use super::text::{Kind, Token, answer_tokens, any_phrase_at, cut_closing};
 use super::{Language, Parsed, Value};
 use crate::turn::event::Progress;
@@ -12,13 +12,13 @@ use crate::turn::event::Progress;
 /// Digits, with `min < max` usable from `min` on.
 pub(super) fn digits(text: &str, min: usize, max: usize, language: Language) -> Parsed {
     let pattern = Pattern::digits(min, max);
-    let heard = Heard::new(text, language, false);
+    let heard = Heard::new(text, language, None);
     heard.parse(&mut |sounds| pattern.fit(sounds)).map(Value::Digits)
 }
 
 /// An id of the form `pattern`.
 pub(super) fn id(text: &str, pattern: &Pattern, language: Language) -> Parsed {
-    let heard = Heard::new(text, language, true);
+    let heard = Heard::new(text, language, Some(&pattern.prefix()));
     heard.parse(&mut |sounds| pattern.fit(sounds)).map(Value::Id)
 }
 
@@ -33,7 +33,8 @@ pub(super) struct Heard {
     open: bool,
     /// It ends in the middle of something: "double".
     dangling: bool,
-    asks: bool,
+    /// A question or a refusal, unless there is a code in it.
+    declines: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,8 +78,8 @@ impl Found {
 }
 
 impl Heard {
-    /// `letters`: whether the code has letters, so that "see" may be a C.
-    pub(super) fn new(text: &str, language: Language, letters: bool) -> Self {
+    /// `letters`: those that the code always begins with, if it has letters at all, so that "see" may be a C.
+    pub(super) fn new(text: &str, language: Language, letters: Option<&str>) -> Self {
         let lexicon = Lexicon::of(language);
         Self::of(
             answer_tokens(text, lexicon),
@@ -89,15 +90,17 @@ impl Heard {
     }
 
     /// From tokens, of which some may have been taken by others.
-    pub(super) fn of(mut tokens: Vec<Token>, lexicon: &'static Lexicon, letters: bool, asks: bool) -> Self {
+    pub(super) fn of(mut tokens: Vec<Token>, lexicon: &'static Lexicon, letters: Option<&str>, asks: bool) -> Self {
         let closed = cut_closing(&mut tokens, lexicon.closings);
         while tokens.last().is_some_and(Token::is_mark) {
             tokens.pop();
         }
+        let is_unsure = (0..tokens.len()).any(|at| any_phrase_at(&tokens, at, lexicon.unsure).is_some());
         let mut reader = Reader {
             tokens: &tokens,
             lexicon,
-            letters,
+            letters: letters.is_some(),
+            prefix: letters.unwrap_or_default(),
             items: Vec::new(),
             open: false,
             dangling: false,
@@ -122,7 +125,7 @@ impl Heard {
             closed,
             open: open && !closed,
             dangling,
-            asks,
+            declines: asks || is_unsure,
         }
     }
 
@@ -178,7 +181,7 @@ impl Heard {
         let Corrected { sounds, pending } = corrected(items, fit);
         if sounds.is_empty() {
             let is_refusal = items.iter().all(|item| matches!(item, Item::Replace | Item::Gap)) && pending;
-            return if self.asks || is_refusal {
+            return if self.declines || is_refusal {
                 Found::IMPOSSIBLE
             } else {
                 Found::INCOMPLETE
@@ -376,6 +379,7 @@ struct Reader<'a> {
     tokens: &'a [Token],
     lexicon: &'static Lexicon,
     letters: bool,
+    prefix: &'a str,
     items: Vec<Item>,
     open: bool,
     dangling: bool,
@@ -455,7 +459,8 @@ impl Reader<'_> {
                     .map(|c| Item::Sound(Sound::certain(c.to_ascii_uppercase()))),
             );
         } else if !self.lexicon.hesitates(word) {
-            let known = self.lexicon.is_filler(word);
+            // "Emby" for MB: nothing is lost, for the letters may be left out.
+            let known = self.lexicon.is_filler(word) || sounds_like(word, self.prefix);
             self.items.push(if known { Item::Filler } else { Item::Stranger });
         }
     }
@@ -550,6 +555,13 @@ impl Reader<'_> {
         self.items.push(Item::Stranger);
         at
     }
+}
+
+/// Whether the consonants of a word are these letters, as a telephone lets them be heard: "envy" for MB.
+fn sounds_like(word: &str, letters: &str) -> bool {
+    let consonants: Vec<char> = word.chars().filter(|c| !"aeiouy".contains(*c)).collect();
+    let alike = |(a, b): (&char, char)| sounds_alike(*a, b);
+    !letters.is_empty() && consonants.len() == letters.len() && consonants.iter().zip(letters.chars()).all(alike)
 }
 
 /// Fewer digits within prose are an amount or a date, not a code.

@@ -162,12 +162,12 @@ pub(super) fn amended(previous: Date, text: &str, when: When, language: Language
         years => (None, years),
     };
     let year = match calendar.year(years) {
-        Year::Said(year) | Year::Open(year) => year,
+        Year::Said(year) | Year::Short(year) | Year::Open(year) => year,
         Year::Unsaid => previous.year(),
         Year::Begun | Year::Wrong => return None,
     };
-    let day = day.map_or(Some(previous.day()), |day| i8::try_from(day).ok())?;
-    let day = Date::new(year, month.unwrap_or(previous.month()), day).ok()?;
+    let day = day.map_or_else(|| Some(previous.day()), |day| i8::try_from(day).ok())?;
+    let day = Date::new(year, month.unwrap_or_else(|| previous.month()), day).ok()?;
     match calendar.allowed(Found::Day(day), day) {
         Found::Day(day) => Some(day),
         Found::Usable(_) | Found::Begun | Found::Never => None,
@@ -428,6 +428,8 @@ enum Year {
     Unsaid,
     Begun,
     Said(i16),
+    /// Of two digits, in the present century.
+    Short(i16),
     /// "nineteen eighty": it may go on.
     Open(i16),
     Wrong,
@@ -553,7 +555,7 @@ impl Calendar {
                     Some((day, year)) if day.is_day() => self.day(self.year(&[year]), month, day.value()),
                     _ => Found::Never,
                 },
-                Year::Unsaid | Year::Begun | Year::Said(_) | Year::Open(_) => Found::Begun,
+                Year::Unsaid | Year::Begun | Year::Said(_) | Year::Short(_) | Year::Open(_) => Found::Begun,
             },
             // "March twenty" may become "twenty fifth".
             ([], [day]) if day.open && is_day(day) && !day.ordinal => {
@@ -671,7 +673,11 @@ impl Calendar {
             2 => {
                 let century = self.today.year() / 100 * 100;
                 let recent = self.when == When::Future || century + value <= self.today.year();
-                said(if recent { century + value } else { century + value - 100 })
+                match (recent, open) {
+                    (true, false) => Year::Short(century + value),
+                    (true, true) => Year::Open(century + value),
+                    (false, _) => said(century + value - 100),
+                }
             }
             4 if (1850..=2150).contains(&value) => said(value),
             1 | 3 => Year::Begun,
@@ -691,7 +697,13 @@ impl Calendar {
         match year {
             Year::Wrong => Found::Never,
             Year::Begun => Found::Begun,
-            Year::Said(year) => date(year).map_or(Found::Never, |day| self.allowed(Found::Day(day), day)),
+            // No birthday is to come this year.
+            Year::Short(year) if self.when == When::Past && date(year).is_some_and(|day| day > self.today) => {
+                self.day(Year::Said(year - 100), month, Some(i16::from(day)))
+            }
+            Year::Said(year) | Year::Short(year) => {
+                date(year).map_or(Found::Never, |day| self.allowed(Found::Day(day), day))
+            }
             Year::Open(year) => date(year).map_or(Found::Begun, |day| self.allowed(Found::Usable(day), day)),
             Year::Unsaid => match self.when {
                 When::Past => Found::Begun,

@@ -27,8 +27,10 @@ pub(super) fn email(text: &str, language: Language) -> Parsed {
     let mut words = 0;
     while let Some(token) = tokens.get(at) {
         let word = token.text.as_str();
+        let written = is_written(&tokens, at);
         at += 1;
         match token.kind {
+            _ if written && !token.is_mark() => address.push_str(word),
             Kind::Mark if word == "." && token.glued => address.push('.'),
             Kind::Mark if matches!(word, "@" | "_" | "+") => address.push_str(word),
             Kind::Mark => {}
@@ -106,6 +108,18 @@ pub(super) fn name(text: &str, language: Language) -> Parsed {
         2..=5 => Parsed::complete(Value::Name(words.join(" "))),
         _ => Parsed::IMPOSSIBLE,
     }
+}
+
+/// Part of an address as it is written: "er" of "john.er@gmail.com" is no hesitation, "ten" no number.
+fn is_written(tokens: &[Token], at: usize) -> bool {
+    let joins = |at: usize| {
+        tokens
+            .get(at)
+            .is_some_and(|mark| matches!(mark.text.as_str(), "." | "@" | "_" | "+") && mark.glued)
+    };
+    let is_glued = |at: usize| tokens.get(at).is_some_and(|token| token.glued && !token.is_mark());
+    let after_mark = at > 0 && tokens.get(at - 1).is_some_and(Token::is_mark) && joins(at - 1) && is_glued(at);
+    after_mark || joins(at + 1) && is_glued(at + 2)
 }
 
 /// An address with its "@", or after "my email is" up to its top-level domain; where it stands, in bytes.

@@ -264,9 +264,14 @@ impl Set {
             return Some((twin, 1));
         }
         let only = self.only()?;
-        let alike = ALIKE.iter().any(|group| group.contains(c) && group.contains(only));
-        alike.then_some((only, ALIKE_COST))
+        sounds_alike(c, only).then_some((only, ALIKE_COST))
     }
+}
+
+/// Whether two letters are one on the phone.
+pub(super) fn sounds_alike(a: char, b: char) -> bool {
+    let (a, b) = (a.to_ascii_uppercase(), b.to_ascii_uppercase());
+    a == b || ALIKE.iter().any(|group| group.contains(a) && group.contains(b))
 }
 
 fn bit(c: char) -> Option<u32> {

@@ -11,6 +11,8 @@ pub(super) static WORDS: Lexicon = Lexicon {
         "una",
         "numero",
         "telefono",
+        "direccion",
+        "vivo",
         "celular",
         "movil",
         "casa",
@@ -417,6 +419,9 @@ pub(super) static WORDS: Lexicon = Lexicon {
         "no quiero",
     ],
     unsure: &[
+        "no la tengo",
+        "no lo tengo",
+        "no tengo",
         "no se",
         "no lo se",
         "no estoy seguro",
