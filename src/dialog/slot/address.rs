@@ -20,7 +20,9 @@ pub(super) fn address(text: &str, language: Language) -> Parsed {
     let street = streets(&said, lexicon).into_iter().next_back();
     let asks = text.trim_end().ends_with('?');
     let Some(street) = street else {
-        let has_street = said.iter().any(|token| lexicon.streets.contains(&token.text.as_str()));
+        let has_street = said
+            .iter()
+            .any(|token| lexicon.forms.streets.contains(&token.text.as_str()));
         let is_part = has_street || numbers(&said, lexicon).next().is_some();
         let begun = only_fillers(&said, lexicon) || is_part && said.len() <= MAX_PART;
         let is_unsure = (0..said.len()).any(|at| any_phrase_at(&said, at, lexicon.unsure).is_some());
@@ -33,7 +35,7 @@ pub(super) fn address(text: &str, language: Language) -> Parsed {
     let end = said.len();
     let dangles = said
         .last()
-        .is_some_and(|last| lexicon.units.contains(&last.text.as_str()));
+        .is_some_and(|last| lexicon.forms.units.contains(&last.text.as_str()));
     match tidied(text, &said, street.start..end, lexicon) {
         _ if asks || end - street.start > MAX_WORDS => Parsed::IMPOSSIBLE,
         address if shape(text) == Shape::Open || dangles => Parsed::usable(Value::Address(address)),
@@ -60,11 +62,11 @@ pub(super) fn find_address(text: &str, language: Language) -> Vec<(String, Range
 fn streets(said: &[Token], lexicon: &Lexicon) -> Vec<Range<usize>> {
     let mut found: Vec<Range<usize>> = Vec::new();
     for (at, token) in said.iter().enumerate() {
-        let is_street = lexicon.streets.contains(&token.text.as_str());
+        let is_street = lexicon.forms.streets.contains(&token.text.as_str());
         if !is_street || found.last().is_some_and(|last| at < last.end) {
             continue;
         }
-        let range = if lexicon.street_first {
+        let range = if lexicon.forms.street_first {
             numbers(
                 said.get(..said.len().min(at + MAX_NAME + 2)).unwrap_or_default(),
                 lexicon,
@@ -106,9 +108,9 @@ fn tail(text: &str, said: &[Token], street_end: usize, lexicon: &Lexicon) -> usi
         }
         let Some(token) = said.get(at) else { return end };
         let word = token.text.as_str();
-        if lexicon.directions.contains(&word) {
+        if lexicon.forms.directions.contains(&word) {
             end = at + 1;
-        } else if lexicon.units.contains(&word) {
+        } else if lexicon.forms.units.contains(&word) {
             let next = at + 1;
             let number = chunk(said, next, lexicon).map(|chunk| chunk.next);
             let Some(past) = number.or_else(|| said.get(next).filter(|token| !token.is_mark()).map(|_| next + 1))
@@ -201,7 +203,7 @@ fn tidied(text: &str, said: &[Token], range: Range<usize>, lexicon: &Lexicon) ->
         let after_unit = at > range.start + 1
             && said
                 .get(at - 2)
-                .is_some_and(|unit| lexicon.units.contains(&unit.text.as_str()))
+                .is_some_and(|unit| lexicon.forms.units.contains(&unit.text.as_str()))
             && said.get(at - 1).is_some_and(|flat| !flat.is_mark());
         let joins = between.is_empty() || after_unit && is_flat(token);
         if !joins {

@@ -5,7 +5,7 @@ use super::lexicon::{Lexicon, find};
 use super::pattern::{Fit, Pattern};
 use super::speak::groups;
 use super::text::{Kind, Token, answer_tokens, any_phrase_at, tokens};
-use super::{Date, Language, Slot, Value, date, start};
+use super::{Date, Language, Slot, Value, When, date, start};
 
 impl Slot {
     /// `previous` as `text` corrects it, or nothing where that is unclear.
@@ -19,6 +19,9 @@ impl Slot {
         let text = start(text);
         let lexicon = Lexicon::of(language);
         let code = |whole: &str, body: &str, letters: bool, pattern: &Pattern| {
+            if self.tells_another(text, language, today) {
+                return None;
+            }
             let prefix = whole.strip_suffix(body).unwrap_or_default();
             let new = Correction::new(text, lexicon, letters).amended(body)?;
             fits(pattern, &format!("{prefix}{new}"))
@@ -34,12 +37,8 @@ impl Slot {
             (Self::Phone { .. }, Value::Phone(old)) => self.whole(previous, text, language, today).or_else(|| {
                 let body = old.strip_prefix("+1").or_else(|| old.strip_prefix('+')).unwrap_or(old);
                 let line = Pattern::digits(body.len(), body.len());
-                code(old, body, false, &Pattern::digits(old.len(), old.len()))
-                    .or_else(|| {
-                        let new = Correction::new(text, lexicon, false).amended(body)?;
-                        let prefix = old.strip_suffix(body)?;
-                        fits(&line, &new).map(|new| format!("{prefix}{new}"))
-                    })
+                code(body, body, false, &line)
+                    .and_then(|new| Some(format!("{}{new}", old.strip_suffix(body)?)))
                     .map(Value::Phone)
             }),
             (Self::Date(when), Value::Date(old)) => versions(text, lexicon).into_iter().find_map(|text| {
@@ -70,6 +69,19 @@ impl Slot {
         }
     }
 
+    /// The digits are of a date, or of a telephone where an id is corrected.
+    fn tells_another(&self, text: &str, language: Language, today: Date) -> bool {
+        let lexicon = Lexicon::of(language);
+        let of_phone = matches!(self, Self::Phone { .. });
+        let said = tokens(text);
+        let mut words = said.iter().map(|token| token.text.as_str());
+        words.any(|word| {
+            lexicon.forms.date_words.contains(&word) || !of_phone && lexicon.forms.phone_words.contains(&word)
+        }) || date::sightings(text, When::Any, language, today)
+            .iter()
+            .any(|date| date.evident)
+    }
+
     /// A whole new code.
     fn whole(&self, previous: &Value, text: &str, language: Language, today: Date) -> Option<Value> {
         let lexicon = Lexicon::of(language);
@@ -94,7 +106,7 @@ fn versions<'a>(text: &'a str, lexicon: &Lexicon) -> Vec<&'a str> {
     let mut versions = Vec::new();
     // Behind "no," a "no" negates; the first one answers.
     let negation = (0..said.len()).find(|at| {
-        let next = any_phrase_at(&said, *at, lexicon.negates);
+        let next = any_phrase_at(&said, *at, lexicon.forms.negates);
         next.is_some_and(|next| !(*at < first && said.get(next).is_none_or(Token::is_mark)))
     });
     if let Some(at) = negation {
@@ -152,14 +164,14 @@ impl Correction {
     fn amended(&self, old: &str) -> Option<String> {
         let (new, wrong) = self.new_and_wrong();
         let at_phrase = |phrases| (0..new.len()).find_map(|at| any_phrase_at(new, at, phrases));
-        let at_end = (0..new.len()).find(|at| any_phrase_at(new, *at, self.lexicon.at_end).is_some());
-        let end = at_phrase(self.lexicon.ends_in).map(|next| next..new.len());
+        let at_end = (0..new.len()).find(|at| any_phrase_at(new, *at, self.lexicon.forms.at_end).is_some());
+        let end = at_phrase(self.lexicon.forms.ends_in).map(|next| next..new.len());
         if let Some(end) = end.or_else(|| at_end.map(|at| 0..at)) {
             let new = self.heard(new.get(end)?)?;
             let kept = old.len().checked_sub(new.len())?;
             return Some(format!("{}{new}", old.get(..kept)?));
         }
-        if let Some(next) = at_phrase(self.lexicon.starts_with) {
+        if let Some(next) = at_phrase(self.lexicon.forms.starts_with) {
             let new = self.heard(new.get(next..)?)?;
             return Some(format!("{new}{}", old.get(new.len()..)?));
         }
@@ -190,7 +202,7 @@ impl Correction {
             .find(|at| !is_preface(said, *at, self.lexicon))
             .unwrap_or(said.len());
         let negation = (0..said.len()).find_map(|at| {
-            let next = any_phrase_at(said, at, self.lexicon.negates)?;
+            let next = any_phrase_at(said, at, self.lexicon.forms.negates)?;
             let answers = at < first && said.get(next).is_none_or(Token::is_mark);
             (!answers && said.get(next..)?.iter().any(|token| !token.is_mark())).then_some((at, next))
         });
@@ -235,7 +247,7 @@ impl Correction {
         (0..said.len()).find_map(|at| {
             let place = find(self.lexicon.ordinals, &said.get(at)?.text)?;
             let noun = &said.get(at + 1)?.text;
-            let is_digit = self.lexicon.digit_nouns.contains(&noun.as_str());
+            let is_digit = self.lexicon.forms.digit_nouns.contains(&noun.as_str());
             let place = usize::try_from(place).ok().filter(|place| *place > 0)?;
             is_digit.then_some((place, at + 2))
         })

@@ -212,9 +212,9 @@ impl Scene<'_> {
         before.iter().rev().take(MAX_ANNOUNCEMENT).find_map(|token| {
             let is_in = |words: &[&str]| words.contains(&token.text.as_str());
             match () {
-                () if is_in(self.lexicon.phone_words) => Some(Announced::Phone),
-                () if is_in(self.lexicon.id_words) => Some(Announced::Id),
-                () if is_in(self.lexicon.date_words) => Some(Announced::Date),
+                () if is_in(self.lexicon.forms.phone_words) => Some(Announced::Phone),
+                () if is_in(self.lexicon.forms.id_words) => Some(Announced::Id),
+                () if is_in(self.lexicon.forms.date_words) => Some(Announced::Date),
                 () => None,
             }
         })

@@ -128,7 +128,7 @@ pub(super) fn find_email(text: &str, language: Language) -> Option<(String, Rang
     let span = written_email(text).or_else(|| {
         let said = tokens(text);
         let start = (0..said.len())
-            .filter_map(|at| any_phrase_at(&said, at, lexicon.introduces_email))
+            .filter_map(|at| any_phrase_at(&said, at, lexicon.forms.introduces_email))
             .next_back()?;
         let at = (start..said.len()).find(|at| {
             said.get(*at)
@@ -169,7 +169,7 @@ pub(super) fn find_name(text: &str, language: Language) -> Option<(String, Range
     let lexicon = Lexicon::of(language);
     let said = tokens(text);
     let start = (0..said.len())
-        .filter_map(|at| any_phrase_at(&said, at, lexicon.introduces_name))
+        .filter_map(|at| any_phrase_at(&said, at, lexicon.forms.introduces_name))
         .next_back()?;
     let written = |at: usize| {
         said.get(at)

@@ -89,15 +89,17 @@ impl Pattern {
     pub(super) fn fit(&self, sounds: &[Sound]) -> Fit {
         let prefix = self.prefix();
         let mut states = BTreeMap::from([(0, (0, String::new()))]);
+        // Single letters are left out only beside others: the "3" of "3123456" is no B.
+        let first = sounds.iter().find(|sound| sound.skip.is_none());
+        let spells = first.is_some_and(|sound| sound.ways.iter().any(|(way, _)| way.starts_with(char::is_alphabetic)));
+        if !prefix.is_empty() {
+            keep(&mut states, prefix.len(), LEFT_OUT_COST, prefix.clone());
+        }
         for sound in sounds {
-            for (at, letter) in prefix.chars().enumerate() {
+            for (at, letter) in prefix.chars().enumerate().filter(|_| spells) {
                 if let Some((cost, heard)) = states.get(&at).cloned() {
-                    keep(
-                        &mut states,
-                        at + 1,
-                        cost + LEFT_OUT_COST,
-                        heard + letter.encode_utf8(&mut [0; 4]),
-                    );
+                    let heard = heard + letter.encode_utf8(&mut [0; 4]);
+                    keep(&mut states, at + 1, cost + LEFT_OUT_COST, heard);
                 }
             }
             let mut next = BTreeMap::new();

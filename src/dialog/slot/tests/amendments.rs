@@ -50,6 +50,9 @@ fn ids() {
             ("MB123456", "No, 456.", "-"),
             ("MB123456", "No, 1234567.", "-"),
             ("MB123456", "I have two questions about that.", "-"),
+            ("MB123456", "No, I was born in 1985.", "-"),
+            ("MB123456", "No, my birthday is March 15.", "-"),
+            ("MB123456", "No, my phone ends in 0123.", "-"),
         ],
     );
     check(
@@ -86,6 +89,8 @@ fn digits_and_phones() {
             ("202 555 0123", "No, two oh three.", "+12035550123"),
             ("202 555 0123", "It ends in 99.", "+12025550199"),
             ("202 555 0123", "It starts with 415.", "+14155550123"),
+            ("202 555 0123", "The area code is 415.", "+14155550123"),
+            ("202 555 0123", "No, I was born in 1985.", "-"),
             ("202 555 0123", "No, 415 555 0199.", "+14155550199"),
             ("202 555 0123", "No, that's not mine.", "-"),
         ],

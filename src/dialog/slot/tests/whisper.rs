@@ -80,6 +80,8 @@ fn ids_as_they_are_heard() {
             ("MB123456 MB123456", "C MB123456"),
             ("MB 12 34 56 56", "C MB123456"),
             ("MB 1234566", "X"),
+            ("3123456", "X"),
+            ("M 3 1 2 3 4 5 6", "C MB123456"),
             ("member ID M like Mary B like boy 123456", "C MB123456"),
         ],
     );
