@@ -24,7 +24,11 @@ pub(super) fn address(text: &str, language: Language) -> Parsed {
             .iter()
             .any(|token| lexicon.forms.streets.contains(&token.text.as_str()));
         let is_part = has_street || numbers(&said, lexicon).next().is_some();
-        let begun = only_fillers(&said, lexicon) || is_part && said.len() <= MAX_PART;
+        let mut lead = 0;
+        while let Some(next) = any_phrase_at(&said, lead, lexicon.name_is) {
+            lead = next;
+        }
+        let begun = only_fillers(said.get(lead..).unwrap_or_default(), lexicon) || is_part && said.len() <= MAX_PART;
         let is_unsure = (0..said.len()).any(|at| any_phrase_at(&said, at, lexicon.unsure).is_some());
         return if begun && !asks && !is_unsure {
             Parsed::BEGUN

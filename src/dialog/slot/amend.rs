@@ -102,6 +102,9 @@ fn versions<'a>(text: &'a str, lexicon: &Lexicon) -> Vec<&'a str> {
     let first = (0..said.len())
         .find(|at| !is_preface(&said, *at, lexicon))
         .unwrap_or(said.len());
+    // "MB123457, sorry."
+    let last = (first..said.len()).rev().find(|at| !is_preface(&said, *at, lexicon));
+    let text = last.and_then(|at| text.get(..said.get(at)?.span.end)).unwrap_or(text);
     let at_byte = |at: usize| said.get(at).map_or(text.len(), |token| token.span.start);
     let mut versions = Vec::new();
     // Behind "no," a "no" negates; the first one answers.
@@ -245,11 +248,16 @@ impl Correction {
     /// "The third digit is": its place from 1, and where what is said of it begins.
     fn place(&self, said: &[Token]) -> Option<(usize, usize)> {
         (0..said.len()).find_map(|at| {
-            let place = find(self.lexicon.ordinals, &said.get(at)?.text)?;
-            let noun = &said.get(at + 1)?.text;
+            let token = said.get(at)?;
+            // "4th" are two tokens.
+            let (place, next) = match token.kind {
+                Kind::Digits => (token.text.parse().ok(), at + 2),
+                Kind::Word | Kind::Mark => (find(self.lexicon.ordinals, &token.text), at + 1),
+            };
+            let noun = &said.get(next)?.text;
             let is_digit = self.lexicon.forms.digit_nouns.contains(&noun.as_str());
-            let place = usize::try_from(place).ok().filter(|place| *place > 0)?;
-            is_digit.then_some((place, at + 2))
+            let place = usize::try_from(place?).ok().filter(|place| *place > 0)?;
+            is_digit.then_some((place, next + 1))
         })
     }
 

@@ -22,6 +22,40 @@ pub(super) fn id(text: &str, pattern: &Pattern, language: Language) -> Parsed {
     heard.parse(&mut |sounds| pattern.fit(sounds)).map(Value::Id)
 }
 
+/// A code that begins with a letter and ends in a digit among other letters: "an MRI, MB123456".
+fn spelled_within(
+    items: &[Item],
+    spans: &[Range<usize>],
+    fit: &mut dyn FnMut(&[Sound]) -> Fit,
+) -> Option<(String, Range<usize>)> {
+    let is_letter = |item: &Item| matches!(item, Item::Sound(sound) if sound.is_letter());
+    let is_sound = |item: &&Item| matches!(item, Item::Sound(_));
+    let ends = |end: usize| {
+        let is_digit = items
+            .get(end - 1)
+            .is_some_and(|item| is_sound(&item) && !is_letter(item));
+        is_digit && items.iter().skip(end).find(is_sound).is_none_or(is_letter)
+    };
+    let may_be_letter = |item: &Item| match item {
+        Item::Sound(sound) => {
+            sound.skip.is_some() && sound.ways.iter().any(|(way, _)| way.starts_with(char::is_alphabetic))
+        }
+        Item::Filler | Item::Gap | Item::Stranger | Item::Replace | Item::Restart => false,
+    };
+    // Not in the middle of a word, nor behind what may be its first letter.
+    let follows = |at: usize| spans.get(at - 1) == spans.get(at) || items.get(at - 1).is_some_and(may_be_letter);
+    let begins = |at: usize| items.get(at).is_some_and(is_letter) && (at == 0 || !follows(at));
+    let starts = (0..items.len()).filter(|at| items.len() <= MAX_LETTERS && begins(*at));
+    for start in starts {
+        for end in (start + 1..=items.len()).rev().filter(|end| ends(*end)) {
+            if let Fit::Full(code) = fit(&sounds(items.get(start..end)?)) {
+                return Some((code, start..end));
+            }
+        }
+    }
+    None
+}
+
 /// A transcript, reduced to what may be part of a code.
 #[derive(Debug)]
 pub(super) struct Heard {
@@ -160,9 +194,16 @@ impl Heard {
         while end > 0 {
             let is_stranger = |item: &Item| *item == Item::Stranger;
             let before = self.items.get(..end).unwrap_or_default();
-            let start = before.iter().rposition(is_stranger).map_or(0, |at| at + 1);
-            let part = before.get(start..).unwrap_or_default();
+            let part_start = before.iter().rposition(is_stranger).map_or(0, |at| at + 1);
+            let part = before.get(part_start..).unwrap_or_default();
             let code = self.part(part, end == self.items.len(), fit).code;
+            let (code, within) = match code {
+                Some(code) => (Some(code), 0..part.len()),
+                None => spelled_within(part, self.spans.get(part_start..end).unwrap_or_default(), fit)
+                    .map_or((None, 0..0), |(code, within)| (Some(code), within)),
+            };
+            let start = part_start + within.start;
+            let part = part.get(within).unwrap_or_default();
             let certain = |item: &Item| matches!(item, Item::Sound(sound) if sound.skip.is_none());
             if let Some(code) = code.filter(|_| length(part) >= MIN_IN_PROSE)
                 && let Some(first) = part.iter().position(certain)
@@ -171,7 +212,7 @@ impl Heard {
             {
                 found.push((code, from.start..to.end));
             }
-            end = start.saturating_sub(1);
+            end = part_start.saturating_sub(1);
         }
         found
     }
@@ -337,6 +378,11 @@ impl Sound {
         }
     }
 
+    /// Nothing but a letter.
+    fn is_letter(&self) -> bool {
+        self.skip.is_none() && self.ways.iter().all(|(way, _)| way.starts_with(char::is_alphabetic))
+    }
+
     fn size(&self) -> usize {
         match self.skip {
             Some(0) => 0,
@@ -468,7 +514,11 @@ impl Reader<'_> {
     /// "MB", "mb", "Ab 12", the "mb" of "mb123".
     fn is_spelled(&self, at: usize, token: &Token, glued: bool) -> bool {
         let word = token.text.as_str();
-        let known = self.lexicon.is_filler(word) || self.lexicon.hesitates(word);
+        let forms = self.lexicon.forms;
+        let announces = [forms.date_words, forms.phone_words]
+            .iter()
+            .any(|words| words.contains(&word));
+        let known = self.lexicon.is_filler(word) || self.lexicon.hesitates(word) || announces;
         let digits_follow = self.tokens.get(at + 1).is_some_and(|next| next.kind == Kind::Digits);
         let is_short = word.len() <= 3 && (digits_follow || !word.contains(['a', 'e', 'i', 'o', 'u']));
         word.len() <= MAX_SPELLED
@@ -569,5 +619,7 @@ const MIN_IN_PROSE: usize = 4;
 const MIN_BEGUN_IN_PROSE: usize = 3;
 /// A single digit twice is two digits.
 const MIN_REPEATED: usize = 2;
+/// A stretch that may be searched for a code among letters.
+const MAX_LETTERS: usize = 40;
 const SKIP_COST: u32 = 2;
 const MAX_SPELLED: usize = 6;

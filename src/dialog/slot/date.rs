@@ -83,6 +83,15 @@ impl Number {
         self.digits.parse().ok()
     }
 
+    fn is_month(&self) -> bool {
+        self.digits.len() <= 2 && !self.ordinal && self.value().is_some_and(|month| (1..=12).contains(&month))
+    }
+
+    fn may_be_year(&self) -> bool {
+        let is_full = self.digits.len() == 4 && (self.digits.starts_with("19") || self.digits.starts_with("20"));
+        self.digits.len() == 2 || is_full
+    }
+
     /// "1585" is 15 and 85.
     fn split(&self) -> Option<(Self, Self)> {
         let (first, second) = (self.digits.len() == 4).then(|| self.digits.split_at_checked(2))??;

@@ -168,9 +168,13 @@ fn written_email(text: &str) -> Option<Range<usize>> {
 pub(super) fn find_name(text: &str, language: Language) -> Option<(String, Range<usize>)> {
     let lexicon = Lexicon::of(language);
     let said = tokens(text);
-    let start = (0..said.len())
-        .filter_map(|at| any_phrase_at(&said, at, lexicon.forms.introduces_name))
-        .next_back()?;
+    let last = |phrases| {
+        (0..said.len())
+            .filter_map(|at| any_phrase_at(&said, at, phrases))
+            .next_back()
+    };
+    let introduced = last(lexicon.forms.introduces_name);
+    let start = introduced.or_else(|| last(lexicon.forms.hints_name))?;
     let written = |at: usize| {
         said.get(at)
             .and_then(|token| text.get(token.span.clone()))
@@ -188,7 +192,14 @@ pub(super) fn find_name(text: &str, language: Language) -> Option<(String, Range
         end += 1;
     }
     let stops = said.get(end).is_none_or(Token::is_mark);
-    if end == start || !(capitals || stops) {
+    let is_day = |token: &Token| {
+        let names = lexicon.months.iter().chain(lexicon.weekdays);
+        names.flat_map(|names| names.iter()).any(|name| token.is(name))
+    };
+    let words = said.get(start..end)?;
+    // "This is Monday March".
+    let is_hint = capitals && words.len() > 1 && !words.iter().any(is_day);
+    if words.is_empty() || !(capitals || stops) || introduced.is_none() && !is_hint {
         return None;
     }
     let span = said.get(start)?.span.start..said.get(end - 1)?.span.end;

@@ -236,6 +236,8 @@ impl Calendar {
                 let century = self.today.year() / 100 * 100;
                 let recent = self.when == When::Future || century + value <= self.today.year();
                 match (recent, open) {
+                    // No appointment is so far off: a date of birth.
+                    (true, _) if century + value > self.today.year() + MAX_AHEAD => Year::Wrong,
                     (true, false) => Year::Short(century + value),
                     (true, true) => Year::Open(century + value),
                     (false, _) => said(century + value - 100),
@@ -309,3 +311,6 @@ pub(super) fn zero_joined(numbers: &[Number]) -> Vec<Number> {
     }
     joined
 }
+
+/// Years to come of a year of two digits.
+const MAX_AHEAD: i16 = 30;

@@ -38,7 +38,9 @@ pub(in crate::dialog::slot) fn sightings(text: &str, when: When, language: Langu
         let joins = |at: usize| match (places.get(start + at), places.get(start + at + 1)) {
             (Some(first), Some(second)) => {
                 let between = said.get(first.end..second.start).unwrap_or_default();
-                between.len() < 2 && !between.iter().any(Token::is_mark)
+                let glued = said.get(second.start).is_some_and(|token| token.glued);
+                let separates = |token: &Token| token.is_mark() && !token.is("/") && !(token.is(".") && glued);
+                between.len() < 2 && !between.iter().any(separates)
             }
             _ => false,
         };
@@ -49,7 +51,7 @@ pub(in crate::dialog::slot) fn sightings(text: &str, when: When, language: Langu
         {
             let pieces = part.get(window).unwrap_or_default();
             let span = from.span.start..to.span.end;
-            let evident = is_evident(pieces, text.get(span.clone()).unwrap_or_default());
+            let evident = is_evident(pieces, text.get(span.clone()).unwrap_or_default(), when);
             found.push(Sighting { day, span, evident });
         }
         start = end + 1;
@@ -67,8 +69,13 @@ fn is_triple(pieces: Option<&[Piece]>) -> bool {
 }
 
 /// Whether it can be nothing but a date.
-fn is_evident(pieces: &[Piece], written: &str) -> bool {
-    let named = |piece: &Piece| matches!(piece, Piece::Month(_) | Piece::Day(_) | Piece::Weekday(_));
+fn is_evident(pieces: &[Piece], written: &str, when: When) -> bool {
+    // Nobody is born "last Friday".
+    let named = |piece: &Piece| match piece {
+        Piece::Month(_) => true,
+        Piece::Day(_) | Piece::Weekday(_) => when != When::Past,
+        Piece::Number(_) | Piece::Next | Piece::Last | Piece::Vague | Piece::Replace | Piece::Stranger => false,
+    };
     let groups: Vec<&str> = written.split(|c: char| !c.is_ascii_digit()).collect();
     let sizes: Vec<usize> = groups.iter().map(|group| group.len()).collect();
     let is_triple = matches!(sizes.as_slice(), [1..=2, 1..=2, 4] | [4, 1..=2, 1..=2]);
@@ -118,18 +125,26 @@ pub(in crate::dialog::slot) fn amended(
     let numbers = joined(&pieces);
     let month = pieces.iter().find_map(|piece| {
         if let Piece::Month(month) = piece {
-            Some(*month)
+            Some(i16::from(*month))
         } else {
             None
         }
     });
     let by_itself = |piece: &Piece| matches!(piece, Piece::Day(_) | Piece::Weekday(_) | Piece::Vague);
-    let (day, years) = match numbers.as_slice() {
+    let (day, month, years) = match numbers.as_slice() {
         _ if pieces.iter().any(by_itself) || pieces.is_empty() => return None,
-        [day, years @ ..] if day.is_day() && (month.is_some() || years.is_empty() || day.ordinal) => {
-            (day.value(), years)
+        // "4/16".
+        [first, second] if month.is_none() && first.is_month() && second.is_day() => {
+            let (month, day) = match language {
+                Language::En => (first, second),
+                Language::Es => (second, first),
+            };
+            (day.value(), month.value(), NO_YEAR)
         }
-        years => (None, years),
+        [day, years @ ..] if day.is_day() && (month.is_some() || years.is_empty() || day.ordinal) => {
+            (day.value(), month, years)
+        }
+        years => (None, month, years),
     };
     let year = match calendar.year(years) {
         Year::Said(year) | Year::Short(year) | Year::Open(year) => year,
@@ -137,7 +152,8 @@ pub(in crate::dialog::slot) fn amended(
         Year::Begun | Year::Wrong => return None,
     };
     let day = day.map_or_else(|| Some(previous.day()), |day| i8::try_from(day).ok())?;
-    let day = Date::new(year, month.unwrap_or_else(|| previous.month()), day).ok()?;
+    let month = month.map_or_else(|| Some(previous.month()), |month| i8::try_from(month).ok())?;
+    let day = Date::new(year, month, day).ok()?;
     match calendar.allowed(Found::Day(day), day) {
         Found::Day(day) => Some(day),
         Found::Usable(_) | Found::Begun | Found::Never => None,
@@ -171,7 +187,7 @@ impl Calendar {
             // "MB 123456, 3/15/1985".
             let triples = (0..part.len()).rev().map(|start| start..start + 3);
             return triples
-                .filter(|range| is_triple(part.get(range.clone())))
+                .filter(|range| is_triple(part.get(range.clone())) && joins(range.start) && joins(range.start + 1))
                 .find_map(|range| day(&range).map(|day| (range, day)));
         };
         let day_before = anchor.checked_sub(1).filter(|at| joins(*at));
@@ -186,9 +202,13 @@ impl Calendar {
                 .rev()
                 .map(move |end| start..end)
         });
-        ranges.into_iter().find_map(|range| day(&range).map(|day| (range, day)))
+        // "March 15" of "March 15, 2085" is not meant.
+        let goes_on = |end: usize| matches!(part.get(end), Some(Piece::Number(number)) if number.may_be_year());
+        let whole = ranges.into_iter().filter(|range| !goes_on(range.end));
+        whole.into_iter().find_map(|range| day(&range).map(|day| (range, day)))
     }
 }
 
+const NO_YEAR: &[Number] = &[];
 /// Of one date, with a correction.
 const MAX_PIECES: usize = 8;

@@ -9,7 +9,6 @@ pub(super) static WORDS: Lexicon = Lexicon {
         "number",
         "number's",
         "address",
-        "live",
         "sign",
         "hashtag",
         "pound",

@@ -12,7 +12,6 @@ pub(super) static WORDS: Lexicon = Lexicon {
         "numero",
         "telefono",
         "direccion",
-        "vivo",
         "celular",
         "movil",
         "casa",

@@ -5,6 +5,8 @@
 pub(in crate::dialog::slot) struct Forms {
     /// Of those, what announces a name in the middle of a sentence.
     pub introduces_name: &'static [&'static str],
+    /// What announces a name if two words with capitals follow.
+    pub hints_name: &'static [&'static str],
     /// "my e-mail is".
     pub introduces_email: &'static [&'static str],
     /// What the number that follows is: of a telephone.
@@ -46,6 +48,7 @@ pub(super) static EN: Forms = Forms {
         "the name's",
         "name is",
     ],
+    hints_name: &["this is", "i'm", "i am", "it's"],
     introduces_email: &[
         "email is",
         "e mail is",
@@ -98,6 +101,8 @@ pub(super) static EN: Forms = Forms {
         "end in",
         "end with",
         "last digit is",
+        "last digit's",
+        "last one's",
         "last digits are",
         "last digit should be",
         "last one is",
@@ -247,6 +252,7 @@ pub(super) static EN: Forms = Forms {
 
 pub(super) static ES: Forms = Forms {
     introduces_name: &["mi nombre es", "me llamo", "mi nombre completo es", "nombre es"],
+    hints_name: &["soy", "habla", "le habla"],
     introduces_email: &["correo es", "correo electronico es", "email es"],
     phone_words: &["telefono", "celular", "movil", "llamar", "llamarme", "llame"],
     id_words: &[

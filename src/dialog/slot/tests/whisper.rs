@@ -259,6 +259,7 @@ fn addresses_as_they_are_heard() {
             ("Twelve Harbour", "I"),
             ("Twelve", "I"),
             ("My address is", "I"),
+            ("I live at", "I"),
             ("Um,", "I"),
             ("", "I"),
             ("I don't know.", "X"),
