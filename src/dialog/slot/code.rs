@@ -192,9 +192,8 @@ impl Heard {
         let mut found = Vec::new();
         let mut end = self.items.len();
         while end > 0 {
-            let is_stranger = |item: &Item| *item == Item::Stranger;
             let before = self.items.get(..end).unwrap_or_default();
-            let part_start = before.iter().rposition(is_stranger).map_or(0, |at| at + 1);
+            let part_start = (0..end).rev().find(|at| self.parts_prose(*at)).map_or(0, |at| at + 1);
             let part = before.get(part_start..).unwrap_or_default();
             let code = self.part(part, end == self.items.len(), fit).code;
             let (code, within) = match code {
@@ -215,6 +214,16 @@ impl Heard {
             end = part_start.saturating_sub(1);
         }
         found
+    }
+
+    /// A stranger, or the second of two fillers: "and I have" goes on with something else.
+    fn parts_prose(&self, at: usize) -> bool {
+        let mut before = self.items.iter().take(at).rev();
+        match self.items.get(at) {
+            Some(Item::Stranger) => true,
+            Some(Item::Filler) => before.find(|item| **item != Item::Gap) == Some(&Item::Filler),
+            Some(Item::Sound(_) | Item::Gap | Item::Replace | Item::Restart) | None => false,
+        }
     }
 
     /// A stretch without strangers.
