@@ -20,7 +20,15 @@ pub(super) fn address(text: &str, language: Language) -> Parsed {
     let street = streets(&said, lexicon).into_iter().next_back();
     let asks = text.trim_end().ends_with('?');
     let Some(street) = street else {
-        let begun = only_fillers(&said, lexicon) || numbers(&said, lexicon).next().is_some() && said.len() <= MAX_WORDS;
+        let has_street = said
+            .iter()
+            .any(|token| lexicon.forms.streets.contains(&token.text.as_str()));
+        let is_part = has_street || numbers(&said, lexicon).next().is_some();
+        let mut lead = 0;
+        while let Some(next) = any_phrase_at(&said, lead, lexicon.name_is) {
+            lead = next;
+        }
+        let begun = only_fillers(said.get(lead..).unwrap_or_default(), lexicon) || is_part && said.len() <= MAX_PART;
         let is_unsure = (0..said.len()).any(|at| any_phrase_at(&said, at, lexicon.unsure).is_some());
         return if begun && !asks && !is_unsure {
             Parsed::BEGUN
@@ -31,7 +39,7 @@ pub(super) fn address(text: &str, language: Language) -> Parsed {
     let end = said.len();
     let dangles = said
         .last()
-        .is_some_and(|last| lexicon.units.contains(&last.text.as_str()));
+        .is_some_and(|last| lexicon.forms.units.contains(&last.text.as_str()));
     match tidied(text, &said, street.start..end, lexicon) {
         _ if asks || end - street.start > MAX_WORDS => Parsed::IMPOSSIBLE,
         address if shape(text) == Shape::Open || dangles => Parsed::usable(Value::Address(address)),
@@ -58,11 +66,11 @@ pub(super) fn find_address(text: &str, language: Language) -> Vec<(String, Range
 fn streets(said: &[Token], lexicon: &Lexicon) -> Vec<Range<usize>> {
     let mut found: Vec<Range<usize>> = Vec::new();
     for (at, token) in said.iter().enumerate() {
-        let is_street = lexicon.streets.contains(&token.text.as_str());
+        let is_street = lexicon.forms.streets.contains(&token.text.as_str());
         if !is_street || found.last().is_some_and(|last| at < last.end) {
             continue;
         }
-        let range = if lexicon.street_first {
+        let range = if lexicon.forms.street_first {
             numbers(
                 said.get(..said.len().min(at + MAX_NAME + 2)).unwrap_or_default(),
                 lexicon,
@@ -104,9 +112,9 @@ fn tail(text: &str, said: &[Token], street_end: usize, lexicon: &Lexicon) -> usi
         }
         let Some(token) = said.get(at) else { return end };
         let word = token.text.as_str();
-        if lexicon.directions.contains(&word) {
+        if lexicon.forms.directions.contains(&word) {
             end = at + 1;
-        } else if lexicon.units.contains(&word) {
+        } else if lexicon.forms.units.contains(&word) {
             let next = at + 1;
             let number = chunk(said, next, lexicon).map(|chunk| chunk.next);
             let Some(past) = number.or_else(|| said.get(next).filter(|token| !token.is_mark()).map(|_| next + 1))
@@ -199,9 +207,10 @@ fn tidied(text: &str, said: &[Token], range: Range<usize>, lexicon: &Lexicon) ->
         let after_unit = at > range.start + 1
             && said
                 .get(at - 2)
-                .is_some_and(|unit| lexicon.units.contains(&unit.text.as_str()))
+                .is_some_and(|unit| lexicon.forms.units.contains(&unit.text.as_str()))
             && said.get(at - 1).is_some_and(|flat| !flat.is_mark());
-        if !between.is_empty() && !(after_unit && is_flat(token)) {
+        let joins = between.is_empty() || after_unit && is_flat(token);
+        if !joins {
             address.push(if between.contains('-') && between.len() == 1 {
                 '-'
             } else {
@@ -227,4 +236,6 @@ fn tidied(text: &str, said: &[Token], range: Range<usize>, lexicon: &Lexicon) ->
 const ORDINAL_ENDS: &[&str] = &["st", "nd", "rd", "th"];
 /// Words of a street's name: "Martin Luther King Junior Boulevard".
 const MAX_NAME: usize = 5;
+/// Tokens of half an address.
+const MAX_PART: usize = 10;
 const MAX_WORDS: usize = 24;

@@ -5,7 +5,7 @@ use super::lexicon::{Lexicon, find};
 use super::pattern::{Fit, Pattern};
 use super::speak::groups;
 use super::text::{Kind, Token, answer_tokens, any_phrase_at, tokens};
-use super::{Date, Language, Slot, Value, date, start};
+use super::{Date, Language, Slot, Value, When, date, start};
 
 impl Slot {
     /// `previous` as `text` corrects it, or nothing where that is unclear.
@@ -19,11 +19,14 @@ impl Slot {
         let text = start(text);
         let lexicon = Lexicon::of(language);
         let code = |whole: &str, body: &str, letters: bool, pattern: &Pattern| {
+            if self.tells_another(text, language, today) {
+                return None;
+            }
             let prefix = whole.strip_suffix(body).unwrap_or_default();
             let new = Correction::new(text, lexicon, letters).amended(body)?;
             fits(pattern, &format!("{prefix}{new}"))
         };
-        let amended = match (self, previous) {
+        match (self, previous) {
             (Self::Digits { min, max }, Value::Digits(old)) => self
                 .whole(previous, text, language, today)
                 .or_else(|| code(old, old, false, &Pattern::digits(*min, *max)).map(Value::Digits)),
@@ -32,14 +35,10 @@ impl Slot {
                 code(old, body, pattern.has_free_letters(), pattern).map(Value::Id)
             }),
             (Self::Phone { .. }, Value::Phone(old)) => self.whole(previous, text, language, today).or_else(|| {
-                let body = old.strip_prefix("+1").or(old.strip_prefix('+')).unwrap_or(old);
+                let body = old.strip_prefix("+1").or_else(|| old.strip_prefix('+')).unwrap_or(old);
                 let line = Pattern::digits(body.len(), body.len());
-                code(old, body, false, &Pattern::digits(old.len(), old.len()))
-                    .or_else(|| {
-                        let new = Correction::new(text, lexicon, false).amended(body)?;
-                        let prefix = old.strip_suffix(body)?;
-                        fits(&line, &new).map(|new| format!("{prefix}{new}"))
-                    })
+                code(body, body, false, &line)
+                    .and_then(|new| Some(format!("{}{new}", old.strip_suffix(body)?)))
                     .map(Value::Phone)
             }),
             (Self::Date(when), Value::Date(old)) => versions(text, lexicon).into_iter().find_map(|text| {
@@ -67,8 +66,20 @@ impl Slot {
                 new.filter(|new| new != previous)
             }),
             _ => None,
-        };
-        amended
+        }
+    }
+
+    /// The digits are of a date, or of a telephone where an id is corrected.
+    fn tells_another(&self, text: &str, language: Language, today: Date) -> bool {
+        let lexicon = Lexicon::of(language);
+        let of_phone = matches!(self, Self::Phone { .. });
+        let said = tokens(text);
+        let mut words = said.iter().map(|token| token.text.as_str());
+        words.any(|word| {
+            lexicon.forms.date_words.contains(&word) || !of_phone && lexicon.forms.phone_words.contains(&word)
+        }) || date::sightings(text, When::Any, language, today)
+            .iter()
+            .any(|date| date.evident)
     }
 
     /// A whole new code.
@@ -91,11 +102,14 @@ fn versions<'a>(text: &'a str, lexicon: &Lexicon) -> Vec<&'a str> {
     let first = (0..said.len())
         .find(|at| !is_preface(&said, *at, lexicon))
         .unwrap_or(said.len());
+    // "MB123457, sorry."
+    let last = (first..said.len()).rev().find(|at| !is_preface(&said, *at, lexicon));
+    let text = last.and_then(|at| text.get(..said.get(at)?.span.end)).unwrap_or(text);
     let at_byte = |at: usize| said.get(at).map_or(text.len(), |token| token.span.start);
     let mut versions = Vec::new();
     // Behind "no," a "no" negates; the first one answers.
     let negation = (0..said.len()).find(|at| {
-        let next = any_phrase_at(&said, *at, lexicon.negates);
+        let next = any_phrase_at(&said, *at, lexicon.forms.negates);
         next.is_some_and(|next| !(*at < first && said.get(next).is_none_or(Token::is_mark)))
     });
     if let Some(at) = negation {
@@ -119,7 +133,10 @@ fn versions<'a>(text: &'a str, lexicon: &Lexicon) -> Vec<&'a str> {
 fn is_preface(said: &[Token], at: usize, lexicon: &Lexicon) -> bool {
     said.get(at).is_some_and(|token| {
         let word = token.text.as_str();
-        token.is_mark() || lexicon.hesitates(word) || lexicon.replaces.contains(&word) || lexicon.no.contains(&word)
+        token.is_mark()
+            || lexicon.hesitates(word) && word.len() > 1
+            || lexicon.replaces.contains(&word)
+            || lexicon.no.contains(&word)
     })
 }
 
@@ -150,14 +167,14 @@ impl Correction {
     fn amended(&self, old: &str) -> Option<String> {
         let (new, wrong) = self.new_and_wrong();
         let at_phrase = |phrases| (0..new.len()).find_map(|at| any_phrase_at(new, at, phrases));
-        let at_end = (0..new.len()).find(|at| any_phrase_at(new, *at, self.lexicon.at_end).is_some());
-        let end = at_phrase(self.lexicon.ends_in).map(|next| next..new.len());
-        if let Some(end) = end.or(at_end.map(|at| 0..at)) {
+        let at_end = (0..new.len()).find(|at| any_phrase_at(new, *at, self.lexicon.forms.at_end).is_some());
+        let end = at_phrase(self.lexicon.forms.ends_in).map(|next| next..new.len());
+        if let Some(end) = end.or_else(|| at_end.map(|at| 0..at)) {
             let new = self.heard(new.get(end)?)?;
             let kept = old.len().checked_sub(new.len())?;
             return Some(format!("{}{new}", old.get(..kept)?));
         }
-        if let Some(next) = at_phrase(self.lexicon.starts_with) {
+        if let Some(next) = at_phrase(self.lexicon.forms.starts_with) {
             let new = self.heard(new.get(next..)?)?;
             return Some(format!("{new}{}", old.get(new.len()..)?));
         }
@@ -188,7 +205,7 @@ impl Correction {
             .find(|at| !is_preface(said, *at, self.lexicon))
             .unwrap_or(said.len());
         let negation = (0..said.len()).find_map(|at| {
-            let next = any_phrase_at(said, at, self.lexicon.negates)?;
+            let next = any_phrase_at(said, at, self.lexicon.forms.negates)?;
             let answers = at < first && said.get(next).is_none_or(Token::is_mark);
             (!answers && said.get(next..)?.iter().any(|token| !token.is_mark())).then_some((at, next))
         });
@@ -231,11 +248,16 @@ impl Correction {
     /// "The third digit is": its place from 1, and where what is said of it begins.
     fn place(&self, said: &[Token]) -> Option<(usize, usize)> {
         (0..said.len()).find_map(|at| {
-            let place = find(self.lexicon.ordinals, &said.get(at)?.text)?;
-            let noun = &said.get(at + 1)?.text;
-            let is_digit = self.lexicon.digit_nouns.contains(&noun.as_str());
-            let place = usize::try_from(place).ok().filter(|place| *place > 0)?;
-            is_digit.then_some((place, at + 2))
+            let token = said.get(at)?;
+            // "4th" are two tokens.
+            let (place, next) = match token.kind {
+                Kind::Digits => (token.text.parse().ok(), at + 2),
+                Kind::Word | Kind::Mark => (find(self.lexicon.ordinals, &token.text), at + 1),
+            };
+            let noun = &said.get(next)?.text;
+            let is_digit = self.lexicon.forms.digit_nouns.contains(&noun.as_str());
+            let place = usize::try_from(place?).ok().filter(|place| *place > 0)?;
+            is_digit.then_some((place, next + 1))
         })
     }
 
@@ -246,7 +268,7 @@ impl Correction {
         } else {
             Pattern::digits(1, super::MAX_LEN)
         };
-        let heard = Heard::of(said.to_vec(), self.lexicon, self.letters, false);
+        let heard = Heard::of(said.to_vec(), self.lexicon, self.letters.then_some(""), false);
         heard.parse(&mut |sounds| any.fit(sounds)).code
     }
 }

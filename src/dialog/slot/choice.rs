@@ -96,7 +96,7 @@ pub(super) fn leading_answer(text: &str, language: Language) -> Option<(bool, Ra
         let unsure = any_phrase_at(&said, at, lexicon.unsure);
         let next = yes.max(no);
         if let Some(next) = next.filter(|next| unsure < Some(*next)) {
-            let is_plain = next == at + 1 && lexicon.plain_answers.contains(&token.text.as_str());
+            let is_plain = next == at + 1 && lexicon.forms.plain_answers.contains(&token.text.as_str());
             let stands_alone = said.get(next).is_none_or(Token::is_mark);
             if !(is_plain || stands_alone) {
                 break;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::lexicon::{Lexicon, find};
 use super::number::chunk;
-use super::pattern::{Fit, Pattern, Sound};
+use super::pattern::{Fit, Pattern, Sound, sounds_alike};
 use super::text::{Kind, Token, answer_tokens, any_phrase_at, cut_closing};
 use super::{Language, Parsed, Value};
 use crate::turn::event::Progress;
@@ -12,14 +12,48 @@ use crate::turn::event::Progress;
 /// Digits, with `min < max` usable from `min` on.
 pub(super) fn digits(text: &str, min: usize, max: usize, language: Language) -> Parsed {
     let pattern = Pattern::digits(min, max);
-    let heard = Heard::new(text, language, false);
+    let heard = Heard::new(text, language, None);
     heard.parse(&mut |sounds| pattern.fit(sounds)).map(Value::Digits)
 }
 
 /// An id of the form `pattern`.
 pub(super) fn id(text: &str, pattern: &Pattern, language: Language) -> Parsed {
-    let heard = Heard::new(text, language, true);
+    let heard = Heard::new(text, language, Some(&pattern.prefix()));
     heard.parse(&mut |sounds| pattern.fit(sounds)).map(Value::Id)
+}
+
+/// A code that begins with a letter and ends in a digit among other letters: "an MRI, MB123456".
+fn spelled_within(
+    items: &[Item],
+    spans: &[Range<usize>],
+    fit: &mut dyn FnMut(&[Sound]) -> Fit,
+) -> Option<(String, Range<usize>)> {
+    let is_letter = |item: &Item| matches!(item, Item::Sound(sound) if sound.is_letter());
+    let is_sound = |item: &&Item| matches!(item, Item::Sound(_));
+    let ends = |end: usize| {
+        let is_digit = items
+            .get(end - 1)
+            .is_some_and(|item| is_sound(&item) && !is_letter(item));
+        is_digit && items.iter().skip(end).find(is_sound).is_none_or(is_letter)
+    };
+    let may_be_letter = |item: &Item| match item {
+        Item::Sound(sound) => {
+            sound.skip.is_some() && sound.ways.iter().any(|(way, _)| way.starts_with(char::is_alphabetic))
+        }
+        Item::Filler | Item::Gap | Item::Stranger | Item::Replace | Item::Restart => false,
+    };
+    // Not in the middle of a word, nor behind what may be its first letter.
+    let follows = |at: usize| spans.get(at - 1) == spans.get(at) || items.get(at - 1).is_some_and(may_be_letter);
+    let begins = |at: usize| items.get(at).is_some_and(is_letter) && (at == 0 || !follows(at));
+    let starts = (0..items.len()).filter(|at| items.len() <= MAX_LETTERS && begins(*at));
+    for start in starts {
+        for end in (start + 1..=items.len()).rev().filter(|end| ends(*end)) {
+            if let Fit::Full(code) = fit(&sounds(items.get(start..end)?)) {
+                return Some((code, start..end));
+            }
+        }
+    }
+    None
 }
 
 /// A transcript, reduced to what may be part of a code.
@@ -33,7 +67,8 @@ pub(super) struct Heard {
     open: bool,
     /// It ends in the middle of something: "double".
     dangling: bool,
-    asks: bool,
+    /// A question or a refusal, unless there is a code in it.
+    declines: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,8 +112,8 @@ impl Found {
 }
 
 impl Heard {
-    /// `letters`: whether the code has letters, so that "see" may be a C.
-    pub(super) fn new(text: &str, language: Language, letters: bool) -> Self {
+    /// `letters`: those that the code always begins with, if it has letters at all, so that "see" may be a C.
+    pub(super) fn new(text: &str, language: Language, letters: Option<&str>) -> Self {
         let lexicon = Lexicon::of(language);
         Self::of(
             answer_tokens(text, lexicon),
@@ -89,15 +124,17 @@ impl Heard {
     }
 
     /// From tokens, of which some may have been taken by others.
-    pub(super) fn of(mut tokens: Vec<Token>, lexicon: &'static Lexicon, letters: bool, asks: bool) -> Self {
+    pub(super) fn of(mut tokens: Vec<Token>, lexicon: &'static Lexicon, letters: Option<&str>, asks: bool) -> Self {
         let closed = cut_closing(&mut tokens, lexicon.closings);
         while tokens.last().is_some_and(Token::is_mark) {
             tokens.pop();
         }
+        let is_unsure = (0..tokens.len()).any(|at| any_phrase_at(&tokens, at, lexicon.unsure).is_some());
         let mut reader = Reader {
             tokens: &tokens,
             lexicon,
-            letters,
+            letters: letters.is_some(),
+            prefix: letters.unwrap_or_default(),
             items: Vec::new(),
             open: false,
             dangling: false,
@@ -122,7 +159,7 @@ impl Heard {
             closed,
             open: open && !closed,
             dangling,
-            asks,
+            declines: asks || is_unsure,
         }
     }
 
@@ -155,11 +192,17 @@ impl Heard {
         let mut found = Vec::new();
         let mut end = self.items.len();
         while end > 0 {
-            let is_stranger = |item: &Item| *item == Item::Stranger;
             let before = self.items.get(..end).unwrap_or_default();
-            let start = before.iter().rposition(is_stranger).map_or(0, |at| at + 1);
-            let part = before.get(start..).unwrap_or_default();
+            let part_start = (0..end).rev().find(|at| self.parts_prose(*at)).map_or(0, |at| at + 1);
+            let part = before.get(part_start..).unwrap_or_default();
             let code = self.part(part, end == self.items.len(), fit).code;
+            let (code, within) = match code {
+                Some(code) => (Some(code), 0..part.len()),
+                None => spelled_within(part, self.spans.get(part_start..end).unwrap_or_default(), fit)
+                    .map_or((None, 0..0), |(code, within)| (Some(code), within)),
+            };
+            let start = part_start + within.start;
+            let part = part.get(within).unwrap_or_default();
             let certain = |item: &Item| matches!(item, Item::Sound(sound) if sound.skip.is_none());
             if let Some(code) = code.filter(|_| length(part) >= MIN_IN_PROSE)
                 && let Some(first) = part.iter().position(certain)
@@ -168,9 +211,19 @@ impl Heard {
             {
                 found.push((code, from.start..to.end));
             }
-            end = start.saturating_sub(1);
+            end = part_start.saturating_sub(1);
         }
         found
+    }
+
+    /// A stranger, or the second of two fillers: "and I have" goes on with something else.
+    fn parts_prose(&self, at: usize) -> bool {
+        let mut before = self.items.iter().take(at).rev();
+        match self.items.get(at) {
+            Some(Item::Stranger) => true,
+            Some(Item::Filler) => before.find(|item| **item != Item::Gap) == Some(&Item::Filler),
+            Some(Item::Sound(_) | Item::Gap | Item::Replace | Item::Restart) | None => false,
+        }
     }
 
     /// A stretch without strangers.
@@ -178,7 +231,7 @@ impl Heard {
         let Corrected { sounds, pending } = corrected(items, fit);
         if sounds.is_empty() {
             let is_refusal = items.iter().all(|item| matches!(item, Item::Replace | Item::Gap)) && pending;
-            return if self.asks || is_refusal {
+            return if self.declines || is_refusal {
                 Found::IMPOSSIBLE
             } else {
                 Found::INCOMPLETE
@@ -334,6 +387,11 @@ impl Sound {
         }
     }
 
+    /// Nothing but a letter.
+    fn is_letter(&self) -> bool {
+        self.skip.is_none() && self.ways.iter().all(|(way, _)| way.starts_with(char::is_alphabetic))
+    }
+
     fn size(&self) -> usize {
         match self.skip {
             Some(0) => 0,
@@ -376,6 +434,7 @@ struct Reader<'a> {
     tokens: &'a [Token],
     lexicon: &'static Lexicon,
     letters: bool,
+    prefix: &'a str,
     items: Vec<Item>,
     open: bool,
     dangling: bool,
@@ -455,7 +514,8 @@ impl Reader<'_> {
                     .map(|c| Item::Sound(Sound::certain(c.to_ascii_uppercase()))),
             );
         } else if !self.lexicon.hesitates(word) {
-            let known = self.lexicon.is_filler(word);
+            // "Emby" for MB: nothing is lost, for the letters may be left out.
+            let known = self.lexicon.is_filler(word) || sounds_like(word, self.prefix);
             self.items.push(if known { Item::Filler } else { Item::Stranger });
         }
     }
@@ -463,7 +523,11 @@ impl Reader<'_> {
     /// "MB", "mb", "Ab 12", the "mb" of "mb123".
     fn is_spelled(&self, at: usize, token: &Token, glued: bool) -> bool {
         let word = token.text.as_str();
-        let known = self.lexicon.is_filler(word) || self.lexicon.hesitates(word);
+        let forms = self.lexicon.forms;
+        let announces = [forms.date_words, forms.phone_words]
+            .iter()
+            .any(|words| words.contains(&word));
+        let known = self.lexicon.is_filler(word) || self.lexicon.hesitates(word) || announces;
         let digits_follow = self.tokens.get(at + 1).is_some_and(|next| next.kind == Kind::Digits);
         let is_short = word.len() <= 3 && (digits_follow || !word.contains(['a', 'e', 'i', 'o', 'u']));
         word.len() <= MAX_SPELLED
@@ -552,10 +616,19 @@ impl Reader<'_> {
     }
 }
 
+/// Whether the consonants of a word are these letters, as a telephone lets them be heard: "envy" for MB.
+fn sounds_like(word: &str, letters: &str) -> bool {
+    let consonants: Vec<char> = word.chars().filter(|c| !"aeiouy".contains(*c)).collect();
+    let alike = |(a, b): (&char, char)| sounds_alike(*a, b);
+    !letters.is_empty() && consonants.len() == letters.len() && consonants.iter().zip(letters.chars()).all(alike)
+}
+
 /// Fewer digits within prose are an amount or a date, not a code.
 const MIN_IN_PROSE: usize = 4;
 const MIN_BEGUN_IN_PROSE: usize = 3;
 /// A single digit twice is two digits.
 const MIN_REPEATED: usize = 2;
+/// A stretch that may be searched for a code among letters.
+const MAX_LETTERS: usize = 40;
 const SKIP_COST: u32 = 2;
 const MAX_SPELLED: usize = 6;

@@ -99,7 +99,9 @@ impl Scene<'_> {
             Code::Line(pattern) => (*pattern, false),
             Code::Id(pattern) => (*pattern, true),
         };
-        let mut found = self.heard(letters).candidates(&mut |sounds| pattern.fit(sounds));
+        let prefix = pattern.prefix();
+        let heard = self.heard(letters.then_some(prefix.as_str()));
+        let mut found = heard.candidates(&mut |sounds| pattern.fit(sounds));
         found.retain(|(code, span)| {
             let announced = self.announced(span.start);
             let written = self.text.get(span.clone()).unwrap_or_default();
@@ -120,7 +122,7 @@ impl Scene<'_> {
     }
 
     fn phone(&self, local: bool) -> Option<Found> {
-        let mut found = phone::candidates(&self.heard(false), local);
+        let mut found = phone::candidates(&self.heard(None), local);
         found.retain(|(_, span)| !self.follows_letters(span.start) && !self.counts(span));
         found.retain(|(number, span)| match self.announced(span.start) {
             Some(Announced::Phone) => true,
@@ -176,7 +178,7 @@ impl Scene<'_> {
     }
 
     /// The codes of the sentence, without its dates.
-    fn heard(&self, letters: bool) -> Heard {
+    fn heard(&self, letters: Option<&str>) -> Heard {
         let mut said = answer_tokens(self.text, self.lexicon);
         let dates = date::sightings(self.text, When::Any, self.language, self.today);
         for date in dates
@@ -210,9 +212,9 @@ impl Scene<'_> {
         before.iter().rev().take(MAX_ANNOUNCEMENT).find_map(|token| {
             let is_in = |words: &[&str]| words.contains(&token.text.as_str());
             match () {
-                () if is_in(self.lexicon.phone_words) => Some(Announced::Phone),
-                () if is_in(self.lexicon.id_words) => Some(Announced::Id),
-                () if is_in(self.lexicon.date_words) => Some(Announced::Date),
+                () if is_in(self.lexicon.forms.phone_words) => Some(Announced::Phone),
+                () if is_in(self.lexicon.forms.id_words) => Some(Announced::Id),
+                () if is_in(self.lexicon.forms.date_words) => Some(Announced::Date),
                 () => None,
             }
         })

@@ -27,8 +27,10 @@ pub(super) fn email(text: &str, language: Language) -> Parsed {
     let mut words = 0;
     while let Some(token) = tokens.get(at) {
         let word = token.text.as_str();
+        let written = is_written(&tokens, at);
         at += 1;
         match token.kind {
+            _ if written && !token.is_mark() => address.push_str(word),
             Kind::Mark if word == "." && token.glued => address.push('.'),
             Kind::Mark if matches!(word, "@" | "_" | "+") => address.push_str(word),
             Kind::Mark => {}
@@ -108,13 +110,25 @@ pub(super) fn name(text: &str, language: Language) -> Parsed {
     }
 }
 
+/// Part of an address as it is written: "er" of "john.er@gmail.com" is no hesitation, "ten" no number.
+fn is_written(tokens: &[Token], at: usize) -> bool {
+    let joins = |at: usize| {
+        tokens
+            .get(at)
+            .is_some_and(|mark| matches!(mark.text.as_str(), "." | "@" | "_" | "+") && mark.glued)
+    };
+    let is_glued = |at: usize| tokens.get(at).is_some_and(|token| token.glued && !token.is_mark());
+    let after_mark = at > 0 && tokens.get(at - 1).is_some_and(Token::is_mark) && joins(at - 1) && is_glued(at);
+    after_mark || joins(at + 1) && is_glued(at + 2)
+}
+
 /// An address with its "@", or after "my email is" up to its top-level domain; where it stands, in bytes.
 pub(super) fn find_email(text: &str, language: Language) -> Option<(String, Range<usize>)> {
     let lexicon = Lexicon::of(language);
     let span = written_email(text).or_else(|| {
         let said = tokens(text);
         let start = (0..said.len())
-            .filter_map(|at| any_phrase_at(&said, at, lexicon.introduces_email))
+            .filter_map(|at| any_phrase_at(&said, at, lexicon.forms.introduces_email))
             .next_back()?;
         let at = (start..said.len()).find(|at| {
             said.get(*at)
@@ -154,9 +168,13 @@ fn written_email(text: &str) -> Option<Range<usize>> {
 pub(super) fn find_name(text: &str, language: Language) -> Option<(String, Range<usize>)> {
     let lexicon = Lexicon::of(language);
     let said = tokens(text);
-    let start = (0..said.len())
-        .filter_map(|at| any_phrase_at(&said, at, lexicon.introduces_name))
-        .next_back()?;
+    let last = |phrases| {
+        (0..said.len())
+            .filter_map(|at| any_phrase_at(&said, at, phrases))
+            .next_back()
+    };
+    let introduced = last(lexicon.forms.introduces_name);
+    let start = introduced.or_else(|| last(lexicon.forms.hints_name))?;
     let written = |at: usize| {
         said.get(at)
             .and_then(|token| text.get(token.span.clone()))
@@ -174,7 +192,14 @@ pub(super) fn find_name(text: &str, language: Language) -> Option<(String, Range
         end += 1;
     }
     let stops = said.get(end).is_none_or(Token::is_mark);
-    if end == start || !(capitals || stops) {
+    let is_day = |token: &Token| {
+        let names = lexicon.months.iter().chain(lexicon.weekdays);
+        names.flat_map(|names| names.iter()).any(|name| token.is(name))
+    };
+    let words = said.get(start..end)?;
+    // "This is Monday March".
+    let is_hint = capitals && words.len() > 1 && !words.iter().any(is_day);
+    if words.is_empty() || !(capitals || stops) || introduced.is_none() && !is_hint {
         return None;
     }
     let span = said.get(start)?.span.start..said.get(end - 1)?.span.end;

@@ -23,9 +23,10 @@ impl Slot {
             Some((keys, _)) => (keys, true),
             None => (keys, false),
         };
-        let digits = match self {
-            Self::Money => keys,
-            _ => keys.rsplit('*').next().unwrap_or_default(),
+        let digits = if *self == Self::Money {
+            keys
+        } else {
+            keys.rsplit('*').next().unwrap_or_default()
         };
         let is_wrong = digits.contains(|c: char| !c.is_ascii_digit() && c != '*');
         if is_wrong || digits.len() > MAX_KEYS {

@@ -89,15 +89,17 @@ impl Pattern {
     pub(super) fn fit(&self, sounds: &[Sound]) -> Fit {
         let prefix = self.prefix();
         let mut states = BTreeMap::from([(0, (0, String::new()))]);
+        // Single letters are left out only beside others: the "3" of "3123456" is no B.
+        let first = sounds.iter().find(|sound| sound.skip.is_none());
+        let spells = first.is_some_and(|sound| sound.ways.iter().any(|(way, _)| way.starts_with(char::is_alphabetic)));
+        if !prefix.is_empty() {
+            keep(&mut states, prefix.len(), LEFT_OUT_COST, prefix.clone());
+        }
         for sound in sounds {
-            for (at, letter) in prefix.chars().enumerate() {
+            for (at, letter) in prefix.chars().enumerate().filter(|_| spells) {
                 if let Some((cost, heard)) = states.get(&at).cloned() {
-                    keep(
-                        &mut states,
-                        at + 1,
-                        cost + LEFT_OUT_COST,
-                        heard + letter.encode_utf8(&mut [0; 4]),
-                    );
+                    let heard = heard + letter.encode_utf8(&mut [0; 4]);
+                    keep(&mut states, at + 1, cost + LEFT_OUT_COST, heard);
                 }
             }
             let mut next = BTreeMap::new();
@@ -264,9 +266,14 @@ impl Set {
             return Some((twin, 1));
         }
         let only = self.only()?;
-        let alike = ALIKE.iter().any(|group| group.contains(c) && group.contains(only));
-        alike.then_some((only, ALIKE_COST))
+        sounds_alike(c, only).then_some((only, ALIKE_COST))
     }
+}
+
+/// Whether two letters are one on the phone.
+pub(super) fn sounds_alike(a: char, b: char) -> bool {
+    let (a, b) = (a.to_ascii_uppercase(), b.to_ascii_uppercase());
+    a == b || ALIKE.iter().any(|group| group.contains(a) && group.contains(b))
 }
 
 fn bit(c: char) -> Option<u32> {

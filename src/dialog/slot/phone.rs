@@ -9,7 +9,7 @@ use crate::turn::event::Progress;
 
 /// A number of 10 digits, of 11 with the 1 before it, of 7 where `local`, and after a "+" of 8 to 15.
 pub(super) fn phone(text: &str, local: bool, language: Language) -> Parsed {
-    let heard = Heard::new(text, language, false);
+    let heard = Heard::new(text, language, None);
     let start: String = text.chars().filter(|c| !c.is_whitespace()).take(1).collect();
     let foreign = start == "+"
         || FOREIGN

@@ -78,7 +78,7 @@ pub(super) fn answer_tokens(text: &str, lexicon: &Lexicon) -> Vec<Token> {
     let mut tokens = tokens(text);
     let mut at = 0;
     while at < tokens.len() {
-        match any_phrase_at(&tokens, at, lexicon.waits) {
+        match any_phrase_at(&tokens, at, lexicon.forms.waits) {
             Some(end) => drop(tokens.drain(at..end)),
             None => at += 1,
         }
@@ -90,7 +90,7 @@ pub(super) fn answer_tokens(text: &str, lexicon: &Lexicon) -> Vec<Token> {
 pub(super) fn only_waits(text: &str, lexicon: &Lexicon) -> bool {
     let tokens = tokens(text);
     tokens.iter().all(|token| token.kind != Kind::Digits)
-        && (0..tokens.len()).any(|at| any_phrase_at(&tokens, at, lexicon.waits).is_some())
+        && (0..tokens.len()).any(|at| any_phrase_at(&tokens, at, lexicon.forms.waits).is_some())
 }
 
 fn kind(c: char) -> Kind {

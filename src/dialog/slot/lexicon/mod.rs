@@ -2,8 +2,10 @@
 
 mod en;
 mod es;
+mod forms;
 
 use super::Language;
+pub(super) use forms::Forms;
 
 /// One language's words.
 #[derive(Debug)]
@@ -14,8 +16,6 @@ pub(super) struct Lexicon {
     pub hesitations: &'static [&'static str],
     /// Nothing follows them.
     pub closings: &'static [&'static str],
-    /// Asks for a moment: "let me grab".
-    pub waits: &'static [&'static str],
     /// What follows replaces the end of what came before: "sorry, I meant".
     pub replaces: &'static [&'static str],
     /// What follows replaces all: "scratch that".
@@ -86,36 +86,8 @@ pub(super) struct Lexicon {
     pub dot: &'static [&'static str],
     /// "my name is".
     pub name_is: &'static [&'static str],
-    /// Of those, what announces a name in the middle of a sentence.
-    pub introduces_name: &'static [&'static str],
-    /// "my e-mail is".
-    pub introduces_email: &'static [&'static str],
-    /// What the number that follows is: of a telephone.
-    pub phone_words: &'static [&'static str],
-    /// Of an id, an account or a card.
-    pub id_words: &'static [&'static str],
-    /// A date.
-    pub date_words: &'static [&'static str],
-    /// Answers that stand at the start of a sentence whatever follows.
-    pub plain_answers: &'static [&'static str],
-    /// "six, not five", "six instead of five".
-    pub negates: &'static [&'static str],
-    /// "digit" of "the third digit".
-    pub digit_nouns: &'static [&'static str],
-    /// "it ends in", "the last digits are".
-    pub ends_in: &'static [&'static str],
-    /// "567 at the end".
-    pub at_end: &'static [&'static str],
-    /// "it starts with".
-    pub starts_with: &'static [&'static str],
-    /// "Street", "calle".
-    pub streets: &'static [&'static str],
-    /// Whether the house number follows the street: "calle Mayor 12".
-    pub street_first: bool,
-    /// Directions behind a street: "Northwest".
-    pub directions: &'static [&'static str],
-    /// "apartment", "suite".
-    pub units: &'static [&'static str],
+    /// What forms ask for beyond one answer.
+    pub forms: &'static Forms,
 }
 
 impl Lexicon {
