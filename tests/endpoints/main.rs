@@ -5,3 +5,4 @@
 mod llm_calls;
 mod llm_faults;
 mod script;
+mod tools;

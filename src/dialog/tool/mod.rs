@@ -1,5 +1,10 @@
 //! What the dialog can do besides talking: look something up, write something down.
 
+pub mod egress;
+pub mod http;
+pub mod spec;
+mod template;
+
 use serde_json::{Map, Value};
 
 /// A tool the dialog wants run. Nothing runs before the caller's turn is committed.
