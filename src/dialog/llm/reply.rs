@@ -221,7 +221,8 @@ impl Reader {
         }));
         let texts = [delta.content, delta.refusal];
         let texts: Vec<String> = texts.into_iter().flatten().filter(|text| !text.is_empty()).collect();
-        if !self.begun && !(texts.is_empty() && fragments.is_empty()) {
+        let empty = texts.is_empty() && fragments.is_empty();
+        if !self.begun && !empty {
             self.begun = true;
             self.told.push(Delta::FirstToken);
         }

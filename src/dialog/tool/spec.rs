@@ -102,8 +102,8 @@ impl Method {
 impl HttpToolSpec {
     /// The outcome of an answer with this status. `None` for one that is neither declared nor a success.
     pub fn outcome(&self, status: u16) -> Option<&str> {
-        let declared = self.outcomes.get(&status).map(String::as_str);
-        declared.or((200..300).contains(&status).then_some(OK))
+        let usual = (200..300).contains(&status).then_some(OK);
+        self.outcomes.get(&status).map(String::as_str).or(usual)
     }
 
     /// What the templates may say of a response: the members that `result` names, of those there are.

@@ -16,19 +16,21 @@ impl Template {
     /// Each value is URL-encoded, so that it stays within its part of the path or query; an empty one is an error, as
     /// `/members/` is another thing than `/members/7`.
     pub(super) fn url(source: &str) -> Result<Self, String> {
-        Self::compile(source, |out, value| match value.kind() {
-            ValueKind::String | ValueKind::Number | ValueKind::Bool => {
-                // As JSON has it; minijinja's own way is Python's.
-                let text = match value.kind() {
-                    ValueKind::Bool => value.is_true().to_string(),
-                    _ => value.to_string(),
-                };
-                if text.is_empty() {
-                    return Err(Error::new(ErrorKind::InvalidOperation, "a value is empty"));
-                }
-                out.write_str(&encoded(&text)).map_err(Error::from)
+        Self::compile(source, |out, value| {
+            let kind = value.kind();
+            if !matches!(kind, ValueKind::String | ValueKind::Number | ValueKind::Bool) {
+                return Err(Error::new(ErrorKind::InvalidOperation, format!("a value is {kind}")));
             }
-            kind => Err(Error::new(ErrorKind::InvalidOperation, format!("a value is {kind}"))),
+            // As JSON has it; minijinja's own way is Python's.
+            let text = if kind == ValueKind::Bool {
+                value.is_true().to_string()
+            } else {
+                value.to_string()
+            };
+            if text.is_empty() {
+                return Err(Error::new(ErrorKind::InvalidOperation, "a value is empty"));
+            }
+            out.write_str(&encoded(&text)).map_err(Error::from)
         })
     }
 
