@@ -45,7 +45,12 @@ const PURE: &[&str] = &[
     "time",
     "dialog/agent",
     "dialog/form",
+    "dialog/llm/chunk.rs",
+    "dialog/llm/prose.rs",
+    "dialog/llm/sse.rs",
     "dialog/slot",
+    "dialog/tool/spec.rs",
+    "dialog/tool/template.rs",
     "speech/sentence",
     "speech/spoken",
 ];

@@ -12,9 +12,8 @@ use tieline::call::registry::Registry;
 use tieline::caller::{Level, Pace, Plan, Target, Utterance, place_call};
 use tieline::config::{Config, Strings};
 use tieline::dialog::agent::{self, Agents};
-use tieline::dialog::conversation::Mind;
+use tieline::dialog::conversation::{Mind, Staff};
 use tieline::dialog::llm::LlmClient;
-use tieline::dialog::tool::Tools;
 use tieline::engine::{Engine, Sizes};
 use tieline::http::{App, Probe, TwilioAccount, router};
 use tieline::models::{Manifest, Purpose, locate};
@@ -218,12 +217,16 @@ async fn server(llm: &str) -> String {
             engine: Arc::new(engine),
             mind: Mind {
                 llm: LlmClient::new(&config.llm).expect("client"),
-                tools: Arc::new(Tools::new(None)),
                 patience: Policy::default().reply_deadline,
             },
-            agents: tokio::sync::watch::channel(Arc::new(Agents::single(
-                agent::parse(agent, "test.toml").expect("agent"),
-            )))
+            staff: tokio::sync::watch::channel(Arc::new(
+                Staff::of(
+                    Agents::single(agent::parse(agent, "test.toml").expect("agent")),
+                    None,
+                    |_| None,
+                )
+                .expect("no tools"),
+            ))
             .1,
             store: None,
             policy: Policy {

@@ -16,8 +16,8 @@ use crate::call::socket::{Received, Socket};
 use crate::call::standing::Standing;
 use crate::call::trace::{Trace, TraceEvent};
 use crate::call::work::{Done, Kind, Work};
-use crate::dialog::agent::{Agent, Agents};
-use crate::dialog::conversation::{Ending, Heard, Mind, Said};
+use crate::dialog::agent::Agent;
+use crate::dialog::conversation::{Ending, Heard, Mind, Said, Staff};
 use crate::dialog::form::{CallFacts, Dialog};
 use crate::dialog::slot::Date;
 use crate::engine::{Engine, LineAudio, Urgency};
@@ -40,8 +40,8 @@ pub struct Services {
     pub engine: Arc<Engine>,
     /// Who thinks of the replies.
     pub mind: Mind,
-    /// Who answers; a new set is for new calls.
-    pub agents: watch::Receiver<Arc<Agents>>,
+    /// Who answers; a new staff is for new calls.
+    pub staff: watch::Receiver<Arc<Staff>>,
     /// Where calls are written down, if anywhere.
     pub store: Option<Store>,
     /// How turns are taken.
@@ -129,6 +129,7 @@ struct Driver<'a> {
     /// What is to be told of it once it is committed.
     untold: Vec<TraceEvent>,
     turns: u32,
+    staff: Arc<Staff>,
     /// What the conversation has come to.
     standing: Standing,
     /// Whether the present reply's turn counts: tools wait for it.
@@ -139,7 +140,8 @@ struct Driver<'a> {
 
 impl<'a> Driver<'a> {
     fn new(services: &'a Services, call: &Call<'a>) -> Self {
-        let agents = Arc::clone(&services.agents.borrow());
+        let staff = Arc::clone(&services.staff.borrow());
+        let agents = Arc::clone(&staff.agents);
         let agent = Arc::clone(match &call.parties.to {
             Some(number) => agents.at(number),
             None => agents.default(),
@@ -157,6 +159,7 @@ impl<'a> Driver<'a> {
             call_sid: call.call_sid,
             trace: call.trace,
             machine: Machine::new(services.policy.clone(), phrases(&agent)),
+            staff,
             standing: Standing::new(Dialog::new(agents, agent, facts)),
             counts: watch::Sender::new(false),
             keys: Keys::default(),
@@ -441,10 +444,12 @@ impl<'a> Driver<'a> {
         };
         let line = self.lines();
         self.counts = watch::Sender::new(!self.speculating);
-        let answer = self
-            .services
-            .mind
-            .answer(self.standing.at(line).clone(), heard, self.counts.subscribe());
+        let answer = self.services.mind.answer(
+            Arc::clone(&self.staff),
+            self.standing.at(line).clone(),
+            heard,
+            self.counts.subscribe(),
+        );
         let answer = answer.map(move |said| match said {
             Said::FirstToken => Done::Input(Input::FirstToken { turn }),
             Said::Sentence(text) => Done::Input(Input::Sentence { turn, text }),

@@ -8,13 +8,29 @@ use std::time::{Duration, SystemTime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::dialog::agent::Agents;
+use crate::dialog::conversation::{Staff, StaffError};
+use crate::store::Store;
 
-/// The agents of `dir` from here on, read again on SIGHUP and when a file changes.
-pub(super) fn watch((dir, default): (PathBuf, String), agents: Agents) -> watch::Receiver<Arc<Agents>> {
-    let (sender, receiver) = watch::channel(Arc::new(agents));
+/// Where agents come from.
+pub(super) struct Files {
+    pub(super) dir: PathBuf,
+    pub(super) default: String,
+    pub(super) store: Option<Store>,
+}
+
+impl Files {
+    pub(super) fn load(&self) -> Result<Staff, StaffError> {
+        Staff::load(&self.dir, &self.default, self.store.clone(), |name| {
+            std::env::var(name).ok()
+        })
+    }
+}
+
+/// The agents from here on, read again on SIGHUP and when a file changes.
+pub(super) fn watch(files: Files, staff: Staff) -> watch::Receiver<Arc<Staff>> {
+    let (sender, receiver) = watch::channel(Arc::new(staff));
     tokio::spawn(async move {
-        let mut seen = stamps(&dir);
+        let mut seen = stamps(&files.dir);
         // Without the signal the files are looked at all the same.
         let mut hangup = signal(SignalKind::hangup()).ok();
         let mut look = tokio::time::interval(LOOK);
@@ -30,14 +46,14 @@ pub(super) fn watch((dir, default): (PathBuf, String), agents: Agents) -> watch:
                 _ = look.tick() => false,
                 () = sender.closed() => return,
             };
-            let now = stamps(&dir);
+            let now = stamps(&files.dir);
             if !told && now == seen {
                 continue;
             }
             seen = now;
-            match Agents::load(&dir, &default) {
-                Ok(agents) => {
-                    sender.send_replace(Arc::new(agents));
+            match files.load() {
+                Ok(staff) => {
+                    sender.send_replace(Arc::new(staff));
                     tracing::info!("the agents were read again; new calls have them");
                 }
                 Err(error) => {

@@ -15,10 +15,8 @@ use crate::call::driver::Services;
 use crate::call::registry::Registry;
 use crate::cli::{agents, engines};
 use crate::config::Config;
-use crate::dialog::agent::Agents;
 use crate::dialog::conversation::Mind;
 use crate::dialog::llm::LlmClient;
-use crate::dialog::tool::Tools;
 use crate::http::{App, Probe, TwilioAccount, router};
 use crate::store::Store;
 use crate::telemetry::logging;
@@ -57,22 +55,25 @@ pub(super) fn spawn(listener: TcpListener, app: Arc<App>) -> JoinHandle<std::io:
 
 /// Everything a server needs: engines loaded and warm. Without a store nothing is looked up or written down.
 pub(super) async fn app(config: Config, store: Option<Store>) -> anyhow::Result<App> {
-    let agents = Agents::load(&config.server.agents_dir, &config.agent)?;
+    let files = agents::Files {
+        dir: config.server.agents_dir.clone(),
+        default: config.agent.clone(),
+        store: store.clone(),
+    };
+    let staff = files.load()?;
     let mind = Mind {
         llm: LlmClient::new(&config.llm)?,
-        tools: Arc::new(Tools::new(store.clone())),
         patience: config.turn.policy.reply_deadline,
     };
-    let engine = engines::start(&config, &agents).await?;
+    let engine = engines::start(&config, &staff.agents).await?;
     let silero = engines::silero(&config)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let max_calls = config.server.max_calls.unwrap_or(CALLS_PER_CORE * cores);
-    let files = (config.server.agents_dir.clone(), config.agent.clone());
     Ok(App {
         services: Services {
             engine: Arc::new(engine),
             mind,
-            agents: agents::watch(files, agents),
+            staff: agents::watch(files, staff),
             store,
             policy: config.turn.policy,
             vad_mode: config.turn.vad_mode,

@@ -1,27 +1,70 @@
 //! Who answers a caller: the LLM where there is one that works, the guided dialog otherwise. Both fill the same forms.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, stream};
 use tokio::sync::{mpsc, watch};
 
-use crate::dialog::agent::Context;
+use crate::dialog::agent::{Agents, Context, SetError};
 use crate::dialog::form::{Dialog, Next, Step};
 use crate::dialog::llm::{CallRequest, Delta, LlmClient, Message, Prompt, ToolSpec};
 use crate::dialog::slot::Date;
+use crate::dialog::tool::http::HttpToolsError;
 use crate::dialog::tool::{ToolCall, ToolResult, Tools};
 use crate::speech::sentence::SentenceSplitter;
+use crate::store::Store;
 
 /// Everything an answer needs beside the call's own state; shared by all calls.
 #[derive(Clone)]
 pub struct Mind {
     /// Who talks, if anybody is configured to.
     pub llm: Option<LlmClient>,
-    /// What can be done.
-    pub tools: Arc<Tools>,
     /// How long the LLM may be silent before the guided dialog goes on in its place.
     pub patience: Duration,
+}
+
+/// The agents and what they can do, as their files were when a call began.
+pub struct Staff {
+    /// Who answers.
+    pub agents: Arc<Agents>,
+    /// What can be done.
+    pub tools: Tools,
+}
+
+/// Why there is no staff.
+#[derive(Debug, thiserror::Error)]
+pub enum StaffError {
+    /// An agent's file.
+    #[error(transparent)]
+    Agents(#[from] SetError),
+    /// A tool in one.
+    #[error(transparent)]
+    Tools(#[from] HttpToolsError),
+}
+
+impl Staff {
+    /// Reads the agents' files. `lookup` gives what `${NAME}` in a tool's header stands for.
+    pub fn load(
+        dir: &Path,
+        default: &str,
+        store: Option<Store>,
+        lookup: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, StaffError> {
+        Self::of(Agents::load(dir, default)?, store, lookup)
+    }
+
+    /// These agents.
+    pub fn of(
+        agents: Agents,
+        store: Option<Store>,
+        lookup: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, StaffError> {
+        let tools = Tools::new(store, &agents, lookup)?;
+        let agents = Arc::new(agents);
+        Ok(Self { agents, tools })
+    }
 }
 
 /// What to answer.
@@ -78,6 +121,7 @@ impl Mind {
     /// that runs is not stopped half-way.
     pub fn answer(
         &self,
+        staff: Arc<Staff>,
         dialog: Dialog,
         heard: Heard,
         committed: watch::Receiver<bool>,
@@ -85,6 +129,7 @@ impl Mind {
         let (out, said) = mpsc::channel(QUEUE);
         let answering = Answering {
             mind: self.clone(),
+            staff,
             dialog,
             heard,
             committed,
@@ -99,6 +144,7 @@ impl Mind {
 
 struct Answering {
     mind: Mind,
+    staff: Arc<Staff>,
     dialog: Dialog,
     heard: Heard,
     committed: watch::Receiver<bool>,
@@ -174,9 +220,9 @@ impl Answering {
         // An error means that the call is gone, and this stream with it.
         let _ = self.committed.wait_for(|&committed| committed).await;
         let began = tokio::time::Instant::now();
-        let (tools, asked) = (Arc::clone(&self.mind.tools), call.clone());
-        let call_sid = self.dialog.call_sid().to_owned();
-        let mut running = tokio::spawn(async move { tools.run(&call_sid, &asked).await });
+        let (staff, asked) = (Arc::clone(&self.staff), call.clone());
+        let (agent, call_sid) = (self.dialog.agent().name.clone(), self.dialog.call_sid().to_owned());
+        let mut running = tokio::spawn(async move { staff.tools.run(&agent, &call_sid, &asked).await });
         let mut phrase = self.dialog.agent().phrases.checking.clone();
         let result = loop {
             match tokio::time::timeout(if began.elapsed() < SLOW { SLOW } else { VERY_SLOW }, &mut running).await {
@@ -281,7 +327,8 @@ impl Answering {
         {
             Ok(step) => Ok(step),
             Err(unfit) => {
-                if !self.mind.tools.is_readable(&request.name) {
+                let readable = self.staff.tools.readable(&self.dialog.agent().name);
+                if !readable.map(|tool| &tool.name).any(|name| *name == request.name) {
                     return Err(format!("error: {unfit}"));
                 }
                 let Some(args) = args else {
@@ -301,7 +348,11 @@ impl Answering {
     fn prompt(&self, messages: Vec<Message>) -> Prompt {
         let agent = self.dialog.agent();
         let mut tools: Vec<ToolSpec> = self.dialog.tools().into_iter().map(spec).collect();
-        tools.extend(self.mind.tools.readable().map(spec));
+        tools.extend(self.staff.tools.readable(&agent.name).map(|tool| ToolSpec {
+            name: tool.name.clone(),
+            description: tool.description.clone(),
+            parameters: tool.parameters.clone(),
+        }));
         if self.dialog.guides() {
             tools.extend(OWN_TOOLS.iter().map(|(name, description, _)| {
                 let parameters = serde_json::json!({ "type": "object", "properties": {} });

@@ -30,6 +30,6 @@ pub(super) async fn fallback(State(app): State<Arc<App>>, form: SignedForm) -> R
         form.call_sid
     );
     twiml(document::say_and_hangup(
-        &app.services.agents.borrow().default().phrases.apology,
+        &app.services.staff.borrow().agents.default().phrases.apology,
     ))
 }

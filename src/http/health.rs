@@ -78,7 +78,7 @@ impl Probe {
 pub(super) async fn health(State(app): State<Arc<App>>) -> Response {
     let mut reasons = Vec::new();
     // An agent with forms and answers of its own goes on without an LLM.
-    let guided = app.services.agents.borrow().default().guides();
+    let guided = app.services.staff.borrow().agents.default().guides();
     let mut impaired = Vec::new();
     match &app.services.mind.llm {
         None if guided => {}

@@ -8,10 +8,9 @@ use tieline::call::driver::Services;
 use tieline::call::registry::Registry;
 use tieline::config::{Llm, Secret};
 use tieline::dialog::agent::{self, Agents};
-use tieline::dialog::conversation::Mind;
+use tieline::dialog::conversation::{Mind, Staff};
 use tieline::dialog::llm::LlmClient;
 use tieline::dialog::slot::Slot;
-use tieline::dialog::tool::Tools;
 use tieline::engine::{Engine, Sizes};
 use tieline::http::{App, Probe, TwilioAccount, router};
 use tieline::speech::spoken::spoken;
@@ -112,10 +111,12 @@ impl TestServer {
                 engine: Arc::new(engine),
                 mind: Mind {
                     llm: LlmClient::new(&llm(&setup)).expect("a client"),
-                    tools: Arc::new(Tools::new(None)),
                     patience: setup.policy.reply_deadline,
                 },
-                agents: watch::channel(Arc::new(Agents::single(agent))).1,
+                staff: watch::channel(Arc::new(
+                    Staff::of(Agents::single(agent), None, |_| None).expect("no tools"),
+                ))
+                .1,
                 store: None,
                 policy: setup.policy,
                 vad_mode: 0,

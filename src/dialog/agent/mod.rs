@@ -7,6 +7,7 @@ mod kind;
 mod phrases;
 mod set;
 mod template;
+mod tools;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,6 +21,7 @@ pub use set::{Agents, SetError};
 pub use template::{Context, Expr, Template};
 
 use crate::dialog::slot::{Language, Slot};
+use crate::dialog::tool::spec::HttpToolSpec;
 
 /// An agent, as its file describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -50,6 +52,8 @@ pub struct Agent {
     pub answers: Vec<Answer>,
     /// Other agents for what it does not do itself.
     pub routes: Vec<Route>,
+    /// Tools of its own, called over HTTP.
+    pub tools: Vec<HttpToolSpec>,
     /// When a person takes over.
     pub hand_over: HandOver,
     /// Help for the transcriber.
@@ -110,6 +114,8 @@ struct Raw {
     #[serde(default)]
     routes: Vec<Route>,
     #[serde(default)]
+    tools: Vec<HttpToolSpec>,
+    #[serde(default)]
     hand_over: HandOver,
     #[serde(default)]
     stt: SttHints,
@@ -133,6 +139,7 @@ impl From<Raw> for Agent {
             forms: raw.forms,
             answers: raw.answers,
             routes: raw.routes,
+            tools: raw.tools,
             hand_over: raw.hand_over,
             stt: raw.stt,
             limits: raw.limits,
@@ -299,7 +306,8 @@ pub fn parse(text: &str, file: &str) -> Result<Agent, AgentError> {
     };
     let agent: Agent =
         toml::from_str(text).map_err(|error| invalid(error.span().map_or(0, |span| span.start), error.message()))?;
-    match agent.forms.iter().find_map(Form::fault) {
+    let mut forms = agent.forms.iter();
+    match forms.find_map(|form| form.fault().or_else(|| tools::fault(form, &agent.tools))) {
         Some((at, message)) => Err(invalid(at, &message)),
         None => Ok(agent),
     }

@@ -46,6 +46,11 @@ impl Template {
         &self.0.text
     }
 
+    /// Where it stands in the file.
+    pub(super) fn at(&self) -> usize {
+        self.0.at
+    }
+
     /// Where it stands in the file, and the names it uses.
     pub(super) fn names(&self) -> (usize, BTreeSet<String>) {
         let names = ENVIRONMENT
@@ -67,6 +72,10 @@ impl Expr {
     /// Whether it holds.
     pub fn holds(&self, context: &Context) -> bool {
         self.eval(context).is_true()
+    }
+
+    pub(super) fn at(&self) -> usize {
+        self.0.at
     }
 
     pub(super) fn names(&self) -> (usize, BTreeSet<String>) {

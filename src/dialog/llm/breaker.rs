@@ -183,8 +183,9 @@ mod tests {
 
     #[test]
     fn a_probe_of_which_nothing_is_heard_blocks_nobody_for_ever() {
-        let now = start() + FIRST_REST;
-        let mut breaker = open(start());
+        let begun = start();
+        let now = begun + FIRST_REST;
+        let mut breaker = open(begun);
         assert!(breaker.allows(now));
         breaker.abandoned(now);
         assert!(breaker.allows(now), "the next is the probe instead");

@@ -25,6 +25,25 @@ pub struct LlmClient {
     settings: Llm,
     base_url: String,
     breaker: Arc<SharedBreaker>,
+    timing: Timing,
+}
+
+/// How long things take; other than the usual only in tests.
+#[derive(Debug, Clone, Copy)]
+pub struct Timing {
+    /// Without anything but keep-alives for so long, a stream is dead. Default [`STALL`].
+    pub stall: Duration,
+    /// By which the breaker's rests are counted.
+    pub clock: fn() -> Instant,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            stall: STALL,
+            clock: now,
+        }
+    }
 }
 
 /// What a reply is wanted to. Holds PHI: never logged.
@@ -110,7 +129,7 @@ pub enum LlmError {
     /// Not what the API promises.
     #[error("the LLM endpoint sent something that is no chat completion")]
     Nonsense,
-    /// Nothing came for [`STALL`].
+    /// Nothing came for [`Timing::stall`].
     #[error("the LLM endpoint went silent")]
     Stalled,
     /// It failed several times in a row and is left alone for a while; see [breaker]. Told at once.
@@ -138,7 +157,14 @@ impl LlmClient {
             settings: settings.clone(),
             base_url,
             breaker: Arc::default(),
+            timing: Timing::default(),
         }))
+    }
+
+    /// The same client by other clocks.
+    #[must_use]
+    pub fn with_timing(self, timing: Timing) -> Self {
+        Self { timing, ..self }
     }
 
     /// Where the endpoint is.
@@ -163,7 +189,7 @@ impl LlmClient {
             Message::Calls(calls) => calls.len(),
             Message::Caller(_) | Message::Agent(_) | Message::Result { .. } => 0,
         });
-        reply::stream(request, Arc::clone(&self.breaker), earlier.sum())
+        reply::stream(request, Arc::clone(&self.breaker), self.timing, earlier.sum())
     }
 }
 
@@ -172,10 +198,9 @@ impl LlmClient {
     reason = "attempts and rests are counted where they happen"
 )]
 fn now() -> Instant {
-    // tokio's, so that tests can let it run.
-    tokio::time::Instant::now().into_std()
+    Instant::now()
 }
 
-/// Without anything but keep-alives for so long, a stream is dead. The turn's own deadline is shorter.
+/// The turn's own deadline is shorter.
 pub const STALL: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);

@@ -170,9 +170,11 @@ fn opening(held: &str) -> Opening {
         }
         maybe |= held.len() < start.len() && same(held.len());
     }
-    match json(held) {
-        Opening::None if maybe => Opening::Maybe,
-        other => other,
+    let json = json(held);
+    if maybe && matches!(json, Opening::None) {
+        Opening::Maybe
+    } else {
+        json
     }
 }
 
@@ -207,9 +209,10 @@ fn calls_in(text: &str) -> Vec<(String, String)> {
     let values = serde_json::Deserializer::from_str(&text[start..]).into_iter::<Value>();
     let mut calls = Vec::new();
     for value in values.map_while(Result::ok) {
-        match value {
-            Value::Array(values) => calls.extend(values.into_iter().filter_map(call)),
-            value => calls.extend(call(value)),
+        if let Value::Array(values) = value {
+            calls.extend(values.into_iter().filter_map(call));
+        } else {
+            calls.extend(call(value));
         }
     }
     calls

@@ -12,18 +12,20 @@ use super::chunk::{Calls, Chunk, ChunkDelta, Fragment};
 use super::prose::Prose;
 use super::request::{self, root_cause};
 use super::sse::Events;
-use super::{Delta, LlmError, STALL, now};
+use super::{Delta, LlmError, Timing, now};
 use crate::speech::sentence::SentenceSplitter;
 
 /// See [`super::LlmClient::reply`].
 pub(super) fn stream(
     request: RequestBuilder,
     breaker: Arc<SharedBreaker>,
+    timing: Timing,
     earlier_calls: usize,
 ) -> impl Stream<Item = Result<Delta, LlmError>> + Send + 'static {
     let reply = Reply {
         state: State::Unsent(request),
         breaker,
+        timing,
         earlier_calls,
         reader: Reader::new(),
         ready: VecDeque::new(),
@@ -37,6 +39,7 @@ pub(super) fn stream(
 struct Reply {
     state: State,
     breaker: Arc<SharedBreaker>,
+    timing: Timing,
     earlier_calls: usize,
     reader: Reader,
     ready: VecDeque<Result<Delta, LlmError>>,
@@ -63,13 +66,12 @@ impl Reply {
     }
 
     async fn send(&mut self, request: RequestBuilder) {
-        let begun = now();
-        if !self.breaker.allows(begun) {
+        if !self.breaker.allows((self.timing.clock)()) {
             self.ready.push_back(Err(LlmError::Resting));
             return;
         }
-        let attempt = Attempt::new(Arc::clone(&self.breaker), begun);
-        match tokio::time::timeout_at((begun + STALL).into(), request::open(request)).await {
+        let attempt = Attempt::new(Arc::clone(&self.breaker), self.timing.clock);
+        match tokio::time::timeout(self.timing.stall, request::open(request)).await {
             Ok(Ok(response)) => self.state = State::Streaming(response, attempt),
             Ok(Err(error)) => self.fail(error, attempt),
             Err(_) => self.fail(LlmError::Stalled, attempt),
@@ -78,7 +80,7 @@ impl Reply {
 
     /// Reads until there is something to tell or the stream has ended.
     async fn read(&mut self, mut response: Response, mut attempt: Attempt) {
-        let mut deadline = now() + self.reader.patience();
+        let mut deadline = now() + self.patience();
         while self.ready.is_empty() {
             let part = tokio::time::timeout_at(deadline.into(), response.chunk()).await;
             let step = match part {
@@ -93,7 +95,7 @@ impl Reply {
             attempt.answered |= self.reader.begun;
             match step {
                 Ok(Step::Comment) => {}
-                Ok(Step::Event) => deadline = now() + self.reader.patience(),
+                Ok(Step::Event) => deadline = now() + self.patience(),
                 Ok(Step::End) => {
                     // What is left is the end of the body, mostly here already: the connection can be used again.
                     let _ = response.chunk().now_or_never();
@@ -113,6 +115,15 @@ impl Reply {
             }
         }
         self.state = State::Streaming(response, attempt);
+    }
+
+    /// How long the next event may take.
+    fn patience(&self) -> Duration {
+        if self.reader.finished {
+            LINGER
+        } else {
+            self.timing.stall
+        }
     }
 
     fn fail(&mut self, error: LlmError, attempt: Attempt) {
@@ -159,11 +170,6 @@ impl Reader {
             begun: false,
             finished: false,
         }
-    }
-
-    /// How long the next event may take.
-    fn patience(&self) -> Duration {
-        if self.finished { LINGER } else { STALL }
     }
 
     fn bytes(&mut self, bytes: &[u8]) -> Result<Step, LlmError> {
@@ -215,7 +221,8 @@ impl Reader {
         }));
         let texts = [delta.content, delta.refusal];
         let texts: Vec<String> = texts.into_iter().flatten().filter(|text| !text.is_empty()).collect();
-        if !self.begun && !(texts.is_empty() && fragments.is_empty()) {
+        let empty = texts.is_empty() && fragments.is_empty();
+        if !self.begun && !empty {
             self.begun = true;
             self.told.push(Delta::FirstToken);
         }
@@ -265,16 +272,18 @@ impl Reader {
 /// Tells the breaker what came of a request, also when nobody waits for it any more.
 struct Attempt {
     breaker: Arc<SharedBreaker>,
+    clock: fn() -> Instant,
     begun: Instant,
     answered: bool,
     settled: bool,
 }
 
 impl Attempt {
-    fn new(breaker: Arc<SharedBreaker>, begun: Instant) -> Self {
+    fn new(breaker: Arc<SharedBreaker>, clock: fn() -> Instant) -> Self {
         Self {
             breaker,
-            begun,
+            clock,
+            begun: clock(),
             answered: false,
             settled: false,
         }
@@ -289,9 +298,9 @@ impl Attempt {
         self.settled = true;
         match error {
             // The endpoint works; it is this request that it does not like, such as one conversation that is too long.
-            LlmError::Refused(400 | 413 | 422) => self.breaker.abandoned(now()),
+            LlmError::Refused(400 | 413 | 422) => self.breaker.abandoned((self.clock)()),
             LlmError::Refused(_) | LlmError::Unreachable(_) | LlmError::Nonsense | LlmError::Stalled => {
-                if self.breaker.failed(now()) {
+                if self.breaker.failed((self.clock)()) {
                     tracing::warn!(%error, "the LLM endpoint is left alone for a while, as it failed repeatedly: {error}");
                 }
             }
@@ -305,7 +314,7 @@ impl Drop for Attempt {
         if self.settled {
             return;
         }
-        let now = now();
+        let now = (self.clock)();
         if self.answered {
             self.breaker.succeeded();
         } else if now.saturating_duration_since(self.begun) >= GIVEN_UP {

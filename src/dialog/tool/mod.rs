@@ -1,10 +1,19 @@
 //! What the dialog can do besides talking: look something up, write something down.
 
 pub mod builtin;
+pub mod egress;
+pub mod http;
+pub mod spec;
+mod template;
+
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use crate::dialog::agent::Agents;
 use crate::dialog::tool::builtin::Builtin;
+use crate::dialog::tool::http::{HttpTools, HttpToolsError};
+use crate::dialog::tool::spec::HttpToolSpec;
 use crate::store::Store;
 
 /// A tool the dialog wants run. Nothing runs before the caller's turn is committed.
@@ -41,35 +50,50 @@ impl ToolResult {
 }
 
 /// Everything that can be done.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Tools {
     store: Option<Store>,
+    /// By the agent whose file declares them.
+    http: BTreeMap<String, HttpTools>,
 }
 
 impl Tools {
-    /// Without a store, the tools that need one fail.
-    pub fn new(store: Option<Store>) -> Self {
-        Self { store }
+    /// Those of the agents' files, and the built-in ones, which fail without a store. `lookup` gives what `${NAME}` in a header stands for.
+    pub fn new(
+        store: Option<Store>,
+        agents: &Agents,
+        lookup: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, HttpToolsError> {
+        let mut http = BTreeMap::new();
+        for agent in agents.iter() {
+            http.insert(agent.name.clone(), HttpTools::new(&agent.tools, &lookup)?);
+        }
+        Ok(Self { store, http })
     }
 
-    /// Runs a tool for a call. A tool that there is not fails.
-    pub async fn run(&self, call_sid: &str, call: &ToolCall) -> ToolResult {
+    /// Runs a tool for a call that `agent` has. A tool that there is not fails.
+    pub async fn run(&self, agent: &str, call_sid: &str, call: &ToolCall) -> ToolResult {
+        if let Some(http) = self.http.get(agent)
+            && let Some(result) = http.run(call).await
+        {
+            return result;
+        }
         if let Some(store) = self.store.clone()
             && let Some(result) = Builtin::for_call(store, call_sid).run(call).await
         {
             return result;
         }
-        tracing::warn!(tool = call.tool, "there is no tool {}", call.tool);
+        tracing::warn!(
+            tool = call.tool,
+            "tool {} cannot be run: there is none, or no database",
+            call.tool
+        );
         ToolResult::plain(ToolResult::FAILED)
     }
 
-    /// Whether the LLM may call it by itself, because it only reads.
-    pub fn is_readable(&self, _name: &str) -> bool {
-        false
-    }
-
-    /// Those: name, description, JSON schema of the arguments.
-    pub fn readable(&self) -> impl Iterator<Item = (String, String, Value)> {
-        std::iter::empty()
+    /// What the LLM may call by itself, because it only reads.
+    pub fn readable(&self, agent: &str) -> impl Iterator<Item = &HttpToolSpec> {
+        let specs = self.http.get(agent).into_iter().flat_map(HttpTools::specs);
+        specs.filter(|spec| !spec.method.writes())
     }
 }
