@@ -16,6 +16,7 @@ use crate::dialog::agent::Agent;
 use crate::dialog::llm::{Delta, LlmClient};
 use crate::dialog::slot::{Date, Language};
 use crate::engine::{Engine, LineAudio, Urgency};
+use crate::speech::Heard;
 use crate::speech::ear::Ear;
 use crate::speech::silero::SileroModel;
 use crate::speech::spoken::spoken;
@@ -283,10 +284,10 @@ impl<'a> Driver<'a> {
         let (agent, language) = (Arc::clone(&self.services.agent), self.services.language);
         self.work.add(turn, Kind::Hearing, stream::once(async move {
             Done::Input(match engine.transcribe(audio, within, urgency).await {
-                Ok(text) => {
+                Ok(Heard { text, certainty }) => {
                     let awaited = agent.expect.as_ref();
                     let progress = awaited.map(|slot| slot.parse(&format!("{said} {text}"), language, today()).progress);
-                    Input::Transcript { turn, text, progress }
+                    Input::Transcript { turn, text, certainty, progress }
                 }
                 Err(error) => {
                     tracing::warn!(call, %turn, %error, "turn {turn} of call {call} could not be transcribed: {error}");
