@@ -65,6 +65,7 @@ fn transcribe(
         worker
             .transcribe(audio, &|| false)
             .expect("the audio is transcribed")
+            .text
             .len()
     });
 }

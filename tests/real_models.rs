@@ -30,7 +30,10 @@ fn whisper_hears_a_telephone_clip_at_either_context() {
         return;
     };
     for context in [AudioContext::Fitted, AudioContext::Full] {
-        let text = whisper(context).transcribe(&audio, &|| false).expect("transcribed");
+        let text = whisper(context)
+            .transcribe(&audio, &|| false)
+            .expect("transcribed")
+            .text;
         assert_eq!(plain(&text), "the conference is now being recorded", "{context:?}");
     }
 }
@@ -47,7 +50,7 @@ fn nothing_is_said_twice_on_short_clips() {
         "agent-loggedoff",
     ] {
         let Some(audio) = telephone_clip(name) else { return };
-        let text = plain(&whisper.transcribe(&audio, &|| false).expect("transcribed"));
+        let text = plain(&whisper.transcribe(&audio, &|| false).expect("transcribed").text);
         let words: Vec<&str> = text.split(' ').collect();
         assert!(words.len() <= 6, "{name}: {text}");
         let half = words.len() / 2;
@@ -69,7 +72,8 @@ fn a_cancelled_transcription_stops() {
 fn silence_is_no_text() {
     let text = whisper(AudioContext::Fitted)
         .transcribe(&vec![0.0; 16_000 * 2], &|| false)
-        .expect("transcribed");
+        .expect("transcribed")
+        .text;
     assert_eq!(text, "");
 }
 
@@ -83,7 +87,7 @@ fn whisper_understands_piper() {
     assert!((2.0..8.0).contains(&seconds), "{seconds} s");
     let audio =
         tieline::audio::resample::resample(&speech.samples, speech.rate, SampleRate::MODEL).expect("valid rate");
-    let heard = whisper.transcribe(&audio, &|| false).expect("transcribed");
+    let heard = whisper.transcribe(&audio, &|| false).expect("transcribed").text;
     assert_eq!(plain(&heard), plain(sentence));
 }
 
@@ -96,7 +100,7 @@ fn spelled_ids_and_prices_arrive_as_such() {
         .expect("synthesised");
     let audio =
         tieline::audio::resample::resample(&speech.samples, speech.rate, SampleRate::MODEL).expect("valid rate");
-    let heard = whisper.transcribe(&audio, &|| false).expect("transcribed");
+    let heard = whisper.transcribe(&audio, &|| false).expect("transcribed").text;
     assert!(
         heard.contains("$50") || plain(&heard).contains("fifty dollars"),
         "{heard}"
@@ -154,7 +158,8 @@ async fn a_call_holds_two_turns() {
     let said = plain(
         &whisper(AudioContext::Full)
             .transcribe(&agent, &|| false)
-            .expect("transcribed"),
+            .expect("transcribed")
+            .text,
     );
     // Piper speaks a little differently each time.
     assert!(said.contains("this is the test line"), "{said}");

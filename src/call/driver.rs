@@ -17,10 +17,11 @@ use crate::call::standing::Standing;
 use crate::call::trace::{Trace, TraceEvent};
 use crate::call::work::{Done, Kind, Work};
 use crate::dialog::agent::Agent;
-use crate::dialog::conversation::{Ending, Heard, Mind, Said, Staff};
+use crate::dialog::conversation::{CallerTurn, Ending, Mind, Said, Staff};
 use crate::dialog::form::{CallFacts, Dialog};
 use crate::dialog::slot::Date;
 use crate::engine::{Engine, LineAudio, Urgency};
+use crate::speech::Heard;
 use crate::speech::ear::Ear;
 use crate::speech::silero::SileroModel;
 use crate::speech::spoken::spoken;
@@ -378,9 +379,9 @@ impl<'a> Driver<'a> {
         let dialog = self.standing.at(self.lines() + 1).clone();
         self.work.add(turn, Kind::Hearing, stream::once(async move {
             Done::Input(match engine.transcribe(audio, within, urgency).await {
-                Ok(text) => {
+                Ok(Heard { text, certainty }) => {
                     let progress = dialog.progress(format!("{said} {text}").trim(), today());
-                    Input::Transcript { turn, text, progress }
+                    Input::Transcript { turn, text, certainty, progress }
                 }
                 Err(error) => {
                     tracing::warn!(call, %turn, %error, "turn {turn} of call {call} could not be transcribed: {error}");
@@ -436,7 +437,7 @@ impl<'a> Driver<'a> {
         let last = history.iter().rfind(|line| line.speaker == Speaker::Caller);
         let text = last.map_or("", |line| line.text.as_str());
         let keys = text.strip_prefix(KEYPAD);
-        let heard = Heard {
+        let heard = CallerTurn {
             text: keys.unwrap_or(text).to_owned(),
             typed: keys.is_some(),
             history: history.iter().map(Into::into).collect(),

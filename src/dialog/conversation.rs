@@ -69,7 +69,7 @@ impl Staff {
 
 /// What to answer.
 #[derive(Clone)]
-pub struct Heard {
+pub struct CallerTurn {
     /// What the caller said or typed.
     pub text: String,
     /// Whether it was typed.
@@ -123,7 +123,7 @@ impl Mind {
         &self,
         staff: Arc<Staff>,
         dialog: Dialog,
-        heard: Heard,
+        heard: CallerTurn,
         committed: watch::Receiver<bool>,
     ) -> impl Stream<Item = Said> + Send + 'static {
         let (out, said) = mpsc::channel(QUEUE);
@@ -146,7 +146,7 @@ struct Answering {
     mind: Mind,
     staff: Arc<Staff>,
     dialog: Dialog,
-    heard: Heard,
+    heard: CallerTurn,
     committed: watch::Receiver<bool>,
     out: mpsc::Sender<Said>,
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use crate::speech::{EndOfTurn, SpeechError, Synthesizer, Transcriber};
+use crate::speech::{EndOfTurn, Heard, SpeechError, Synthesizer, Transcriber};
 use queue::JobQueue;
 use worker::{Job, Pool};
 
@@ -86,7 +86,7 @@ pub struct Engine {
     phrases: HashMap<String, LineAudio>,
 }
 
-type TranscribeJob = Job<Vec<f32>, String>;
+type TranscribeJob = Job<Vec<f32>, Heard>;
 type SynthesizeJob = Job<String, LineAudio>;
 type JudgeJob = Job<Vec<f32>, f32>;
 
@@ -137,8 +137,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Text of `audio` (mono at [`crate::time::SampleRate::MODEL`]). Dropping the future cancels the work.
-    pub async fn transcribe(&self, audio: Vec<f32>, within: Duration, urgency: Urgency) -> Result<String, EngineError> {
+    /// What is said in `audio` (mono at [`crate::time::SampleRate::MODEL`]). Dropping the future cancels the work.
+    pub async fn transcribe(&self, audio: Vec<f32>, within: Duration, urgency: Urgency) -> Result<Heard, EngineError> {
         self.stt.run(audio, urgency, within).await
     }
 

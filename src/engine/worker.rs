@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use crate::audio::line;
 use crate::engine::queue::{self, JobQueue};
 use crate::engine::{EngineError, Factory, LineAudio, Urgency};
-use crate::speech::{Cancelled, EndOfTurn, SpeechError, Synthesizer, Transcriber};
+use crate::speech::{Cancelled, EndOfTurn, Heard, SpeechError, Synthesizer, Transcriber};
 
 /// One piece of work.
 pub(super) struct Job<I, O> {
@@ -158,7 +158,7 @@ pub(super) fn transcribe(
     engine: &mut (dyn Transcriber + 'static),
     audio: Vec<f32>,
     cancelled: Cancelled<'_>,
-) -> Result<String, SpeechError> {
+) -> Result<Heard, SpeechError> {
     engine.transcribe(&audio, cancelled)
 }
 

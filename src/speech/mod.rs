@@ -30,8 +30,24 @@ pub trait EndOfTurn: Send {
 
 /// Turns caller audio into text.
 pub trait Transcriber: Send {
-    /// `audio` is mono at [`SampleRate::MODEL`]. An empty text means that nothing was understood.
-    fn transcribe(&mut self, audio: &[f32], cancelled: Cancelled<'_>) -> Result<String, SpeechError>;
+    /// `audio` is mono at [`SampleRate::MODEL`].
+    fn transcribe(&mut self, audio: &[f32], cancelled: Cancelled<'_>) -> Result<Heard, SpeechError>;
+}
+
+/// What was understood of some audio.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Heard {
+    /// Plain text. Empty if nothing was understood.
+    pub text: String,
+    /// How certain the engine is of its words, 0 to 1; 1 if it does not say.
+    pub certainty: f32,
+}
+
+impl Heard {
+    /// By an engine that does not say how certain it is.
+    pub fn plain(text: String) -> Self {
+        Self { text, certainty: 1.0 }
+    }
 }
 
 /// Turns text into audio.

@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 
 use crate::audio::wav::{self, Recording};
 use crate::config::Secret;
-use crate::speech::{Cancelled, Speech, SpeechError, Synthesizer, Transcriber};
+use crate::speech::{Cancelled, Heard, Speech, SpeechError, Synthesizer, Transcriber};
 use crate::time::SampleRate;
 
 /// Where the server is and what it needs.
@@ -49,7 +49,7 @@ impl RemoteTranscriber {
 }
 
 impl Transcriber for RemoteTranscriber {
-    fn transcribe(&mut self, audio: &[f32], cancelled: Cancelled<'_>) -> Result<String, SpeechError> {
+    fn transcribe(&mut self, audio: &[f32], cancelled: Cancelled<'_>) -> Result<Heard, SpeechError> {
         let mut file = Cursor::new(Vec::new());
         wav::write_mono(&mut file, audio, SampleRate::MODEL).map_err(|error| self.link.failed(error))?;
         let part = reqwest::multipart::Part::bytes(file.into_inner())
@@ -64,7 +64,7 @@ impl Transcriber for RemoteTranscriber {
         let body = self.link.body(request, cancelled)?;
         let answer: Transcription =
             serde_json::from_slice(&body).map_err(|_| self.link.failed("the answer is not a transcription"))?;
-        Ok(answer.text.trim().to_owned())
+        Ok(Heard::plain(answer.text.trim().to_owned()))
     }
 }
 

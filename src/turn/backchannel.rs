@@ -1,5 +1,7 @@
 //! "Uh-huh": what a listener says to show that they listen, and that must not stop the speaker.
 
+use std::time::Duration;
+
 /// Whether the whole transcript is at most three backchannels: "Uh-huh.", "Okay. Okay.", "Sí, claro." A question is none.
 pub fn is_backchannel(text: &str) -> bool {
     if text.contains(['?', '¿']) {
@@ -19,6 +21,15 @@ pub fn is_backchannel(text: &str) -> bool {
         }
     }
     false
+}
+
+/// Whether a transcript of speech of some `length` is likely no words at all. Transcribers write a hum as whatever it resembles:
+/// "and", "mama", "I'm um". They are unsure of it then, and a hum is short.
+///
+/// Agents that stop must be believed to have been stopped, so a word that means it counts however unsure it is.
+pub fn is_unclear(text: &str, certainty: f32, length: Duration) -> bool {
+    let means_it = |word: &str| word.contains(char::is_numeric) || MEANT.contains(&word);
+    certainty < CLEAR && length <= LONGEST_HUM && !text.split(is_gap).map(normal).any(|word| means_it(&word))
 }
 
 /// How many words the backchannel at the start takes.
@@ -55,9 +66,19 @@ const MAX_TOKENS: usize = 3;
 const WORDS: &[&str] = &[
     "uhhuh", "uhhu", "ahhah", "ahha", "aha", "mmhmm", "mmhm", "mhmm", "mhm", "mm", "m", "mmm", "hmm", "hm", "huh",
     "okay", "ok", "k", "okey", "right", "yeah", "yea", "yep", "yup", "sure", "alright", "cool", "great", "uh", "uhh",
-    "um", "umm", "oh", "ohh", "ooh", "ah", "ahh", "gotcha", // Spanish
+    "um", "umm", "oh", "ohh", "ooh", "ah", "ahh", "ow", "wow", "gotcha", // Spanish
     "ajá", "aja", "sí", "si", "claro", "vale", "ya", "bueno",
 ];
+/// Words for which an interrupter must be heard.
+const MEANT: &[&str] = &[
+    "stop", "wait", "no", "nope", "nah", "hold", "hang", "excuse", "what", "sorry", "pardon", "help", "hello",
+    "cancel", "operator", "agent", "bye", "goodbye", // Spanish
+    "alto", "espera", "espere", "perdón", "perdone", "qué", "ayuda", "hola", "cancela", "cancele", "adiós", "operador",
+];
+/// Below this a short transcript is doubtful: the geometric mean of its tokens' probabilities. BENCHMARKS.md has the clips.
+const CLEAR: f32 = 0.6;
+/// First to last voiced window. People's "mm-hmm" has 300 to 600 ms.
+const LONGEST_HUM: Duration = Duration::from_millis(600);
 const PAIRS: &[(&str, &str)] = &[
     ("i", "see"),
     ("got", "it"),
@@ -164,10 +185,35 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_short_and_unsure_transcript_is_a_hum_unless_it_says_stop() {
+        let ms = Duration::from_millis;
+        for (text, certainty, length) in [
+            ("Mama, mama,", 0.58, 400),
+            ("I'll", 0.42, 240),
+            ("in terms of", 0.2, 600),
+        ] {
+            assert!(is_unclear(text, certainty, ms(length)), "{text:?}");
+        }
+        for (text, certainty, length) in [
+            ("Operator.", 0.8, 560),
+            ("in a month,", 0.79, 440),
+            ("and make an", 0.33, 620),
+            ("Nope.", 0.3, 240),
+            ("cancel that", 0.3, 560),
+            ("5, 5,", 0.5, 240),
+            ("No, no", 0.4, 300),
+            ("and", f32::NAN, 300),
+        ] {
+            assert!(!is_unclear(text, certainty, ms(length)), "{text:?}");
+        }
+    }
+
     proptest! {
         #[test]
-        fn any_text_is_survived(text in any::<String>()) {
+        fn any_text_is_survived(text in any::<String>(), certainty in any::<f32>(), ms in any::<u64>()) {
             is_backchannel(&text);
+            is_unclear(&text, certainty, Duration::from_millis(ms));
         }
     }
 }

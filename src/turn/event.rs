@@ -100,6 +100,8 @@ pub enum Input {
         turn: TurnId,
         /// Plain text.
         text: String,
+        /// How certain the transcriber is of it, 0 to 1.
+        certainty: f32,
         /// What the awaited slot's parser says of it; `None` if no slot is awaited.
         progress: Option<Progress>,
     },

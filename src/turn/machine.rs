@@ -173,7 +173,12 @@ impl Machine {
                 self.last_window = Some(now);
                 self.window(now);
             }
-            Input::Transcript { turn, text, progress } => self.transcript(turn, text.trim(), progress, now),
+            Input::Transcript {
+                turn,
+                text,
+                certainty,
+                progress,
+            } => self.transcript(turn, text.trim(), certainty, progress, now),
             Input::EndOfTurn { turn, probability } => self.end_of_turn(turn, probability, now),
             Input::TranscribeFailed { turn } => self.transcribe_failed(turn, now),
             Input::FirstToken { turn } => {

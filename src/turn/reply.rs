@@ -46,6 +46,8 @@ pub(super) struct Sentence {
     pub(super) stage: Stage,
     /// Whether the caller can stop it by speaking.
     pub(super) interruptible: bool,
+    /// Its first word was half heard, counts as heard, and is said again.
+    pub(super) again: bool,
 }
 
 /// The beginning of a long turn that was transcribed for good: the rest is transcribed without it.
@@ -100,6 +102,7 @@ impl Reply {
             text,
             stage: Stage::Waiting,
             interruptible: true,
+            again: false,
         });
     }
 
@@ -109,7 +112,8 @@ impl Reply {
         self.then.is_none() && playing.is_none_or(|sentence| sentence.interruptible)
     }
 
-    /// Makes what was not heard by `now` the rest of the reply, to be synthesised anew; what was heard stays as it is.
+    /// Makes what was not heard by `now` the rest of the reply, to be synthesised anew; what was heard stays as it is. The rest
+    /// begins with the word that was being said, even if that counts as heard.
     pub(super) fn rewind(&mut self, playout: &Playout, now: Instant) {
         let mut rest = Vec::new();
         self.asked = false;
@@ -119,15 +123,17 @@ impl Reply {
             if part > 0.0 && !sentence.text.is_empty() {
                 self.asked = sentence.text.contains(['?', '？']);
             }
-            let (heard, unheard) = cut(&sentence.text, part);
-            if !unheard.is_empty() {
+            let cut = cut(&sentence.text, part);
+            if !cut.rest.is_empty() {
                 rest.push(Sentence {
-                    text: unheard,
+                    text: cut.rest.to_owned(),
                     stage: Stage::Waiting,
                     interruptible: sentence.interruptible,
+                    again: cut.halved || sentence.again && cut.heard.is_empty(),
                 });
             }
-            (sentence.text, sentence.stage) = (heard, Stage::Heard);
+            sentence.text = sentence.news(cut.heard).to_owned();
+            (sentence.stage, sentence.again) = (Stage::Heard, false);
         }
         self.sentences.extend(rest);
     }
@@ -170,10 +176,10 @@ impl Reply {
     /// The text the caller has heard by `now`, cut between words.
     pub(super) fn heard(&self, playout: &Playout, now: Instant) -> String {
         let parts = (0..self.sentences.len()).map(|index| {
-            let part = self.heard_part(index, playout, now);
-            cut(&self.sentences[index].text, part).0
+            let (sentence, part) = (&self.sentences[index], self.heard_part(index, playout, now));
+            sentence.news(cut(&sentence.text, part).heard)
         });
-        let parts: Vec<String> = parts.filter(|part| !part.is_empty()).collect();
+        let parts: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
         parts.join(" ")
     }
 
@@ -197,40 +203,131 @@ impl Reply {
     }
 }
 
+impl Sentence {
+    /// What of its beginning is not known as heard already.
+    fn news<'a>(&self, heard: &'a str) -> &'a str {
+        if self.again {
+            heard
+                .split_once(char::is_whitespace)
+                .map_or("", |(_, news)| news.trim_start())
+        } else {
+            heard
+        }
+    }
+}
+
+/// A text of which a part was played.
+#[derive(Debug, PartialEq, Eq)]
+struct Cut<'a> {
+    /// The words that were understood: one of which the greater part was played is.
+    heard: &'a str,
+    /// All from the first word on that was not played to its end.
+    rest: &'a str,
+    /// Whether that word is in both.
+    halved: bool,
+}
+
 /// Cuts a text between words where `part` of its sound has been played. A word lasts about as long as it is written.
-fn cut(text: &str, part: f64) -> (String, String) {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let length = |words: &[&str]| words.iter().map(|word| word.chars().count() + 1).sum::<usize>() as f64;
-    let whole = length(&words);
-    let heard = (1..=words.len())
-        .take_while(|&count| length(&words[..count]) <= whole * part + ROUNDING)
-        .count();
-    (words[..heard].join(" "), words[heard..].join(" "))
+fn cut(text: &str, part: f64) -> Cut<'_> {
+    let text = text.trim();
+    let whole: usize = text.split_whitespace().map(length).sum();
+    let played = whole as f64 * part + ROUNDING;
+    let (mut before, mut heard, mut rest) = (0, 0, None);
+    for word in text.split_whitespace() {
+        let start = word.as_ptr() as usize - text.as_ptr() as usize;
+        let end = before + length(word);
+        if end as f64 > played {
+            rest = rest.or(Some(start));
+        }
+        if part > 0.0 && (before + end) as f64 / 2.0 <= played {
+            heard = start + word.len();
+        }
+        before = end;
+    }
+    let rest = rest.unwrap_or(text.len());
+    Cut {
+        heard: &text[..heard],
+        rest: &text[rest..],
+        halved: rest < heard,
+    }
+}
+
+/// Of a word and the gap behind it.
+fn length(word: &str) -> usize {
+    word.chars().count() + 1
 }
 
 /// Characters; the whole of a text is exactly one.
 const ROUNDING: f64 = 0.01;
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
 mod tests {
     use super::*;
+    use crate::turn::playout::TRAILING;
 
     #[test]
     fn a_text_is_cut_between_words_by_their_length() {
         let text = "We are extraordinarily open until five.";
         let rows = [
-            (0.0, ""),
-            (0.1, "We"),
-            (0.3, "We are"),
-            (0.6, "We are extraordinarily"),
-            (0.99, "We are extraordinarily open until"),
-            (1.0, text),
+            (0.0, "", text),
+            (0.03, "", text),
+            (0.05, "We", text),
+            (0.1, "We", "are extraordinarily open until five."),
+            (0.3, "We are", "extraordinarily open until five."),
+            (0.4, "We are extraordinarily", "extraordinarily open until five."),
+            (0.6, "We are extraordinarily", "open until five."),
+            (0.9, "We are extraordinarily open until", "five."),
+            (0.95, text, "five."),
+            (1.0, text, ""),
         ];
-        for (part, heard) in rows {
-            let (before, after) = cut(text, part);
-            assert_eq!(before, heard, "{part}");
-            assert_eq!(format!("{before} {after}").trim(), text);
+        for (part, heard, rest) in rows {
+            let cut = cut(text, part);
+            assert_eq!((cut.heard, cut.rest), (heard, rest), "{part}");
+            assert_eq!(cut.halved, heard.len() + rest.len() > text.len(), "{part}");
         }
-        assert_eq!(cut("", 0.5), (String::new(), String::new()));
+        assert_eq!((cut("", 0.5).heard, cut(" ", 0.5).rest), ("", ""));
+    }
+
+    /// What is played of a sentence at each cut, and what counts as heard in the end.
+    #[test]
+    fn a_word_that_is_said_again_is_heard_once() {
+        let text = "One two three four.";
+        let cases: [(&[f64], &str, &str); 6] = [
+            (&[0.35], "One two", "two three four."),
+            (&[0.35, 1.0], text, ""),
+            // Cut in the same word again, and again before its half.
+            (&[0.35, 0.2, 0.05], "One two", "two three four."),
+            (&[0.35, 0.05, 1.0], text, ""),
+            (&[0.35, 0.55], "One two three", "three four."),
+            (&[0.35, 0.55, 0.9, 1.0], text, ""),
+        ];
+        for (parts, heard, rest) in cases {
+            let now = Instant::now();
+            let mut reply = Reply::new(TurnId(1));
+            reply.push(text.to_owned());
+            for &part in parts {
+                let last = reply.sentences.len() - 1;
+                let mut playout = Playout::new(Duration::from_secs(60));
+                reply.sentences[last].stage = Stage::Queued;
+                playout.queue(reply.id(last), 80_000 + TRAILING);
+                playout.due(now, &mut Vec::new());
+                let at = now + Duration::from_secs_f64(10.0 * part);
+                let before = reply.heard(&playout, at);
+                reply.rewind(&playout, at);
+                assert_eq!(reply.heard(&playout, at), before, "{parts:?}");
+            }
+            let playout = Playout::new(Duration::from_secs(60));
+            let left = reply
+                .sentences
+                .iter()
+                .filter(|sentence| sentence.stage == Stage::Waiting);
+            let left: Vec<&str> = left.map(|sentence| sentence.text.as_str()).collect();
+            assert_eq!(
+                (reply.heard(&playout, now).as_str(), left.join("|").as_str()),
+                (heard, rest),
+                "{parts:?}"
+            );
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use tieline::speech::{Cancelled, Speech, SpeechError, Synthesizer, Transcriber};
+use tieline::speech::{Cancelled, Heard, Speech, SpeechError, Synthesizer, Transcriber};
 use tieline::time::SampleRate;
 
 /// What an engine does with one job.
@@ -108,15 +108,15 @@ impl Orders {
 struct Ear(Orders);
 
 impl Transcriber for Ear {
-    fn transcribe(&mut self, audio: &[f32], _: Cancelled<'_>) -> Result<String, SpeechError> {
+    fn transcribe(&mut self, audio: &[f32], _: Cancelled<'_>) -> Result<Heard, SpeechError> {
         match self.0.take(audio.len().to_string()) {
-            Order::Hear(text) => return Ok(text),
+            Order::Hear(text) => return Ok(Heard::plain(text)),
             Order::Fail => return Err(failed("stt")),
             Order::Panic => panic!("told to panic"),
             Order::Wait(gate) => gate.pass(),
             Order::Work | Order::Tone(_) => {}
         }
-        Ok(USUAL.to_owned())
+        Ok(Heard::plain(USUAL.to_owned()))
     }
 }
 

@@ -36,7 +36,7 @@ async fn transcribe(server: &HttpServer) -> Result<String, SpeechError> {
     on_a_thread(move || {
         let mut engine = RemoteTranscriber::new(endpoint, "en".to_owned(), runtime)?;
         let audio = tone(std::time::Duration::from_millis(500)).samples;
-        engine.transcribe(&audio, &|| false)
+        engine.transcribe(&audio, &|| false).map(|heard| heard.text)
     })
     .await
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! caller 2.0-3.5 "what are your hours"     speech, in seconds, and what the transcriber makes of it
 //! caller 2.0-2.8 "five five" incomplete    the same, and the awaited slot's parser says complete, incomplete or impossible of it
+//! caller 2.0-2.4 "in a" 0.3                 the same, and so certain the transcriber is of it
 //! noise 4.0-4.3                            voiced, but nothing is understood
 //! rustle 4.0-9.0                           seems voiced to the quick detector, and the second opinion does not agree
 //! echo 4.0-4.5                             our own audio coming back
@@ -60,6 +61,7 @@ pub(crate) struct Speech {
     pub(crate) text: String,
     pub(crate) voice: Voice,
     pub(crate) progress: Option<Progress>,
+    pub(crate) certainty: f32,
 }
 
 impl Speech {
@@ -70,6 +72,7 @@ impl Speech {
             text: text.to_owned(),
             voice: Voice::Sure,
             progress: None,
+            certainty: 1.0,
         }
     }
 }
@@ -122,9 +125,11 @@ impl Scenario {
                 "caller" => {
                     let (times, said) = rest.split_once(' ').expect("times and text");
                     let (from, to) = span(times);
-                    let (said, progress) = said.rsplit_once('"').expect("text in quotes");
+                    let (said, rest) = said.rsplit_once('"').expect("text in quotes");
+                    let certainty = rest.trim().parse().ok();
                     scenario.speech.push(Speech {
-                        progress: progress_of(progress.trim()),
+                        progress: certainty.map_or_else(|| progress_of(rest.trim()), |_| None),
+                        certainty: certainty.unwrap_or(1.0),
                         ..Speech::new(from, to, said.trim_matches('"'))
                     });
                 }

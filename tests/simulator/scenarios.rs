@@ -258,6 +258,13 @@ scenarios! {
         lost 4.5-7.5
         caller 7.5-8.2 "me the time"
         until 13"#,
+    an_unclear_hum_resumes_the_answer: r#"
+        caller 4.0-5.0 "hello"
+        reply "Let me tell you a rather long story about our office." "It has four rooms."
+        caller 7.0-7.4 "in a mom" 0.5
+        caller 9.0-9.4 "cancel that" 0.5
+        reply "All right."
+        until 14"#,
     synthesis_fails_after_a_backchannel: r#"
         fail tts-later
         caller 4.0-5.0 "hello"

@@ -213,9 +213,19 @@ impl<'a> Sim<'a> {
     fn input(&mut self, input: Input) {
         let shown = match &input {
             Input::Start => Some("start".to_owned()),
-            Input::Transcript { turn, text, progress } => {
+            Input::Transcript {
+                turn,
+                text,
+                certainty,
+                progress,
+            } => {
                 let progress = progress.map_or(String::new(), |progress| format!(" {progress:?}"));
-                Some(format!("transcript {turn} {text:?}{progress}"))
+                let unsure = if *certainty < 1.0 {
+                    format!(" {certainty}")
+                } else {
+                    String::new()
+                };
+                Some(format!("transcript {turn} {text:?}{unsure}{progress}"))
             }
             Input::EndOfTurn { turn, probability } => Some(format!("turn {turn} sounds {probability} finished")),
             Input::TranscribeFailed { turn } => Some(format!("transcription of {turn} failed")),
@@ -323,7 +333,13 @@ impl<'a> Sim<'a> {
         let said: Vec<&str> = heard.iter().map(|speech| speech.text.as_str()).collect();
         let text = said.join(" ").trim().to_owned();
         let progress = heard.last().and_then(|speech| speech.progress);
-        let transcript = Input::Transcript { turn, text, progress };
+        let certainty = heard.iter().map(|speech| speech.certainty).fold(1.0, f32::min);
+        let transcript = Input::Transcript {
+            turn,
+            text,
+            certainty,
+            progress,
+        };
         self.later(turn, self.scenario.stt, Coming::Input(transcript));
     }
 

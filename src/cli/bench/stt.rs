@@ -105,7 +105,7 @@ fn measure(whisper: &mut Whisper, clips: &[Clip], show: bool) -> anyhow::Result<
     whisper.transcribe(&clips[0].audio, &|| false)?;
     for clip in clips {
         let start = now();
-        let heard = whisper.transcribe(&clip.audio, &|| false)?;
+        let heard = whisper.transcribe(&clip.audio, &|| false)?.text;
         times.push(now() - start);
         let found = Errors::between(&clip.text, &heard);
         if show && found.edits > 0 {

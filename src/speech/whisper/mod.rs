@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use whisper_rs::{FullParams, SamplingStrategy, WhisperContext, WhisperContextParameters, WhisperState};
 
-use crate::speech::{Cancelled, SpeechError, Transcriber};
+use crate::speech::{Cancelled, Heard, SpeechError, Transcriber};
 use crate::time::SampleRate;
 use callbacks::Watch;
 use repeat::RepeatGuard;
@@ -110,24 +110,25 @@ impl WhisperModel {
 }
 
 impl Transcriber for Whisper {
-    fn transcribe(&mut self, audio: &[f32], cancelled: Cancelled<'_>) -> Result<String, SpeechError> {
-        let mut text = String::new();
+    fn transcribe(&mut self, audio: &[f32], cancelled: Cancelled<'_>) -> Result<Heard, SpeechError> {
+        let mut all = Heard::plain(String::new());
         for piece in pieces(audio) {
-            let words = self.piece(piece, cancelled)?;
-            if !words.is_empty() {
-                if !text.is_empty() {
-                    text.push(' ');
+            let heard = self.piece(piece, cancelled)?;
+            if !heard.text.is_empty() {
+                if !all.text.is_empty() {
+                    all.text.push(' ');
                 }
-                text.push_str(&words);
+                all.text.push_str(&heard.text);
+                all.certainty = all.certainty.min(heard.certainty);
             }
         }
-        Ok(text)
+        Ok(all)
     }
 }
 
 impl Whisper {
     /// One piece of at most [`PIECE_SECONDS`].
-    fn piece(&mut self, audio: &[f32], cancelled: Cancelled<'_>) -> Result<String, SpeechError> {
+    fn piece(&mut self, audio: &[f32], cancelled: Cancelled<'_>) -> Result<Heard, SpeechError> {
         if cancelled() {
             return Err(SpeechError::Cancelled);
         }
@@ -151,29 +152,35 @@ impl Whisper {
             reason: error.to_string(),
         })?;
         let kept = watch.into_guard().kept();
-        self.text(kept).map_err(|error| SpeechError::Run {
+        self.heard(kept).map_err(|error| SpeechError::Run {
             engine: ENGINE,
             reason: error.to_string(),
         })
     }
 
     /// The text of the first `kept` tokens; empty if the model was guessing.
-    fn text(&self, kept: usize) -> Result<String, whisper_rs::WhisperError> {
+    fn heard(&self, kept: usize) -> Result<Heard, whisper_rs::WhisperError> {
         let end = self.model.context.token_eot();
-        let (mut bytes, mut certainty, mut tokens) = (Vec::new(), 0.0, 0_u16);
+        let (mut bytes, mut likelihood, mut tokens) = (Vec::new(), 0.0, 0_u16);
         for segment in self.state.as_iter() {
             for token in (0..segment.n_tokens()).filter_map(|n| segment.get_token(n)).take(kept) {
                 if token.token_id() < end {
                     bytes.extend_from_slice(self.model.context.token_to_bytes(token.token_id())?);
-                    certainty += token.token_probability().ln();
+                    likelihood += token.token_probability().ln();
                     tokens += 1;
                 }
             }
         }
-        if certainty < GUESS * f32::from(tokens) {
-            return Ok(String::new());
-        }
-        Ok(cleanup::clean(&String::from_utf8_lossy(&bytes)))
+        let mean = likelihood / f32::from(tokens.max(1));
+        let text = if mean < GUESS {
+            String::new()
+        } else {
+            cleanup::clean(&String::from_utf8_lossy(&bytes))
+        };
+        Ok(Heard {
+            text,
+            certainty: mean.exp(),
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{Hearing, Machine, Pause, Speaker, State};
 use crate::time::MediaTime;
-use crate::turn::backchannel::is_backchannel;
+use crate::turn::backchannel::{is_backchannel, is_unclear};
 use crate::turn::endpoint::{Evidence, Reason, Words};
 use crate::turn::event::{Action, Outcome, Progress, TurnId};
 use crate::turn::ledger::{Ledger, stamp};
@@ -244,7 +244,15 @@ impl Machine {
         };
     }
 
-    pub(super) fn transcript(&mut self, turn: TurnId, tail: &str, progress: Option<Progress>, now: Instant) {
+    pub(super) fn transcript(
+        &mut self,
+        turn: TurnId,
+        tail: &str,
+        certainty: f32,
+        progress: Option<Progress>,
+        now: Instant,
+    ) {
+        let last_voiced = self.gate.last_voiced().map(|(end, _)| end);
         let State::Transcribing {
             hearing,
             standing,
@@ -259,9 +267,11 @@ impl Machine {
             return;
         }
         let text = format!("{} {tail}", hearing.settled.text).trim().to_owned();
-        let interrupted = hearing.interrupted.as_deref();
-        let nothing = text.is_empty()
-            || interrupted.is_some_and(|reply| is_backchannel(&text) && progress.is_none() && !reply.asked);
+        // Who interrupts may mean nothing by it, unless the agent has just asked or a slot is awaited.
+        let unasked = hearing.interrupted.as_deref().is_some_and(|reply| !reply.asked) && progress.is_none();
+        let spoken = last_voiced.map_or(Duration::ZERO, |end| end.since(hearing.from));
+        let length = spoken.saturating_sub(self.policy.pre_roll);
+        let nothing = text.is_empty() || unasked && (is_backchannel(&text) || is_unclear(&text, certainty, length));
         if nothing {
             return match standing {
                 Standing::Speculative { voiced } => {

@@ -3,7 +3,7 @@
 use tieline::turn::event::{Input, MarkName, Progress, SentenceId, TurnId};
 
 use super::bytes::Bytes;
-use super::line::FRAME_SAMPLES;
+use super::line::{AGENT, FRAME_SAMPLES};
 use super::model::CALLER;
 use super::{Ask, Call};
 
@@ -34,9 +34,12 @@ impl Call<'_> {
                     Some(Progress::Incomplete),
                     Some(Progress::Impossible),
                 ];
+                // The first is how everything is answered in the end.
+                let odd = [1.0, 0.9, 0.61, 0.3, 0.0, f32::NAN, -3.0];
                 Input::Transcript {
                     turn,
                     text,
+                    certainty: odd[usize::from(how) % odd.len()],
                     progress: states[usize::from(bytes.next()) % states.len()],
                 }
             }
@@ -51,7 +54,7 @@ impl Call<'_> {
             },
             (Ask::Reply(_), 0..=7) => {
                 let count = [3, 1, 8, 0][usize::from(how % 4)];
-                let words: Vec<String> = (0..count).map(|_| self.word("a#")).collect();
+                let words: Vec<String> = (0..count).map(|_| self.word(AGENT)).collect();
                 let end = if how < 4 { "." } else { "?" };
                 Input::Sentence {
                     turn,
@@ -129,6 +132,7 @@ impl Call<'_> {
             0 => Input::Transcript {
                 turn,
                 text: self.said(),
+                certainty: 1.0,
                 progress: None,
             },
             1 => Input::TranscribeFailed { turn },
@@ -141,7 +145,7 @@ impl Call<'_> {
             }
             4 => Input::Sentence {
                 turn,
-                text: self.word("a#"),
+                text: self.word(AGENT),
             },
             5 => Input::ReplyDone { turn },
             6 => Input::ReplyFailed { turn },

@@ -227,10 +227,20 @@ impl Line {
                 }
             };
             let words: Vec<&str> = sentence.text.split_whitespace().collect();
-            most.extend(&words[..words_in(&words, part((sure + ROUNDING).min(sentence.sent)))]);
+            // A word counts once half of it was played, and is said again if there was a cut in it.
+            most.extend(&words[..words_in(&words, part((sure + ROUNDING).min(sentence.sent)), 0.5)]);
             // At each cut a word may be judged either way.
-            least += words_in(&words, part(played.saturating_sub(ROUNDING))).saturating_sub(1);
+            least += words_in(&words, part(played.saturating_sub(ROUNDING)), 1.0).saturating_sub(1);
         }
+        let mut own: Vec<&str> = heard
+            .split_whitespace()
+            .filter(|word| word.starts_with(AGENT))
+            .collect();
+        own.sort_unstable();
+        assert!(
+            own.is_sorted_by(|a, b| a < b),
+            "a word is in {heard:?} of turn {turn} twice"
+        );
         let mut possible = most.iter();
         for word in heard.split_whitespace() {
             assert!(
@@ -246,15 +256,19 @@ impl Line {
     }
 }
 
-/// How many words lie in a part of a sentence: a word lasts as long as it is written.
-fn words_in(words: &[&str], part: f64) -> usize {
+/// Of how many words a `share` lies in a part of a sentence: a word lasts as long as it is written.
+fn words_in(words: &[&str], part: f64, share: f64) -> usize {
     let length = |words: &[&str]| words.iter().map(|word| word.chars().count() + 1).sum::<usize>() as f64;
     let whole = length(words) * part + 0.01;
     (1..=words.len())
-        .take_while(|&count| length(&words[..count]) <= whole)
+        .take_while(|&count| {
+            part > 0.0 && length(&words[..count]) - (1.0 - share) * length(&words[count - 1..count]) <= whole
+        })
         .count()
 }
 
+/// Every word of a reply begins so, and none is used twice.
+pub(crate) const AGENT: &str = "a#";
 pub(crate) const FRAME_SAMPLES: u64 = 160;
 const FRAME: Duration = Duration::from_millis(20);
 /// Audio is never topped up in less than 60 ms, so that much and again must fit.

@@ -117,10 +117,14 @@ impl Model {
                 self.last_window = now;
                 self.heard_to = self.heard_to.advance(u64::from(*samples));
             }
-            Input::Transcript { turn, text, .. } => {
+            Input::Transcript {
+                turn, text, certainty, ..
+            } => {
+                // Only of an interrupter may a word be too unclear.
+                let believed = !(*certainty < CLEAR && self.turns.values().any(|of| of.suspended));
                 if let Some(of) = self.live(*turn).filter(|of| of.transcript == Transcript::Awaited) {
                     of.transcript = Transcript::Answered {
-                        plain: text.contains(CALLER),
+                        plain: believed && text.contains(CALLER),
                     };
                     self.transcript = Some((*turn, text.trim().to_owned()));
                     self.tokens.extend(text.split_whitespace().map(str::to_owned));
@@ -398,5 +402,7 @@ impl Model {
 
 /// Every word of a caller that is a word begins so, and none is said twice.
 pub(crate) const CALLER: &str = "c#";
+/// A transcript that is less certain than this may be none.
+const CLEAR: f32 = 0.6;
 /// In one step.
 const MOST_ACTIONS: usize = 64;

@@ -46,7 +46,7 @@ impl Ear {
         let played = recording.agent(frames);
         let mut text = String::new();
         for part in parts(&played) {
-            text.push_str(&self.whisper.transcribe(&at_model_rate(&played[part]), &|| false)?);
+            text.push_str(&self.whisper.transcribe(&at_model_rate(&played[part]), &|| false)?.text);
             text.push(' ');
         }
         Ok(text.trim().to_owned())

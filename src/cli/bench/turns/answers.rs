@@ -80,7 +80,7 @@ impl Answers for Engines {
         }
         let audio = audio();
         let start = now();
-        let text = self.whisper.transcribe(&audio, &|| false)?;
+        let text = self.whisper.transcribe(&audio, &|| false)?.text;
         let answer = (text, now() - start);
         self.words.insert(span, answer.clone());
         Ok(answer)

@@ -193,6 +193,8 @@ impl<'a, A: Answers> Replay<'a, A> {
                 Input::Transcript {
                     turn,
                     text: tail,
+                    // Nobody is interrupted here.
+                    certainty: 1.0,
                     progress,
                 }
             }
