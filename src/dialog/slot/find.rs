@@ -24,8 +24,8 @@ impl Slot {
     /// * Of several values the corrected one counts ("MB123456, no sorry, MB123457"); without a correction there is none.
     /// * Digits of a date are no code. Short digits, ids without their letters and 7-digit telephone numbers must be announced
     ///   ("my pin is"), birthdays in numbers too. What was announced as another kind is not taken.
-    /// * Yes or no only where the sentence begins with it; a name only after "my name is"; an amount only with its currency; a
-    ///   number only if it is the only one. Free text is never found.
+    /// * Yes or no only where the sentence begins with it; a name only after "my name is", or as two words with capitals after
+    ///   "this is"; an amount only with its currency; a number only if it is the only one. Free text is never found.
     pub fn find(&self, text: &str, language: Language, today: Date) -> Option<Found> {
         let text = start(text);
         let scene = Scene {

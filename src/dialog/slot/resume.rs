@@ -13,32 +13,60 @@ pub struct Resumed {
 }
 
 impl Slot {
-    /// Reads `text` as what follows `begun`, the beginning of an answer from earlier turns (not empty, [`Slot::parse`] calls it
-    /// incomplete). A caller who starts again from the beginning is understood by `text` alone; so is one whose two parts
-    /// make no answer together, and then the beginning is forgotten.
+    /// Reads `text` as what follows `begun`, the beginning of an answer from earlier turns ([`Slot::parse`] calls it incomplete).
+    ///
+    /// A caller who starts again from the beginning ("MB12" … "MB123456") is understood by `text` alone. So is one whose two parts
+    /// make no answer together: then the beginning is forgotten, unless `text` is something else, such as a question.
     pub fn resume(&self, begun: &str, text: &str, language: Language, today: Date) -> Resumed {
         let alone = self.parse(text, language, today);
-        let by_itself = Resumed {
-            parsed: alone,
-            text: text.to_owned(),
-        };
-        if by_itself.parsed.progress == Progress::Complete {
-            return by_itself;
-        }
         // A full stop would be part of an address, and closes other answers.
         let begun =
             begun.trim_end_matches(|c: char| c.is_whitespace() || matches!(c, '.' | ',' | '…' | '!' | '?' | '-'));
         let both = format!("{begun} {}", text.trim_start());
-        let parsed = self.parse(&both, language, today);
-        if parsed.progress == Progress::Impossible {
-            // A question or a refusal does not make the beginning worthless.
-            let text = if by_itself.parsed.progress == Progress::Impossible {
-                begun.to_owned()
-            } else {
-                by_itself.text
-            };
-            return Resumed { text, ..by_itself };
+        let joined = self.parse(&both, language, today);
+        let is_whole = alone.progress == Progress::Complete
+            && (joined.progress != Progress::Complete || !self.ends_like_a_whole() || repeats(text, begun));
+        let text = match (joined.progress, alone.progress) {
+            _ if is_whole => text,
+            (Progress::Impossible, Progress::Impossible) => begun,
+            (Progress::Impossible, Progress::Complete | Progress::Incomplete) => text,
+            (Progress::Complete | Progress::Incomplete, _) => {
+                return Resumed {
+                    parsed: joined,
+                    text: both,
+                };
+            }
+        };
+        Resumed {
+            parsed: alone,
+            text: text.to_owned(),
         }
-        Resumed { parsed, text: both }
     }
+
+    /// Whether the end of an answer may look like a whole one: "555 0123" of a telephone number, the second half of a sentence.
+    const fn ends_like_a_whole(&self) -> bool {
+        match self {
+            Self::Digits { .. }
+            | Self::Id(_)
+            | Self::Phone { .. }
+            | Self::Number { .. }
+            | Self::Money
+            | Self::Name
+            | Self::Text => true,
+            Self::Date(_) | Self::YesNo | Self::Choice(_) | Self::Email | Self::Address => false,
+        }
+    }
+}
+
+/// Whether `text` says the beginning again.
+fn repeats(text: &str, begun: &str) -> bool {
+    let mut said = text
+        .chars()
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_lowercase);
+    let mut begun = begun
+        .chars()
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_lowercase);
+    begun.all(|c| said.next() == Some(c))
 }

@@ -263,6 +263,15 @@ fn answers_over_several_turns() {
         &["It's March.", "The fifteenth.", "Nineteen eighty five."],
         "C 1985-03-15",
     );
+    check(&Slot::Phone { local: true }, &["415", "555 0123"], "C +14155550123");
+    check(
+        &Slot::Text,
+        &["The sink is leaking and", "the tub is, too."],
+        "C The sink is leaking and the tub is, too.",
+    );
+    check(&Slot::Name, &["John.", "Smith."], "C John Smith");
+    check(&Slot::Name, &["John.", "John Smith."], "C John Smith");
+    check(&Slot::Money, &["fifty", "sixty dollars"], "C 6000");
     check(&Slot::Digits { min: 4, max: 4 }, &["12", "3456"], "C 3456");
     check(
         &Slot::Email,
