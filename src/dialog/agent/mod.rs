@@ -435,7 +435,7 @@ mod tests {
         let cases = [
             (
                 format!("{SMALLEST}voice = \"joe\"\n"),
-                ":4: unknown field `voice`, expected one of `name`, `greeting`",
+                ":4: unknown field `voice`, expected one of `name`, `language`",
             ),
             (
                 format!("{SMALLEST}[phrases]\nsorry = \"x\"\n"),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Asked, Dialog, Step, words};
 use crate::dialog::agent::{Form, SlotSpec};
-use crate::dialog::slot::{Date, Slot, Value};
+use crate::dialog::slot::{Date, Language, Resumed, Slot, Value};
 use crate::turn::event::Progress;
 
 impl Dialog {
@@ -20,23 +20,19 @@ impl Dialog {
             return;
         }
         let language = self.agent.language;
-        let joined = joined(heard, text);
-        let kind = self
-            .form()
-            .and_then(|form| form.slot(name))
-            .map(|spec| spec.kind.clone());
-        let begun = kind.is_some_and(|kind| {
-            comes_in_parts(&kind) && kind.parse(&joined, language, today).progress == Progress::Incomplete
-        });
+        let spec = self.form().and_then(|form| form.slot(name));
+        let kind = spec.map(|spec| &spec.kind).filter(|kind| comes_in_parts(kind));
+        let begun = kind.map(|kind| read(kind, heard, text, language, today));
+        let begun = begun.filter(|begun| begun.parsed.progress == Progress::Incomplete);
         let phrases = &self.agent.phrases;
         if words::waits(text, language) {
             step.say(phrases.take_time.clone());
-        } else if begun && self.misses < self.agent.limits.attempts {
+        } else if let Some(begun) = begun.filter(|_| self.misses < self.agent.limits.attempts) {
             step.say(phrases.go_on.clone());
             self.misses += 1;
             self.asked = Asked::Slot {
                 name: name.to_owned(),
-                heard: joined,
+                heard: begun.text,
             };
         } else {
             self.missed(today, step);
@@ -64,10 +60,10 @@ impl Dialog {
             self.absorb(form, text, today);
             return true;
         }
-        // A caller may go on where they stopped, or begin again.
-        let parsed = spec.kind.parse(&joined(heard, text), language, today).value;
-        let parsed = parsed.or_else(|| spec.kind.parse(text, language, today).value);
-        let value = parsed.or_else(|| Some(spec.kind.find(text, language, today)?.value));
+        let parsed = read(&spec.kind, heard, text, language, today).parsed;
+        let value = parsed
+            .value
+            .or_else(|| Some(spec.kind.find(text, language, today)?.value));
         let taken = value.is_some();
         if let Some(value) = value {
             self.fill(name, value);
@@ -159,6 +155,13 @@ fn comes_in_parts(kind: &Slot) -> bool {
     }
 }
 
-fn joined(heard: &str, text: &str) -> String {
-    format!("{heard} {text}").trim().to_owned()
+/// Reads an answer that may have been begun in an earlier turn.
+pub(super) fn read(kind: &Slot, heard: &str, text: &str, language: Language, today: Date) -> Resumed {
+    if heard.is_empty() {
+        let parsed = kind.parse(text, language, today);
+        let text = text.to_owned();
+        Resumed { parsed, text }
+    } else {
+        kind.resume(heard, text, language, today)
+    }
 }

@@ -195,8 +195,7 @@ impl Dialog {
         match &self.asked {
             Asked::Slot { name, heard } => {
                 let spec = self.form()?.slot(name)?;
-                let text = format!("{heard} {text}");
-                Some(spec.kind.parse(text.trim(), language, today).progress)
+                Some(answer::read(&spec.kind, heard, text, language, today).parsed.progress)
             }
             Asked::Confirm => {
                 let answer = Slot::YesNo.parse(text, language, today);
