@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -91,8 +91,8 @@ pub(crate) async fn count(pool: &AnyPool, question: &'static str) -> i64 {
 
 struct Server {
     socket_dir: String,
-    /// Closed when this process ends, however it ends; then the server stops.
-    _alive: ChildStdin,
+    /// Its standard input is closed when this process ends, however it ends; then the server stops.
+    _alive: Child,
 }
 
 impl Server {
@@ -122,11 +122,11 @@ static SERVER: LazyLock<Server> = LazyLock::new(|| {
     assert!(!line.is_empty(), "PostgreSQL did not start; its log is above");
     Server {
         socket_dir: line.trim_end().to_owned(),
-        _alive: child.stdin.take().expect("piped"),
+        _alive: child,
     }
 });
 
-/// The directory of initdb and pg_ctl: Debian keeps them out of PATH, by version.
+/// The directory of PostgreSQL's programs: Debian keeps them out of PATH, by version.
 fn programs() -> Option<PathBuf> {
     let mut found: Vec<PathBuf> = Vec::new();
     for parent in ["/usr/lib/postgresql", "/opt/homebrew/opt"] {

@@ -88,6 +88,6 @@ proptest! {
             prop_assert!(phone.starts_with('+') && phone[1..].bytes().all(|b| b.is_ascii_digit()));
         }
         let phone = format!("+{digits}");
-        prop_assert_eq!(tieline::store::phone(&phone), Some(phone.clone()));
+        prop_assert_eq!(tieline::store::phone(&phone), Some(phone));
     }
 }
