@@ -83,6 +83,14 @@ impl Answer {
         }
     }
 
+    /// The connection ends without a word.
+    pub(crate) fn hang_up() -> Self {
+        Self {
+            parts: Vec::new(),
+            then: Then::Close,
+        }
+    }
+
     /// Not even a status line.
     pub(crate) fn silence() -> Self {
         Self {

@@ -195,6 +195,8 @@ async fn only_what_may_be_done_twice_is_tried_twice() {
     for (fields, fault, attempts) in [
         ("", busy(), 2),
         ("", broken(), 2),
+        ("", Answer::hang_up(), 2),
+        ("method = \"POST\"", Answer::hang_up(), 1),
         ("", Answer::json(429, &json!({})), 2),
         ("", Answer::json(404, &json!({})), 1),
         ("outcomes = { 503 = \"busy\" }", busy(), 1),

@@ -1,7 +1,7 @@
 //! Where tools may connect to.
 //!
 //! https goes anywhere, plain http only to this machine and private networks. Each URL, redirects included, passes [`allowed`];
-//! names in plain http are looked up by [`PrivateOnly`], so that what was allowed is what is connected to.
+//! names in plain http are looked up by `PrivateOnly`, so that what was allowed is what is connected to.
 
 use std::net::{IpAddr, SocketAddr};
 
