@@ -67,6 +67,11 @@ pub(super) fn corrects(text: &str, language: Language) -> bool {
     plain.first().is_some_and(|first| firsts.contains(&first.as_str())) || has(text, anywhere)
 }
 
+/// A yes that can mean nothing else.
+pub(super) fn affirms(text: &str, language: Language) -> bool {
+    words(text).len() <= 3 || has(text, pick(language, YES))
+}
+
 /// A yes that is not the whole answer.
 pub(super) fn restricts(text: &str, language: Language) -> bool {
     has(text, pick(language, BUT))
@@ -257,6 +262,46 @@ const MEANT: Both = [
         "cambiar",
         "debería ser",
         "está mal",
+    ],
+];
+const YES: Both = [
+    &[
+        "yes",
+        "yeah",
+        "yep",
+        "yup",
+        "sure",
+        "correct",
+        "right",
+        "exactly",
+        "okay",
+        "ok",
+        "perfect",
+        "fine",
+        "absolutely",
+        "of course",
+        "go ahead",
+        "send it",
+        "please do",
+        "sounds good",
+        "all good",
+    ],
+    &[
+        "sí",
+        "si",
+        "correcto",
+        "correcta",
+        "exacto",
+        "exacta",
+        "claro",
+        "vale",
+        "eso es",
+        "así es",
+        "de acuerdo",
+        "perfecto",
+        "está bien",
+        "adelante",
+        "por supuesto",
     ],
 ];
 const BUT: Both = [

@@ -94,6 +94,6 @@ impl Tools {
     /// What the LLM may call by itself, because it only reads.
     pub fn readable(&self, agent: &str) -> impl Iterator<Item = &HttpToolSpec> {
         let specs = self.http.get(agent).into_iter().flat_map(HttpTools::specs);
-        specs.filter(|spec| !spec.method.writes())
+        specs.filter(|spec| spec.method.reads())
     }
 }

@@ -93,6 +93,11 @@ impl Method {
         }
     }
 
+    /// Whether it changes nothing.
+    pub fn reads(self) -> bool {
+        matches!(self, Self::Get | Self::Head)
+    }
+
     /// Whether it has a body.
     pub fn writes(self) -> bool {
         matches!(self, Self::Post | Self::Put | Self::Patch)
