@@ -196,35 +196,36 @@ async fn a_yes_that_is_taken_back_runs_nothing() {
 
 #[tokio::test]
 async fn a_caller_who_interrupts_a_slow_tool_has_it_done_once() {
-    let mut line = Line::open(Speculation::Off).await;
-    line.api.answer([Answer::Stall(Vec::new())]);
-    line.booked();
-    let mut phone = line.asked_for_a_yes("CA1").await;
-    line.server.stt.hear(&["Yes."]);
-    phone.say().await;
-    phone
-        .until("the agent asks for a moment", |seen| match seen {
-            Seen::Event(TraceEvent::Agent { text, .. }) if text == "One moment." => Some(()),
-            Seen::Event(_) | Seen::Media(_) | Seen::Mark(_) | Seen::Clear | Seen::Closed(_) => None,
-        })
-        .await;
-    line.api.arrival().await;
-    // Typed, as that counts at once whatever is being done.
-    phone.dtmf('5').await;
-    phone.dtmf('#').await;
-    assert_eq!(phone.turn().await.outcome, "interrupted");
-    let turn = phone.turn().await;
-    assert_eq!(turn.heard, "Booked as seven. Anything else?");
-    let keys: Vec<Option<String>> = line
-        .api
-        .asked()
-        .iter()
-        .map(|asked| asked.header("idempotency-key").map(str::to_owned))
-        .collect();
-    assert!(keys.len() == 2 && keys[0].is_some() && keys[0] == keys[1], "{keys:?}");
-    phone.hang_up().await;
-    let runs = line.written("CA1", 5).await.tool_runs;
-    assert!(runs.len() == 1 && runs[0].outcome == "ok");
+    for typed in [true, false] {
+        let mut line = Line::open(Speculation::Off).await;
+        line.api.answer([Answer::Stall(Vec::new())]);
+        line.booked();
+        let mut phone = line.asked_for_a_yes("CA1").await;
+        line.server.stt.hear(&["Yes.", "Are you still there?"]);
+        phone.say().await;
+        phone
+            .until("the agent asks for a moment", |seen| match seen {
+                Seen::Event(TraceEvent::Agent { text, .. }) if text == "One moment." => Some(()),
+                Seen::Event(_) | Seen::Media(_) | Seen::Mark(_) | Seen::Clear | Seen::Closed(_) => None,
+            })
+            .await;
+        line.api.arrival().await;
+        if typed {
+            phone.dtmf('5').await;
+            phone.dtmf('#').await;
+        } else {
+            phone.say().await;
+        }
+        assert_eq!(phone.turn().await.outcome, "interrupted");
+        let turn = phone.turn().await;
+        assert_eq!(turn.heard, "Booked as seven. Anything else?", "typed: {typed}");
+        let asked = line.api.asked();
+        let keys: Vec<Option<&str>> = asked.iter().map(|asked| asked.header("idempotency-key")).collect();
+        assert!(keys.len() == 2 && keys[0].is_some() && keys[0] == keys[1], "{keys:?}");
+        phone.hang_up().await;
+        let runs = line.written("CA1", 5).await.tool_runs;
+        assert!(runs.len() == 1 && runs[0].outcome == "ok");
+    }
 }
 
 #[tokio::test]

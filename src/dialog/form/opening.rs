@@ -135,10 +135,11 @@ impl Dialog {
     /// How much a sentence asks for a form, by its words or by one of its choices.
     pub(super) fn wants(&self, form: &Form, text: &str, today: Date) -> usize {
         let language = self.agent.language;
-        let chosen = form.slots.iter().any(|spec| {
-            let telling = matches!(spec.kind, Slot::Choice(_) | Slot::Id(_));
-            telling && spec.kind.find(text, language, today).is_some()
-        });
+        // What is chosen first tells what it is about; "today" may be an answer to a later choice and means nothing yet.
+        let first = form.slots.iter().find(|spec| matches!(spec.kind, Slot::Choice(_)));
+        let ids = form.slots.iter().filter(|spec| matches!(spec.kind, Slot::Id(_)));
+        let mut telling = first.into_iter().chain(ids);
+        let chosen = telling.any(|spec| spec.kind.find(text, language, today).is_some());
         words::score(text, &form.says).max(usize::from(chosen))
     }
 
