@@ -16,7 +16,6 @@ use crate::dialog::agent::Agent;
 use crate::dialog::llm::{Delta, LlmClient};
 use crate::dialog::slot::{Date, Language};
 use crate::engine::{Engine, LineAudio, Urgency};
-use crate::speech::Heard;
 use crate::speech::ear::Ear;
 use crate::speech::silero::SileroModel;
 use crate::speech::spoken::spoken;
@@ -284,7 +283,8 @@ impl<'a> Driver<'a> {
         let (agent, language) = (Arc::clone(&self.services.agent), self.services.language);
         self.work.add(turn, Kind::Hearing, stream::once(async move {
             Done::Input(match engine.transcribe(audio, within, urgency).await {
-                Ok(Heard { text, certainty }) => {
+                Ok(heard) => {
+                    let (text, certainty) = (heard.text, heard.certainty);
                     let awaited = agent.expect.as_ref();
                     let progress = awaited.map(|slot| slot.parse(&format!("{said} {text}"), language, today()).progress);
                     Input::Transcript { turn, text, certainty, progress }
