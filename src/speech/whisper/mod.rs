@@ -161,26 +161,46 @@ impl Whisper {
     /// The text of the first `kept` tokens; empty if the model was guessing.
     fn heard(&self, kept: usize) -> Result<Heard, whisper_rs::WhisperError> {
         let end = self.model.context.token_eot();
-        let (mut bytes, mut likelihood, mut tokens) = (Vec::new(), 0.0, 0_u16);
+        let (mut bytes, mut first, mut all) = (Vec::new(), Mean::default(), Mean::default());
         for segment in self.state.as_iter() {
-            for token in (0..segment.n_tokens()).filter_map(|n| segment.get_token(n)).take(kept) {
+            for (n, token) in (0..segment.n_tokens()).filter_map(|n| segment.get_token(n)).enumerate() {
                 if token.token_id() < end {
-                    bytes.extend_from_slice(self.model.context.token_to_bytes(token.token_id())?);
-                    likelihood += token.token_probability().ln();
-                    tokens += 1;
+                    let likelihood = token.token_probability().ln();
+                    all.add(likelihood);
+                    if n < kept {
+                        bytes.extend_from_slice(self.model.context.token_to_bytes(token.token_id())?);
+                        first.add(likelihood);
+                    }
                 }
             }
         }
-        let mean = likelihood / f32::from(tokens.max(1));
-        let text = if mean < GUESS {
+        let text = if first.get() < GUESS {
             String::new()
         } else {
             cleanup::clean(&String::from_utf8_lossy(&bytes))
         };
+        // A copy that follows counts too: words that were said come again for sure, spellings of a hum do not.
         Ok(Heard {
             text,
-            certainty: mean.exp(),
+            certainty: all.get().exp(),
         })
+    }
+}
+
+#[derive(Default)]
+struct Mean {
+    sum: f32,
+    count: u16,
+}
+
+impl Mean {
+    fn add(&mut self, value: f32) {
+        self.sum += value;
+        self.count += 1;
+    }
+
+    fn get(&self) -> f32 {
+        self.sum / f32::from(self.count.max(1))
     }
 }
 
