@@ -29,8 +29,10 @@ use crate::dialog::tool::spec::HttpToolSpec;
 pub struct Agent {
     /// What `AGENT` selects it by: `a-z`, `0-9` and `-`, the same as the file's name.
     pub name: String,
-    /// What it speaks.
+    /// What it speaks. Default English, unless `STT_LANGUAGE` is another.
     pub language: Language,
+    /// Whether the file says so: then callers are taken to speak it, whatever `STT_LANGUAGE` is.
+    pub language_given: bool,
     /// By language code: the agent that takes over when the caller speaks that language.
     pub translations: BTreeMap<String, String>,
     /// Numbers at which it answers, with + and country code. Default none: where `AGENT` says.
@@ -66,6 +68,13 @@ impl Agent {
     /// Whether it can go on without an LLM.
     pub fn guides(&self) -> bool {
         !(self.forms.is_empty() && self.routes.is_empty() && self.answers.is_empty())
+    }
+
+    /// The languages its callers may speak, its own first; none if only `STT_LANGUAGE` knows.
+    pub fn languages(&self) -> Vec<&'static str> {
+        let own = self.language_given.then(|| self.language.code());
+        let others = self.translations.keys().filter_map(|code| Language::named(code));
+        own.into_iter().chain(others.map(Language::code)).collect()
     }
 
     /// What it says whatever happens: made into audio before the first call, so that it can be said when an engine fails.
@@ -125,10 +134,12 @@ struct Raw {
 
 impl From<Raw> for Agent {
     fn from(raw: Raw) -> Self {
+        let language_given = raw.language.is_some() || !raw.translations.is_empty();
         let language = raw.language.unwrap_or(Language::En);
         Self {
             name: raw.name,
             language,
+            language_given,
             translations: raw.translations,
             numbers: raw.numbers,
             greeting: raw.greeting,
@@ -361,11 +372,11 @@ fn sentence<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Err
 }
 
 fn language<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Language>, D::Error> {
-    match String::deserialize(deserializer)?.as_str() {
-        "en" => Ok(Some(Language::En)),
-        "es" => Ok(Some(Language::Es)),
-        other => Err(serde::de::Error::custom(format!(
-            "{other:?} is not a language agents speak: expected en or es"
+    let code = String::deserialize(deserializer)?;
+    match Language::named(&code) {
+        Some(language) => Ok(Some(language)),
+        None => Err(serde::de::Error::custom(format!(
+            "{code:?} is not a language agents speak: expected en or es"
         ))),
     }
 }
