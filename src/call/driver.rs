@@ -285,6 +285,7 @@ impl<'a> Driver<'a> {
                 self.tell(TraceEvent::Tool {
                     turn: turn.0,
                     tool: name.clone(),
+                    args: tool.call.args.clone().into(),
                     outcome: outcome.clone(),
                     took_ms,
                 });
@@ -570,15 +571,8 @@ impl<'a> Driver<'a> {
         self.counts.send_replace(true);
         self.standing.commit();
         for event in self.untold.drain(..) {
-            if self.services.log_transcripts
-                && let TraceEvent::Caller { turn, text } | TraceEvent::Agent { turn, text } = &event
-            {
-                let who = if matches!(event, TraceEvent::Caller { .. }) {
-                    "caller"
-                } else {
-                    "agent"
-                };
-                tracing::info!(call = self.call_sid, turn, "{who}: {text}");
+            if self.services.log_transcripts {
+                log_line(self.call_sid, &event);
             }
             self.trace.emit(|| event);
         }
@@ -598,6 +592,22 @@ impl<'a> Driver<'a> {
         );
         self.record.end(end).await;
         end
+    }
+}
+
+/// The conversation as people read it; only where `LOG_TRANSCRIPTS` asks for it.
+fn log_line(call: &str, event: &TraceEvent) {
+    match event {
+        TraceEvent::Caller { turn, text } => tracing::info!(call, turn, "[USER] {text}"),
+        TraceEvent::Agent { turn, text } => tracing::info!(call, turn, "[ASSISTANT] {text}"),
+        TraceEvent::Tool {
+            turn,
+            tool,
+            args,
+            outcome,
+            took_ms,
+        } => tracing::info!(call, turn, "[TOOL] {tool} {args}: {outcome} ({took_ms} ms)"),
+        TraceEvent::Heard { .. } | TraceEvent::Turn { .. } | TraceEvent::End => {}
     }
 }
 

@@ -1,6 +1,6 @@
 //! From the configuration to running engines.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 
 use crate::config::Config;
 use crate::dialog::agent::Agents;
+use crate::dialog::conversation;
 use crate::dialog::slot::Language;
 use crate::engine::{Engine, Factory, Sizes};
 use crate::models::{Manifest, Purpose, is_path, locate};
@@ -91,6 +92,19 @@ fn transcriber(config: &Config, manifest: &Manifest, agents: &Agents) -> anyhow:
         vocabulary: vocabulary(agents),
     };
     Ok(Box::new(move || Ok(Box::new(model.worker(options.clone())?))))
+}
+
+/// What the guided dialog is going to say, as the synthesiser is asked for it.
+pub(super) fn frequent(agents: &Agents) -> Vec<(String, Code)> {
+    let texts = agents
+        .iter()
+        .flat_map(|agent| agent.frequent_texts().map(|text| (text, agent.language.code())));
+    let said = texts.flat_map(|(text, language)| {
+        let sentences = conversation::sentences(text).into_iter();
+        sentences.map(move |sentence| (spoken_in(&sentence, language), language))
+    });
+    let all: BTreeSet<(String, Code)> = said.collect();
+    all.into_iter().collect()
 }
 
 /// What agents speak and the models do not.

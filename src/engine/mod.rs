@@ -8,8 +8,8 @@ pub mod queue;
 mod worker;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
@@ -84,6 +84,8 @@ pub struct Engine {
     /// Absent without a model.
     eot: Option<Pool<JudgeJob>>,
     phrases: HashMap<(String, Code), LineAudio>,
+    /// The same for sentences that are likely to be wanted.
+    prepared: OnceLock<HashMap<(String, Code), LineAudio>>,
 }
 
 type TranscribeJob = Job<(Vec<f32>, Vec<Code>), Heard>;
@@ -116,6 +118,7 @@ impl Engine {
             tts,
             eot: None,
             phrases: HashMap::new(),
+            prepared: OnceLock::new(),
         })
     }
 
@@ -137,6 +140,21 @@ impl Engine {
             self.phrases.insert((phrase.to_owned(), language), audio);
         }
         Ok(())
+    }
+
+    /// Makes the audio of sentences that are likely to be wanted, whenever no call needs a voice. Only the first time counts.
+    pub async fn prepare(&self, sentences: Vec<(String, Code)>) {
+        let mut prepared = HashMap::new();
+        for (text, language) in sentences {
+            if let Ok(audio) = self
+                .synthesize(text.clone(), language, WARM_UP, Urgency::speculative())
+                .await
+            {
+                prepared.insert((text, language), audio);
+            }
+        }
+        // An error means that somebody was first.
+        let _ = self.prepared.set(prepared);
     }
 
     /// What is said in `audio` (mono at [`crate::time::SampleRate::MODEL`]), in the likeliest of `languages`; none: as configured.
@@ -165,7 +183,8 @@ impl Engine {
         urgency: Urgency,
     ) -> Result<LineAudio, EngineError> {
         let phrase = (text, language);
-        match self.phrases.get(&phrase) {
+        let prepared = || self.prepared.get().and_then(|prepared| prepared.get(&phrase));
+        match self.phrases.get(&phrase).or_else(prepared) {
             Some(audio) => Ok(Arc::clone(audio)),
             None => self.tts.run(phrase, urgency, within).await,
         }

@@ -77,6 +77,25 @@ impl Agent {
         own.into_iter().chain(others.map(Language::code)).collect()
     }
 
+    /// What it says without the LLM wherever nothing has to be filled in.
+    pub fn frequent_texts(&self) -> impl Iterator<Item = &str> {
+        let phrases = &self.phrases;
+        let own = [
+            &phrases.menu,
+            &phrases.anything_else,
+            &phrases.not_understood,
+            &phrases.which_wrong,
+            &phrases.go_on,
+            &phrases.take_time,
+            &phrases.checking,
+        ];
+        let slots = self.forms.iter().flat_map(|form| &form.slots);
+        let questions = slots.flat_map(|slot| std::iter::once(&slot.ask).chain(&slot.reask));
+        let questions = questions.filter(|text| text.is_fixed()).map(Template::source);
+        let answers = self.answers.iter().map(|answer| answer.say.as_str());
+        own.into_iter().map(String::as_str).chain(questions).chain(answers)
+    }
+
     /// What it says whatever happens: made into audio before the first call, so that it can be said when an engine fails.
     pub fn fixed_texts(&self) -> impl Iterator<Item = &str> {
         let phrases = &self.phrases;
