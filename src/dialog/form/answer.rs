@@ -117,12 +117,16 @@ impl Dialog {
                 Some(&spec.name) != last.as_ref(),
             )
         });
-        let changed = found.or_else(|| {
+        let amended = |text: &str| {
             filled.iter().find_map(|(spec, old)| {
                 let new = spec.kind.amend(old, text, language, today)?;
                 (new != *old).then(|| (spec.name.clone(), new))
             })
-        });
+        };
+        // "No, it ends in 456. And I was born …": the one sentence without the other.
+        let parts = text.split_inclusive(". ").filter(|part| part.len() < text.len());
+        let mut parts = parts.filter(|part| words::corrects(part, language));
+        let changed = found.or_else(|| amended(text)).or_else(|| parts.find_map(amended));
         let is_changed = changed.is_some();
         if let Some((name, value)) = changed {
             self.fill(&name, value);

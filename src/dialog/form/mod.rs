@@ -423,3 +423,6 @@ fn code(language: Language) -> &'static str {
         Language::Es => "es",
     }
 }
+
+#[cfg(test)]
+mod tests;
