@@ -117,7 +117,11 @@ pub enum Then {
 impl SlotSpec {
     /// How the agent says a value of it.
     pub fn speak(&self, value: &Value, language: Language) -> String {
-        let plain = value.speak(language);
+        let mut plain = value.speak(language);
+        if let Value::Text(_) = value {
+            // It stands within a sentence of the agent's.
+            plain.truncate(plain.trim_end_matches(['.', ' ']).len());
+        }
         self.spoken.get(&plain).cloned().unwrap_or(plain)
     }
 }
