@@ -231,6 +231,66 @@ fn a_caller_who_is_not_known_gets_an_account() {
 }
 
 #[test]
+fn the_figures_of_a_date_are_no_part_of_an_id() {
+    let mut phone = Phone::rings("eligibility", None);
+    phone.holds(&[
+        ("I am calling about a patient.", &["member id"]),
+        ("MB123456 born March 15 1985", &["M R I"]),
+        (
+            "An MRI.",
+            &["Member id M B, 1 2 3, 4 5 6, born March 15th, 1985", SUMMARY],
+        ),
+        (
+            "March 15 1985.",
+            &["Member id M B, 1 2 3, 4 5 6, born March 15th, 1985", SUMMARY],
+        ),
+        (
+            "No, March 16, 1985.",
+            &["Member id M B, 1 2 3, 4 5 6, born March 16th, 1985", SUMMARY],
+        ),
+    ]);
+}
+
+#[test]
+fn which_part_is_wrong_may_be_told_by_its_name_or_its_place() {
+    let mut phone = Phone::rings("service-request", None);
+    phone.holds(&[
+        (
+            "My toilet is overflowing and there is water everywhere in the bathroom.",
+            &["customer number"],
+        ),
+        ("I'm not a customer yet.", &["full name"]),
+        ("Alex Moreno", &["phone number"]),
+        ("212 555 0177", &["street address"]),
+        ("7 Mill Lane", &["How urgent"]),
+        ("Urgent.", &["for Alex Moreno", "in the bathroom. The urgency"]),
+        ("The name is wrong.", &["full name"]),
+        ("Alex Moran.", &["for Alex Moran", "send this off?"]),
+        ("No.", &["Which part is wrong? Your name, your phone number, the kind"]),
+        ("The last one.", &["How urgent"]),
+        ("No hurry.", &["urgency is low", "send this off?"]),
+        ("Cancel that.", &["anything else"]),
+        ("Yes.", &["What do you need?"]),
+    ]);
+    assert_eq!(phone.count("create_task_order"), 0);
+}
+
+#[test]
+fn a_number_is_taken_although_the_caller_did_not_have_it_before() {
+    let mut phone = Phone::rings("service-request", None);
+    phone.holds(&[
+        ("My radiator leaks.", &["customer number"]),
+        ("No.", &["full name"]),
+        (
+            "Wait, my customer number is 100001.",
+            &["Thank you, Dana Whitfield", "describe the problem"],
+        ),
+        ("No.", &["did not understand", "describe the problem"]),
+        ("It drips on the floor.", &["street address"]),
+    ]);
+}
+
+#[test]
 fn a_caller_changes_to_another_form_and_back() {
     let mut phone = Phone::own(TWO_FORMS);
     phone.holds(&[

@@ -87,6 +87,20 @@ fn a_model_cannot_say_yes_for_the_caller() {
 }
 
 #[test]
+fn what_was_cancelled_is_not_done_by_a_later_yes() {
+    let mut phone = Phone::rings("eligibility", None);
+    phone.overhears("It is about member MB123456, born March 15th, 1985.");
+    assert!(
+        phone
+            .submits("check_eligibility", json!({ "procedure": "mri" }))
+            .contains("Is that right?")
+    );
+    assert!(phone.answers("Never mind.").contains("anything else"));
+    phone.overhears("Yes.");
+    assert!(phone.calls.is_empty());
+}
+
+#[test]
 fn bad_arguments_cost_a_question_and_an_unknown_form_is_told() {
     let mut phone = Phone::rings("eligibility", None);
     let bad = json!({ "procedure": ["mri"], "colour": 7, "member_id": { "a": 1 } });
