@@ -251,6 +251,9 @@ impl Dialog {
         if words::says_goodbye(text, language) {
             return self.goodbye(step);
         }
+        if self.cancels(text) {
+            return self.finish_form(step);
+        }
         match self.asked.clone() {
             Asked::Open | Asked::More => self.open(text, today, step),
             Asked::Slot { name, heard } => self.answer(&name, &heard, text, today, step),
@@ -258,6 +261,15 @@ impl Dialog {
             Asked::Which => self.correcting(text, today, step),
             Asked::Tool { .. } => {}
         }
+    }
+
+    /// The caller does not want the present form any more.
+    fn cancels(&self, text: &str) -> bool {
+        let own = self.agent.forms.iter().flat_map(|form| &form.says);
+        let answers = self.agent.answers.iter().flat_map(|answer| &answer.says);
+        self.run.is_some()
+            && words::cancels(text, self.agent.language)
+            && !own.chain(answers).any(|says| words::mentions(text, says))
     }
 
     fn pressed(&mut self, keys: &str, today: Date, step: &mut Step) {
@@ -432,3 +444,6 @@ impl Dialog {
         Context::from_serialize(Json::Object(all))
     }
 }
+
+#[cfg(test)]
+mod tests;
