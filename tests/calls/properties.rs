@@ -131,10 +131,11 @@ fn agents() -> Arc<Agents> {
 
 /// Whether a call's arguments are what the summary said.
 fn read_back(call: &ToolCall, summary: &str) -> bool {
-    let summary = summary.to_lowercase();
+    let plain = |text: &str| text.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ");
+    let summary = plain(summary);
     let said = |name: &str| {
         let value = call.args.get(name).and_then(Value::as_str).unwrap_or_default();
-        summary.contains(&value.to_lowercase())
+        summary.contains(&plain(value))
     };
     match call.tool.as_str() {
         "create_customer" => said("name") && said("address"),

@@ -47,8 +47,10 @@ impl Dialog {
             return false;
         };
         let Some(spec) = form.slot(name) else { return false };
-        // "No, it is …": about what was said before, unless the answer itself is yes or no.
-        if words::corrects(text, language) && spec.kind != Slot::YesNo && self.correct(form, text, today) {
+        let parsed = read(&spec.kind, heard, text, language, today).parsed;
+        // "No, it is …": about what was said before, unless it answers what was asked.
+        let answers = parsed.value.is_some() && parsed.progress == Progress::Complete && self.is_only(form, spec);
+        if words::corrects(text, language) && !answers && self.correct(form, text, today) {
             self.absorb(form, text, today);
             return true;
         }
@@ -60,7 +62,6 @@ impl Dialog {
             self.absorb(form, text, today);
             return true;
         }
-        let parsed = read(&spec.kind, heard, text, language, today).parsed;
         let value = parsed
             .value
             .or_else(|| Some(spec.kind.find(text, language, today)?.value));
@@ -128,6 +129,13 @@ impl Dialog {
             self.fill(&name, value);
         }
         is_changed
+    }
+
+    /// Whether a value of this slot's kind can be for no other slot that is filled.
+    fn is_only(&self, form: &Form, spec: &SlotSpec) -> bool {
+        let free = matches!(spec.kind, Slot::Name | Slot::Address | Slot::Text);
+        let alike = form.slots.iter().filter(|other| other.kind == spec.kind);
+        !free && alike.filter(|other| self.has(&other.name)).count() == 0
     }
 
     fn has(&self, name: &str) -> bool {
