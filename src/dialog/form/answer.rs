@@ -47,8 +47,11 @@ impl Dialog {
             return false;
         };
         let Some(spec) = form.slot(name) else { return false };
-        // "No, it is …": about what was said before, unless the answer itself is yes or no.
-        if words::corrects(text, language) && spec.kind != Slot::YesNo && self.correct(form, text, today) {
+        let own = without_dates(form, spec, text, language, today);
+        let parsed = read(&spec.kind, heard, &own, language, today).parsed;
+        // "No, it is …": about what was said before, unless it answers what was asked.
+        let answers = parsed.value.is_some() && parsed.progress == Progress::Complete && self.is_only(form, spec);
+        if words::corrects(text, language) && !answers && self.correct(form, text, today) {
             self.absorb(form, text, today);
             return true;
         }
@@ -60,8 +63,6 @@ impl Dialog {
             self.absorb(form, text, today);
             return true;
         }
-        let own = without_dates(form, spec, text, language, today);
-        let parsed = read(&spec.kind, heard, &own, language, today).parsed;
         let value = parsed
             .value
             .or_else(|| Some(spec.kind.find(text, language, today)?.value));
@@ -139,6 +140,19 @@ impl Dialog {
             self.fill(&name, value);
         }
         is_changed
+    }
+
+    /// Whether a value of this slot's kind can be for no other slot that is filled.
+    fn is_only(&self, form: &Form, spec: &SlotSpec) -> bool {
+        let free = matches!(spec.kind, Slot::Name | Slot::Address | Slot::Text);
+        let alike = form.slots.iter().filter(|other| other.kind == spec.kind);
+        !free && alike.filter(|other| self.has(&other.name)).count() == 0
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.run
+            .as_ref()
+            .is_some_and(|run| run.slots.contains_key(name) || run.declined.contains(name))
     }
 }
 
