@@ -200,6 +200,10 @@ impl<C: Course> Call<'_, C> {
                 let said = utterance.label.clone();
                 self.tell(Happened::Speaks { turn: index + 1, said });
             }
+            Some(Order::Press(key)) => {
+                let dtmf = self.writer.dtmf(key);
+                self.send(dtmf).await;
+            }
             Some(Order::HangUp) => self.ended = self.ended.or(Some(Ended::ByCaller)),
             None => {}
         }

@@ -8,6 +8,7 @@
 //! clock, `webhook` the HTTP requests. The reading of server messages is deliberately not shared with `twilio`: a
 //! simulator that uses the server's own code cannot find its mistakes.
 
+pub mod calls;
 mod driver;
 mod faults;
 pub mod line;

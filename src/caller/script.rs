@@ -28,6 +28,8 @@ pub struct Pace {
 pub enum Order {
     /// Say the turn with this index, counted from 0.
     Speak(usize),
+    /// Press a key: 0 to 9, * or #.
+    Press(char),
     /// End the call.
     HangUp,
 }

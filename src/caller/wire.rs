@@ -194,6 +194,11 @@ impl Writer {
         self.numbered("mark", json!({"name": name}))
     }
 
+    /// A key that the caller presses. Unlike that of media, its track is called `inbound_track`.
+    pub fn dtmf(&mut self, key: char) -> String {
+        self.numbered("dtmf", json!({"track": "inbound_track", "digit": key.to_string()}))
+    }
+
     /// The last message.
     pub fn stop(&mut self) -> String {
         let body = json!({"accountSid": self.ids.account, "callSid": self.ids.call});
@@ -288,8 +293,13 @@ mod tests {
         assert_eq!(media["media"]["track"], "inbound");
         assert_eq!(media["media"]["payload"], format!("{}w==", "/".repeat(213)));
         assert_eq!(json(&writer.mark("e1.2"))["mark"], json!({"name": "e1.2"}));
+        assert_eq!(
+            json(&writer.dtmf('5')),
+            json!({"event": "dtmf", "sequenceNumber": "5", "streamSid": "MZ1",
+                "dtmf": {"track": "inbound_track", "digit": "5"}})
+        );
         let stop = json(&writer.stop());
-        assert_eq!(stop["sequenceNumber"], "5");
+        assert_eq!(stop["sequenceNumber"], "6");
         assert_eq!(stop["stop"], json!({"accountSid": "AC1", "callSid": "CA1"}));
     }
 

@@ -19,6 +19,10 @@ pub(super) struct Files {
 }
 
 impl Files {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "tools name variables of their own, which no setting knows"
+    )]
     pub(super) fn load(&self) -> Result<Staff, StaffError> {
         Staff::load(&self.dir, &self.default, self.store.clone(), |name| {
             std::env::var(name).ok()

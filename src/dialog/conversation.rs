@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, stream};
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 use self::talking::Talk;
 use crate::dialog::agent::{Agents, SetError};
@@ -145,7 +146,7 @@ impl Mind {
             heard,
             committed,
             out,
-            until: tokio::time::Instant::now() + self.patience,
+            until: now() + self.patience,
         };
         let said = stream::unfold(said, async |mut said| Some((said.recv().await?, said)));
         // One stream that is polled drives both sides.
@@ -162,7 +163,7 @@ struct Answering {
     committed: watch::Receiver<bool>,
     out: mpsc::Sender<Said>,
     /// When the next sentence must be there.
-    until: tokio::time::Instant,
+    until: Instant,
 }
 
 impl Answering {
@@ -227,7 +228,7 @@ impl Answering {
         // An error means that the call is gone, and this stream with it.
         let _ = self.committed.wait_for(|&committed| committed).await;
         self.emit(Said::Acting).await;
-        let began = tokio::time::Instant::now();
+        let began = now();
         let (staff, asked) = (Arc::clone(&self.staff), call.clone());
         let (agent, call_sid) = (self.dialog.agent().name.clone(), self.dialog.call_sid().to_owned());
         let mut running = tokio::spawn(async move { staff.tools.run(&agent, &call_sid, &asked).await });
@@ -257,7 +258,7 @@ impl Answering {
     }
 
     async fn say(&mut self, sentence: String) {
-        self.until = tokio::time::Instant::now() + self.mind.patience;
+        self.until = now() + self.mind.patience;
         self.emit(Said::Sentence(sentence)).await;
     }
 
@@ -271,13 +272,21 @@ impl Answering {
     }
 }
 
-/// A text of the agent's file as the synthesiser wants it.
-fn sentences(text: &str) -> Vec<String> {
+/// A text of the agent's file, cut as it is spoken.
+pub fn sentences(text: &str) -> Vec<String> {
     let mut splitter = SentenceSplitter::new(MAX_SENTENCE);
     let mut out = Vec::new();
     splitter.push(text, &mut out);
     out.extend(splitter.finish());
     out
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a tool's time is taken, and the LLM's patience counted, where they run"
+)]
+fn now() -> Instant {
+    Instant::now()
 }
 
 /// Items between the answer and the call.

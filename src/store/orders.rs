@@ -97,6 +97,16 @@ impl Store {
             .map_err(cannot("list task orders"))?;
         rows.into_iter().map(order).collect()
     }
+
+    /// The orders that came of a call, in the order they were written down.
+    pub async fn task_orders_of_call(&self, call_sid: &str) -> Result<Vec<TaskOrder>, StoreError> {
+        let rows: Vec<Row> = sqlx::query_as(BY_CALL)
+            .bind(text::required(call_sid, "call_sid")?)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(cannot("list task orders"))?;
+        rows.into_iter().map(order).collect()
+    }
 }
 
 type Row = (
@@ -135,5 +145,7 @@ const BY_KEY: &str = "SELECT order_number, customer_number, service_type, descri
      created_at_ms FROM task_orders WHERE idempotency_key = $1";
 const BY_CUSTOMER: &str = "SELECT order_number, customer_number, service_type, description, location, urgency, status, call_sid, \
      created_at_ms FROM task_orders WHERE customer_number = $1 ORDER BY created_at_ms DESC, order_number";
+const BY_CALL: &str = "SELECT order_number, customer_number, service_type, description, location, urgency, status, call_sid, \
+     created_at_ms FROM task_orders WHERE call_sid = $1 ORDER BY created_at_ms, order_number";
 const INSERT: &str = "INSERT INTO task_orders (order_number, customer_number, service_type, description, location, urgency, \
      idempotency_key, call_sid) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING";

@@ -6,12 +6,14 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
 use super::clips::Clip;
 use super::stub_llm::{self, Cadence};
 use crate::caller::{Pace, Plan, Target};
 use crate::cli::{call, serve};
 use crate::config::Config;
+use crate::store::Store;
 use crate::telemetry::logging;
 
 /// A server that runs already, behind its voice webhook.
@@ -40,18 +42,30 @@ pub(super) async fn start(config: &Config, stub: Option<Cadence>, calls: usize) 
         config.llm.base_url.is_some(),
         "--configured-llm: no LLM is configured; set LLM_BASE_URL or LLM_API_KEY"
     );
+    let (target, _) = start_with(&config, None, calls).await?;
+    Ok(target)
+}
+
+/// The same with the LLM that is configured or with none, and with a store. Aborting the task stops it.
+pub(super) async fn start_with(
+    config: &Config,
+    store: Option<Store>,
+    calls: usize,
+) -> anyhow::Result<(Target, JoinHandle<std::io::Result<()>>)> {
+    let mut config = config.clone();
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let listener = TcpListener::bind(any).await.context("no port for the server")?;
     let address = listener.local_addr().context("the listener has no address")?;
     let base = format!("http://{address}");
     config.server.public_url = Some(base.parse().context("the server's own address")?);
     config.server.max_calls = Some(config.server.max_calls.unwrap_or(0).max(calls));
-    let app = Arc::new(serve::app(config, None).await?);
-    serve::spawn(listener, app);
-    Ok(Target::Webhook {
+    let app = Arc::new(serve::app(config, store).await?);
+    let serving = serve::spawn(listener, app);
+    let target = Target::Webhook {
         url: format!("{base}/voice/incoming"),
         public_url: None,
-    })
+    };
+    Ok((target, serving))
 }
 
 pub(super) fn plan(config: &Config, target: Target, said: &[Clip]) -> Plan {

@@ -13,10 +13,9 @@ impl Dialog {
     /// The tool of the last step is done.
     pub fn done(&mut self, result: &ToolResult, today: Date) -> Step {
         let mut step = Step::new();
-        let asked = std::mem::replace(&mut self.asked, Asked::Open);
-        match asked {
-            Asked::Tool { call, place } => self.react(&call.tool, place, result, today, &mut step),
-            other => self.asked = other,
+        if let Asked::Tool { call, place } = self.asked.clone() {
+            self.asked = Asked::Open;
+            self.react(&call.tool, place, result, today, &mut step);
         }
         self.ended(step)
     }

@@ -27,6 +27,8 @@ impl Dialog {
             Asked::Tool { .. } => self.heard(text, today, &mut step),
             _ if words::asks_for_person(text, language, &self.agent.hand_over.says) => self.hand_over(&mut step),
             _ if words::says_goodbye(text, language) => self.goodbye(&mut step),
+            // The model might say that it is so, and a later "yes" would still act.
+            _ if self.cancels(text) => self.finish_form(&mut step),
             Asked::Confirm if self.confirmed(text, today, &mut step) => {}
             Asked::Which => self.correcting(text, today, &mut step),
             Asked::Slot { name, heard } if self.take(&name, &heard, text, today) => self.proceed(today, &mut step),
@@ -203,7 +205,13 @@ fn read(spec: &SlotSpec, given: &str, language: Language, today: Date) -> Option
         Slot::Name => Some(Value::Name(own)),
         Slot::Address => Some(Value::Address(own)),
         Slot::Text => Some(Value::Text(own)),
-        kind => kind.parse(given, language, today).value,
+        Slot::YesNo
+        | Slot::Choice(_)
+        | Slot::Number { .. }
+        | Slot::Digits { .. }
+        | Slot::Id(_)
+        | Slot::Phone { .. } => spec.kind.parse(given, language, today).value,
+        Slot::Date(_) | Slot::Money | Slot::Email => spec.kind.parse(given, language, today).value,
     }
 }
 
@@ -219,7 +227,8 @@ fn schema(form: &Form) -> Json {
                     let values: Vec<&str> = choices.iter().map(|choice| choice.value.as_str()).collect();
                     json!({ "type": "string", "enum": values })
                 }
-                _ => json!({ "type": "string" }),
+                Slot::Digits { .. } | Slot::Id(_) | Slot::Phone { .. } | Slot::Date(_) => json!({ "type": "string" }),
+                Slot::Money | Slot::Email | Slot::Name | Slot::Address | Slot::Text => json!({ "type": "string" }),
             };
             property["description"] = spec.label.clone().into();
             (spec.name.clone(), property)

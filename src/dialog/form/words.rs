@@ -1,6 +1,7 @@
 //! The few sentences that mean the same whatever was asked.
 
-use crate::dialog::slot::Language;
+use crate::dialog::slot::{Date, Language, Slot};
+use crate::turn::event::Progress;
 
 /// How well a sentence fits: the letters of the longest phrase in it. 0 if it does not.
 pub(super) fn score(text: &str, says: &[String]) -> usize {
@@ -69,12 +70,35 @@ pub(super) fn corrects(text: &str, language: Language) -> bool {
 
 /// A yes that can mean nothing else.
 pub(super) fn affirms(text: &str, language: Language) -> bool {
-    words(text).len() <= 3 || has(text, pick(language, YES))
+    let whole = words(text).join(" ");
+    has(text, pick(language, YES)) || pick(language, WHOLE_YES).contains(&whole.as_str())
 }
 
 /// A yes that is not the whole answer.
 pub(super) fn restricts(text: &str, language: Language) -> bool {
     has(text, pick(language, BUT))
+}
+
+/// Something is wrong, and what is right is not said.
+pub(super) fn rejects(text: &str, language: Language) -> bool {
+    let text = words(text).join(" ");
+    let ends = |phrase: &&str| text.ends_with(*phrase);
+    !text.contains(|c: char| c.is_ascii_digit()) && pick(language, REJECTION).iter().any(ends)
+}
+
+/// The caller does not want it any more.
+pub(super) fn cancels(text: &str, language: Language) -> bool {
+    words(text).len() <= SHORT && has(text, pick(language, CANCEL))
+}
+
+/// "Yes" or "no" and no more.
+pub(super) fn is_bare(text: &str, language: Language, today: Date) -> bool {
+    words(text).len() <= 2 && Slot::YesNo.parse(text, language, today).progress == Progress::Complete
+}
+
+/// How many words.
+pub(super) fn count(text: &str) -> usize {
+    words(text).len()
 }
 
 /// All of it is wrong.
@@ -268,6 +292,8 @@ const YES: Both = [
     &[
         "yes",
         "yeah",
+        "yea",
+        "yah",
         "yep",
         "yup",
         "sure",
@@ -276,33 +302,72 @@ const YES: Both = [
         "exactly",
         "okay",
         "ok",
+        "alright",
         "perfect",
         "fine",
         "absolutely",
+        "definitely",
+        "certainly",
+        "affirmative",
+        "indeed",
         "of course",
         "go ahead",
         "send it",
         "please do",
         "sounds good",
         "all good",
+        "looks good",
+        "that's good",
+        "that works",
+        "you bet",
+        "no problem",
+        "why not",
+        "uh huh",
+        "uhhuh",
+        "mm hmm",
+        "mmhmm",
+        "mhm",
+        "i think so",
+        "i guess",
+        "i believe so",
     ],
     &[
         "sí",
         "si",
+        "sip",
         "correcto",
         "correcta",
         "exacto",
         "exacta",
+        "exactamente",
         "claro",
         "vale",
+        "ok",
+        "okay",
         "eso es",
         "así es",
+        "asi es",
         "de acuerdo",
         "perfecto",
         "está bien",
+        "esta bien",
         "adelante",
         "por supuesto",
+        "desde luego",
+        "efectivamente",
+        "seguro",
+        "sin duda",
+        "cómo no",
+        "como no",
+        "ajá",
     ],
+];
+/// A yes if nothing else is said.
+const WHOLE_YES: Both = [
+    &[
+        "it is", "that is", "it does", "i do", "i am", "i did", "i would", "we do", "please", "true", "good", "ya",
+    ],
+    &["cierto", "es cierto", "verdad", "es verdad", "bueno", "por favor", "ya"],
 ];
 const BUT: Both = [
     &[
@@ -317,6 +382,39 @@ const BUT: Both = [
         "wrong",
     ],
     &["pero", "excepto", "salvo", "cambie", "cambiar", "mejor", "ponga"],
+];
+const REJECTION: Both = [
+    &["wrong", "not right", "isn't right", "incorrect", "not correct"],
+    &[
+        "mal",
+        "no es correcto",
+        "no es correcta",
+        "incorrecto",
+        "incorrecta",
+        "equivocado",
+        "equivocada",
+    ],
+];
+const CANCEL: Both = [
+    &[
+        "cancel",
+        "cancel that",
+        "cancel it",
+        "never mind",
+        "nevermind",
+        "forget it",
+        "forget about it",
+    ],
+    &[
+        "cancele*",
+        "cancela",
+        "cancelar",
+        "cancelo",
+        "olvídelo",
+        "olvídalo",
+        "déjelo",
+        "déjalo",
+    ],
 ];
 const ALL: Both = [
     &[

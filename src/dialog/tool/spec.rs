@@ -93,11 +93,6 @@ impl Method {
         }
     }
 
-    /// Whether it changes nothing.
-    pub fn reads(self) -> bool {
-        matches!(self, Self::Get | Self::Head)
-    }
-
     /// Whether it has a body.
     pub fn writes(self) -> bool {
         matches!(self, Self::Post | Self::Put | Self::Patch)

@@ -33,6 +33,7 @@ fn play(aim: Aim, stops: bool) -> Caller {
         spoken = if tick.kind == Sent::Silence { 0 } else { spoken + 1 };
         match caller.on_tick(now, &tick, line.is_drained()) {
             Some(Order::Speak(_)) => line.speak(&[LOUD; 40]),
+            Some(Order::Press(_)) => unreachable!("nobody types here"),
             Some(Order::HangUp) => return caller,
             None => {}
         }

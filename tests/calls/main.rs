@@ -1,0 +1,76 @@
+//! The calls of `calls.toml` in text, without an LLM, with the real tools on a real store: SQLite and PostgreSQL.
+//! `tieline bench calls` holds the same calls by voice.
+
+#[path = "../store/fresh.rs"]
+mod fresh;
+mod properties;
+mod text;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tieline::caller::calls::{CallSet, Outcome, ScriptedCall};
+use tieline::dialog::conversation::Staff;
+use tieline::dialog::slot::Language;
+
+use crate::fresh::{Fresh, count, on_both};
+use crate::text::Written;
+
+on_both! {
+    every_call_ends_as_it_should
+}
+
+#[test]
+fn the_set_is_large_and_its_agents_are_there() {
+    let set = set();
+    assert!(set.calls.len() >= 34, "{}", set.calls.len());
+    assert!(set.calls.iter().filter(|call| call.text_only.is_none()).count() >= 34);
+}
+
+async fn every_call_ends_as_it_should(fresh: Fresh) {
+    let set = set();
+    let store = fresh.open().await;
+    let staff = Staff::load(Path::new("agents"), "front-desk", Some(store.clone()), |_| None);
+    let staff = Arc::new(staff.expect("the agents that ship"));
+    let (mut table, mut failed, mut orders) = (String::new(), 0, 0);
+    for written in [Written::AsSpoken, Written::AsTranscribed] {
+        for (place, call) in set.calls.iter().enumerate() {
+            // Whoever has become a customer in the first round calls from another number in the second.
+            let place = place
+                + if written == Written::AsSpoken {
+                    0
+                } else {
+                    set.calls.len()
+                };
+            let talk = talk(&set, call, &staff);
+            let held = text::hold(&store, &staff, call, place, talk, written).await;
+            let outcome = Outcome::read(&store, &held.call_sid, held.said).await;
+            let outcome = outcome.expect("readable").expect("written down to its end");
+            let faults = outcome.faults(&call.expect, true);
+            orders += call.expect.orders.len();
+            if !faults.is_empty() {
+                failed += 1;
+                table.push_str(&format!("FAILED {} ({written:?})\n", call.name));
+                faults.iter().for_each(|fault| table.push_str(&format!("  {fault}\n")));
+                held.lines
+                    .iter()
+                    .for_each(|line| table.push_str(&format!("    {line}\n")));
+            }
+        }
+    }
+    let all = 2 * set.calls.len();
+    println!("{} of {all} calls ended as they should\n{table}", all - failed);
+    assert_eq!(failed, 0, "{failed} of {all} calls failed:\n{table}");
+    let rows = count(&fresh.raw().await, "SELECT count(*) FROM task_orders").await;
+    assert_eq!(rows, orders as i64, "orders that belong to no call");
+}
+
+fn set() -> CallSet {
+    CallSet::parse(include_str!("calls.toml")).expect("a good set")
+}
+
+fn talk(set: &CallSet, call: &ScriptedCall, staff: &Staff) -> tieline::caller::calls::Talk {
+    let agent = staff.agents.get(&call.agent).expect("an agent that ships");
+    let language = if agent.language == Language::Es { "es" } else { "en" };
+    tieline::caller::calls::Talk::new(&call.lines, set.spare(language), &set.again)
+}
