@@ -9,6 +9,12 @@ use crate::turn::event::Progress;
 
 impl Dialog {
     pub(super) fn answer(&mut self, name: &str, heard: &str, text: &str, today: Date, step: &mut Step) {
+        if heard.is_empty()
+            && words::starts_over(text, self.agent.language)
+            && let Some(form) = self.run.as_ref().map(|run| run.form)
+        {
+            return self.start_form(form, "", today, step);
+        }
         if self.take(name, heard, text, today) {
             return self.proceed(today, step);
         }
@@ -48,7 +54,13 @@ impl Dialog {
         };
         let Some(spec) = form.slot(name) else { return false };
         // "No, it is …": about what was said before, unless the answer itself is yes or no.
-        if words::corrects(text, language) && spec.kind != Slot::YesNo && self.correct(form, text, today) {
+        let corrects = match spec.kind {
+            Slot::YesNo => false,
+            // "No hot water since yesterday" is a description.
+            Slot::Text => words::changes(text, language),
+            _ => words::corrects(text, language),
+        };
+        if corrects && self.correct(form, text, today) {
             self.absorb(form, text, today);
             return true;
         }
