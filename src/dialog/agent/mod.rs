@@ -30,8 +30,10 @@ use crate::dialog::tool::spec::HttpToolSpec;
 pub struct Agent {
     /// What `AGENT` selects it by: `a-z`, `0-9` and `-`, the same as the file's name.
     pub name: String,
-    /// What it speaks.
+    /// What it speaks. Default English, unless `STT_LANGUAGE` is another.
     pub language: Language,
+    /// Whether the file says so: then callers are taken to speak it, whatever `STT_LANGUAGE` is.
+    pub language_given: bool,
     /// By language code: the agent that takes over when the caller speaks that language.
     pub translations: BTreeMap<String, String>,
     /// Numbers at which it answers, with + and country code. Default none: where `AGENT` says.
@@ -67,6 +69,32 @@ impl Agent {
     /// Whether it can go on without an LLM.
     pub fn guides(&self) -> bool {
         !(self.forms.is_empty() && self.routes.is_empty() && self.answers.is_empty())
+    }
+
+    /// The languages its callers may speak, its own first; none if only `STT_LANGUAGE` knows.
+    pub fn languages(&self) -> Vec<&'static str> {
+        let own = self.language_given.then(|| self.language.code());
+        let others = self.translations.keys().filter_map(|code| Language::named(code));
+        own.into_iter().chain(others.map(Language::code)).collect()
+    }
+
+    /// What it says without the LLM wherever nothing has to be filled in.
+    pub fn frequent_texts(&self) -> impl Iterator<Item = &str> {
+        let phrases = &self.phrases;
+        let own = [
+            &phrases.menu,
+            &phrases.anything_else,
+            &phrases.not_understood,
+            &phrases.which_wrong,
+            &phrases.go_on,
+            &phrases.take_time,
+            &phrases.checking,
+        ];
+        let slots = self.forms.iter().flat_map(|form| &form.slots);
+        let questions = slots.flat_map(|slot| std::iter::once(&slot.ask).chain(&slot.reask));
+        let questions = questions.filter(|text| text.is_fixed()).map(Template::source);
+        let answers = self.answers.iter().map(|answer| answer.say.as_str());
+        own.into_iter().map(String::as_str).chain(questions).chain(answers)
     }
 
     /// What it says whatever happens: made into audio before the first call, so that it can be said when an engine fails.
@@ -126,10 +154,12 @@ struct Raw {
 
 impl From<Raw> for Agent {
     fn from(raw: Raw) -> Self {
+        let language_given = raw.language.is_some() || !raw.translations.is_empty();
         let language = raw.language.unwrap_or(Language::En);
         Self {
             name: raw.name,
             language,
+            language_given,
             translations: raw
                 .translations
                 .into_iter()
@@ -442,17 +472,15 @@ fn sentence<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Err
 }
 
 fn code<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    if matches!(text.as_str(), "en" | "es") {
-        return Ok(text);
-    }
-    Err(serde::de::Error::custom(format!(
-        "{text:?} is not a language agents speak: expected en or es"
-    )))
+    language(deserializer).map(|language| language.map_or("", Language::code).to_owned())
 }
 
 fn language<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Language>, D::Error> {
-    code(deserializer).map(|code| Some(Language::of(&code)))
+    let text = String::deserialize(deserializer)?;
+    let language = Language::named(&text);
+    language
+        .map(Some)
+        .ok_or_else(|| serde::de::Error::custom(format!("{text:?} is not a language agents speak: expected en or es")))
 }
 
 fn max_history<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {

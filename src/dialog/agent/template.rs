@@ -41,6 +41,11 @@ impl Template {
         ENVIRONMENT.render_str(&self.0.text, context).unwrap_or_default()
     }
 
+    /// Whether there is nothing to fill in.
+    pub fn is_fixed(&self) -> bool {
+        !self.0.text.contains(['{', '}'])
+    }
+
     /// As it stands in the file.
     pub fn source(&self) -> &str {
         &self.0.text

@@ -54,11 +54,11 @@ impl Dialog {
         };
         let Some(spec) = form.slot(name) else { return false };
         // "No, it is …": about what was said before, unless the answer itself is yes or no.
-        let corrects = match spec.kind {
-            Slot::YesNo => false,
+        let corrects = if spec.kind == Slot::Text {
             // "No hot water since yesterday" is a description.
-            Slot::Text => words::changes(text, language),
-            _ => words::corrects(text, language),
+            words::changes(text, language)
+        } else {
+            spec.kind != Slot::YesNo && words::corrects(text, language)
         };
         if corrects && self.correct(form, text, today) {
             self.absorb(form, text, today);

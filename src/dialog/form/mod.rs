@@ -19,7 +19,7 @@ use serde_json::{Map, Value as Json};
 pub use submit::{Submitted, Unfit};
 
 use crate::dialog::agent::{Agent, Agents, Context, Form, SlotSpec};
-use crate::dialog::slot::{Date, Language, Slot, Value};
+use crate::dialog::slot::{Date, Slot, Value};
 use crate::dialog::tool::ToolCall;
 use crate::turn::event::Progress;
 
@@ -153,6 +153,22 @@ impl Dialog {
     /// The call's id.
     pub fn call_sid(&self) -> &str {
         &self.call.id
+    }
+
+    /// The caller speaks another language: the agent's translation takes over, with all that is known, if there is one.
+    pub fn turn_to(&mut self, language: &str) {
+        let name = self.agent.translations.get(language);
+        let Some(agent) = name.and_then(|name| self.agents.get(name)).map(Arc::clone) else {
+            return;
+        };
+        if let Some(run) = &mut self.run {
+            let form = self.agent.forms.get(run.form).map(|form| form.name.as_str());
+            match agent.forms.iter().position(|other| Some(other.name.as_str()) == form) {
+                Some(same) => run.form = same,
+                None => (self.run, self.asked) = (None, Asked::Open),
+            }
+        }
+        self.agent = agent;
     }
 
     /// Whether this agent can go on without an LLM.
@@ -423,16 +439,9 @@ impl Dialog {
         all.insert("raw".to_owned(), raw.into());
         all.insert("result".to_owned(), result.cloned().unwrap_or_default().into());
         all.insert("caller".to_owned(), serde_json::json!({ "phone": self.call.from }));
-        all.insert("language".to_owned(), code(self.agent.language).into());
+        all.insert("language".to_owned(), self.agent.language.code().into());
         all.insert("today".to_owned(), today.to_string().into());
         Context::from_serialize(Json::Object(all))
-    }
-}
-
-fn code(language: Language) -> &'static str {
-    match language {
-        Language::En => "en",
-        Language::Es => "es",
     }
 }
 
