@@ -12,9 +12,9 @@ impl Dialog {
     pub fn done(&mut self, result: &ToolResult, today: Date) -> Step {
         let mut step = Step::new();
         let asked = std::mem::replace(&mut self.asked, Asked::Open);
-        match asked {
-            Asked::Tool { call, place } => self.react(&call.tool, place, result, today, &mut step),
-            other => self.asked = other,
+        match &asked {
+            Asked::Tool { call, place } => self.react(&call.tool, *place, result, today, &mut step),
+            Asked::Open | Asked::More | Asked::Slot { .. } | Asked::Confirm | Asked::Which => self.asked = asked,
         }
         self.ended(step)
     }

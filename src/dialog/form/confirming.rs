@@ -36,6 +36,7 @@ impl Dialog {
                 self.proceed(today, step);
             }
             Some(Value::YesNo(false)) => self.ask_which(step),
+            _ if words::rejects(text, agent.language) => self.ask_which(step),
             _ => return false,
         }
         true

@@ -61,10 +61,10 @@ impl Dialog {
             if let Some(form) = wanted {
                 self.begin(form, text, today);
             }
-        } else if let Some(form) = self.run.as_ref().and_then(|run| agent.forms.get(run.form)) {
-            if !words::corrects(text, agent.language) || !self.correct(form, text, today) {
-                self.absorb(form, text, today);
-            }
+        } else if let Some(form) = self.run.as_ref().and_then(|run| agent.forms.get(run.form))
+            && (!words::corrects(text, agent.language) || !self.correct(form, text, today))
+        {
+            self.absorb(form, text, today);
         }
     }
 
@@ -162,7 +162,15 @@ fn read(spec: &SlotSpec, given: &str, language: Language, today: Date) -> Option
         Slot::Name => Some(Value::Name(own)),
         Slot::Address => Some(Value::Address(own)),
         Slot::Text => Some(Value::Text(own)),
-        kind => kind.parse(given, language, today).value,
+        Slot::Digits { .. }
+        | Slot::Id(_)
+        | Slot::Phone { .. }
+        | Slot::Date(_)
+        | Slot::YesNo
+        | Slot::Number { .. }
+        | Slot::Money
+        | Slot::Choice(_)
+        | Slot::Email => spec.kind.parse(given, language, today).value,
     }
 }
 
@@ -178,7 +186,10 @@ fn schema(form: &Form) -> Json {
                     let values: Vec<&str> = choices.iter().map(|choice| choice.value.as_str()).collect();
                     json!({ "type": "string", "enum": values })
                 }
-                _ => json!({ "type": "string" }),
+                Slot::Digits { .. } | Slot::Id(_) | Slot::Phone { .. } | Slot::Date(_) | Slot::Money => {
+                    json!({ "type": "string" })
+                }
+                Slot::Email | Slot::Name | Slot::Address | Slot::Text => json!({ "type": "string" }),
             };
             property["description"] = spec.label.clone().into();
             (spec.name.clone(), property)
