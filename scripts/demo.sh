@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # One simulated call through the real pipeline, on a server of its own: it does not touch a running `make run`.
-# Without an LLM in the configuration it starts a local llama.cpp server. Wants the built binary (`make demo` builds it).
+# Without an LLM in the configuration the guided dialog of the eligibility agent answers, from the test patients of the database;
+# DEMO=llm starts a local llama.cpp server for the front desk instead. Wants the built binary (`make demo` builds it).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 tieline="${CARGO_TARGET_DIR:-target}/release/tieline"
@@ -27,19 +28,22 @@ main() {
     trap 'exit 143' TERM
 
     "$tieline" models pull
+    local says=(--say 'Hello, what are your opening hours?' --say 'Thank you. Where are you located?')
     if is_set LLM_BASE_URL || is_set LLM_API_KEY || is_set OPENAI_API_KEY; then
         echo 'demo: using the LLM of your configuration'
-    else
+    elif [[ "${DEMO:-}" == llm ]]; then
         start_local_llm
+    else
+        echo 'demo: no LLM configured, the guided dialog answers (agent: eligibility; DEMO=llm shows a small local LLM)'
+        export AGENT=eligibility
+        says=(--say 'Hello, is an MRI covered?' --say 'My member id is M B 1 2 3 4 5 6.' --say 'March 15th, 1985.'
+            --say 'Yes, that is right.' --say 'No, thank you. Goodbye.')
     fi
     start_server
 
     echo 'demo: calling'
     local code=0
-    "$tieline" call --webhook "$PUBLIC_URL/voice/incoming" \
-        --say 'Hello, what are your opening hours?' \
-        --say 'Thank you. Where are you located?' \
-        --out "$OUT" &
+    "$tieline" call --webhook "$PUBLIC_URL/voice/incoming" "${says[@]}" --out "$OUT" &
     call_pid=$! # in the background, so that a signal to this script ends the call at once
     wait "$call_pid" || code=$?
     if ((code == 0)); then

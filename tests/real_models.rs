@@ -214,7 +214,7 @@ async fn server(llm: &str) -> String {
     );
     let mut engine = engine.expect("engines start");
     engine
-        .warm(&["Hello, this is the test line."])
+        .warm(&[("Hello, this is the test line.", "en")])
         .await
         .expect("engines work");
     let app = App {
@@ -264,6 +264,7 @@ fn options(context: AudioContext) -> WhisperOptions {
         threads: 1,
         context,
         vocabulary: None,
+        vocabularies: std::collections::BTreeMap::new(),
     }
 }
 

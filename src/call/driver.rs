@@ -21,11 +21,11 @@ use crate::dialog::conversation::{CallerTurn, Ending, Mind, Said, Staff};
 use crate::dialog::form::{CallFacts, Dialog};
 use crate::dialog::slot::Date;
 use crate::engine::{Engine, LineAudio, Urgency};
-use crate::speech::Heard;
 use crate::speech::ear::Ear;
 use crate::speech::silero::SileroModel;
-use crate::speech::spoken::spoken;
+use crate::speech::spoken::spoken_in;
 use crate::speech::webrtc::WebRtcVad;
+use crate::speech::{Code, Heard};
 use crate::store::Store;
 use crate::telemetry::latency::TurnLatency;
 use crate::time::MediaTime;
@@ -131,6 +131,12 @@ struct Driver<'a> {
     untold: Vec<TraceEvent>,
     turns: u32,
     staff: Arc<Staff>,
+    /// What the caller may speak, until it is known.
+    languages: Vec<Code>,
+    /// What was heard to be spoken in the latest transcript.
+    heard_language: Option<Code>,
+    /// What the agent speaks.
+    voice: Code,
     /// What the conversation has come to.
     standing: Standing,
     /// Whether the present reply's turn counts: tools wait for it.
@@ -161,6 +167,9 @@ impl<'a> Driver<'a> {
             trace: call.trace,
             machine: Machine::new(services.policy.clone(), phrases(&agent)),
             staff,
+            languages: agent.languages(),
+            heard_language: None,
+            voice: agent.language.code(),
             standing: Standing::new(Dialog::new(agents, agent, facts)),
             counts: watch::Sender::new(false),
             keys: Keys::default(),
@@ -251,7 +260,9 @@ impl<'a> Driver<'a> {
 
     fn done(&mut self, done: Done) {
         match done {
-            Done::Input(input) => {
+            Done::Input(input) => self.machine.handle(input, now()),
+            Done::Heard((language, input)) => {
+                self.heard_language = language;
                 if let Input::Transcript { turn, text, .. } = &input
                     && !(text.is_empty() && self.said.is_empty())
                 {
@@ -274,6 +285,7 @@ impl<'a> Driver<'a> {
                 self.tell(TraceEvent::Tool {
                     turn: turn.0,
                     tool: name.clone(),
+                    args: tool.call.args.clone().into(),
                     outcome: outcome.clone(),
                     took_ms,
                 });
@@ -377,15 +389,16 @@ impl<'a> Driver<'a> {
         let within = self.services.policy.transcribe_deadline;
         let urgency = self.urgency(turn);
         let dialog = self.standing.at(self.lines() + 1).clone();
+        let languages = self.languages.clone();
         self.work.add(turn, Kind::Hearing, stream::once(async move {
-            Done::Input(match engine.transcribe(audio, within, urgency).await {
-                Ok(Heard { text, certainty }) => {
+            Done::Heard(match engine.transcribe(audio, languages, within, urgency).await {
+                Ok(Heard { text, certainty, language }) => {
                     let progress = dialog.progress(format!("{said} {text}").trim(), today());
-                    Input::Transcript { turn, text, certainty, progress }
+                    (language, Input::Transcript { turn, text, certainty, progress })
                 }
                 Err(error) => {
                     tracing::warn!(call, %turn, %error, "turn {turn} of call {call} could not be transcribed: {error}");
-                    Input::TranscribeFailed { turn }
+                    (None, Input::TranscribeFailed { turn })
                 }
             })
         }));
@@ -444,13 +457,15 @@ impl<'a> Driver<'a> {
             today: today(),
         };
         let line = self.lines();
+        let mut dialog = self.standing.at(line).clone();
+        if let Some(language) = self.heard_language.take() {
+            self.speak(language, &mut dialog);
+        }
         self.counts = watch::Sender::new(!self.speculating);
-        let answer = self.services.mind.answer(
-            Arc::clone(&self.staff),
-            self.standing.at(line).clone(),
-            heard,
-            self.counts.subscribe(),
-        );
+        let answer = self
+            .services
+            .mind
+            .answer(Arc::clone(&self.staff), dialog, heard, self.counts.subscribe());
         let answer = answer.map(move |said| match said {
             Said::FirstToken => Done::Input(Input::FirstToken { turn }),
             Said::Sentence(text) => Done::Input(Input::Sentence { turn, text }),
@@ -473,6 +488,24 @@ impl<'a> Driver<'a> {
         self.work.add(turn, Kind::Reply, answer.chain(end));
     }
 
+    /// The caller's language is known: nothing else is listened for from here on.
+    fn speak(&mut self, language: Code, dialog: &mut Dialog) {
+        let known = self
+            .machine
+            .history()
+            .iter()
+            .rfind(|line| line.speaker == Speaker::Caller);
+        let words = known.map_or(0, |line| line.text.split_whitespace().count());
+        dialog.turn_to(language);
+        let agent = dialog.agent();
+        self.voice = agent.language.code();
+        self.machine.set_phrases(phrases(agent));
+        // "Hello?" is the same in many languages.
+        if words >= TELLING {
+            self.languages = vec![self.voice];
+        }
+    }
+
     fn synthesize(&mut self, sentence: SentenceId, text: String) {
         let turn = sentence.turn;
         self.tell(TraceEvent::Agent {
@@ -482,8 +515,9 @@ impl<'a> Driver<'a> {
         let (engine, call) = (Arc::clone(&self.services.engine), self.call_sid.to_owned());
         let within = self.services.policy.synthesize_deadline;
         let urgency = self.urgency(turn);
+        let language = self.voice;
         self.work.add(turn, Kind::Voice, stream::once(async move {
-            match engine.synthesize(spoken(&text), within, urgency).await {
+            match engine.synthesize(spoken_in(&text, language), language, within, urgency).await {
                 Ok(audio) => Done::Audio { sentence, audio },
                 Err(error) => {
                     tracing::warn!(call, %turn, %error, "a sentence of turn {turn} of call {call} has no audio: {error}");
@@ -537,15 +571,8 @@ impl<'a> Driver<'a> {
         self.counts.send_replace(true);
         self.standing.commit();
         for event in self.untold.drain(..) {
-            if self.services.log_transcripts
-                && let TraceEvent::Caller { turn, text } | TraceEvent::Agent { turn, text } = &event
-            {
-                let who = if matches!(event, TraceEvent::Caller { .. }) {
-                    "caller"
-                } else {
-                    "agent"
-                };
-                tracing::info!(call = self.call_sid, turn, "{who}: {text}");
+            if self.services.log_transcripts {
+                log_line(self.call_sid, &event);
             }
             self.trace.emit(|| event);
         }
@@ -565,6 +592,22 @@ impl<'a> Driver<'a> {
         );
         self.record.end(end).await;
         end
+    }
+}
+
+/// The conversation as people read it; only where `LOG_TRANSCRIPTS` asks for it.
+fn log_line(call: &str, event: &TraceEvent) {
+    match event {
+        TraceEvent::Caller { turn, text } => tracing::info!(call, turn, "[USER] {text}"),
+        TraceEvent::Agent { turn, text } => tracing::info!(call, turn, "[ASSISTANT] {text}"),
+        TraceEvent::Tool {
+            turn,
+            tool,
+            args,
+            outcome,
+            took_ms,
+        } => tracing::info!(call, turn, "[TOOL] {tool} {args}: {outcome} ({took_ms} ms)"),
+        TraceEvent::Heard { .. } | TraceEvent::Turn { .. } | TraceEvent::End => {}
     }
 }
 
@@ -614,6 +657,8 @@ fn far_future() -> Instant {
 const JUDGED: Duration = Duration::from_secs(8);
 /// Beyond the longest turn: what arrives while it is being transcribed.
 const BACKLOG_SLACK: Duration = Duration::from_secs(15);
+/// Words after which a language is taken to be known for the rest of the call.
+const TELLING: usize = 3;
 /// Marks a line of the history that was typed on the keypad.
 const KEYPAD: &str = "(keypad) ";
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);

@@ -38,6 +38,8 @@ pub enum TraceEvent {
         turn: u32,
         /// Its name.
         tool: String,
+        /// What it was asked.
+        args: serde_json::Value,
         /// What came of it.
         outcome: String,
         /// In milliseconds.

@@ -8,11 +8,14 @@ use futures_util::{Stream, StreamExt};
 use crate::dialog::conversation::ToolRecord;
 use crate::dialog::form::Dialog;
 use crate::engine::LineAudio;
+use crate::speech::Code;
 use crate::turn::event::{Input, SentenceId, TurnId};
 
 /// What comes back.
 pub(super) enum Done {
     Input(Input),
+    /// A transcript, and its language if that was asked.
+    Heard((Option<Code>, Input)),
     Audio {
         sentence: SentenceId,
         audio: LineAudio,

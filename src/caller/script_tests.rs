@@ -40,7 +40,7 @@ fn play(pace: Pace, turns: usize, agent: &[(u64, usize)], clears: &[u64]) -> (Ve
         match order {
             Some(Order::Speak(_)) => line.speak(&[LOUD; 10]),
             Some(Order::HangUp) => return (script.measures().to_vec(), orders),
-            None => {}
+            Some(Order::Press(_)) | None => {}
         }
     }
     panic!("the call never ends: {script:?}");

@@ -1,18 +1,25 @@
 //! From the configuration to running engines.
 
+use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
+
 use anyhow::Context as _;
 use tokio::runtime::Handle;
 
 use crate::config::Config;
 use crate::dialog::agent::Agents;
+use crate::dialog::conversation;
+use crate::dialog::slot::Language;
 use crate::engine::{Engine, Factory, Sizes};
 use crate::models::{Manifest, Purpose, is_path, locate};
 use crate::speech::piper::{self, Piper};
 use crate::speech::remote::{Endpoint, RemoteSynthesizer, RemoteTranscriber};
 use crate::speech::silero::SileroModel;
 use crate::speech::smart_turn::SmartTurn;
+use crate::speech::spoken::spoken_in;
+use crate::speech::voices::Voices;
 use crate::speech::whisper::{AudioContext, WhisperModel, WhisperOptions};
-use crate::speech::{EndOfTurn, Synthesizer, Transcriber};
+use crate::speech::{Code, EndOfTurn, Synthesizer, Transcriber};
 
 /// What the configuration needs from the manifest. A path given instead of a name needs nothing.
 pub(super) fn needed_models(config: &Config) -> Vec<String> {
@@ -21,6 +28,7 @@ pub(super) fn needed_models(config: &Config) -> Vec<String> {
         needed.push(config.stt.model.clone());
     }
     if config.tts.url.is_none() {
+        needed.extend(config.tts.voice_es.clone());
         needed.push(config.tts.voice.clone());
     }
     if config.turn.hears_sound() {
@@ -41,17 +49,21 @@ pub(super) async fn start(config: &Config, agents: &Agents) -> anyhow::Result<En
     };
     let transcriber = transcriber(config, &manifest, agents)?;
     let synthesizer = synthesizer(config, &manifest)?;
+    warn_of_languages(config, agents);
     let mut engine = Engine::start(sizes, transcriber, synthesizer)?;
     if config.turn.hears_sound() {
         engine = engine.with_end_of_turn(end_of_turn(config, &manifest)?)?;
     }
-    let spoken: Vec<String> = agents
+    let spoken: Vec<(String, Code)> = agents
         .iter()
-        .flat_map(|agent| agent.fixed_texts())
-        .filter(|text| !text.is_empty())
-        .map(crate::speech::spoken::spoken)
+        .flat_map(|agent| agent.fixed_texts().map(|text| (text, agent.language.code())))
+        .filter(|(text, _)| !text.is_empty())
+        .map(|(text, language)| (spoken_in(text, language), language))
         .collect();
-    let spoken: Vec<&str> = spoken.iter().map(String::as_str).collect();
+    let spoken: Vec<(&str, Code)> = spoken
+        .iter()
+        .map(|(text, language)| (text.as_str(), *language))
+        .collect();
     engine.warm(&spoken).await.context("the engines do not work")?;
     Ok(engine)
 }
@@ -73,19 +85,54 @@ fn transcriber(config: &Config, manifest: &Manifest, agents: &Agents) -> anyhow:
     }
     let located = locate(manifest, &config.server.models_dir, &stt.model, Purpose::Stt)?;
     let model = WhisperModel::load(located.path())?;
+    let own = Language::of(&stt.language);
     let options = WhisperOptions {
         language: stt.language,
         threads: stt.threads,
         context: AudioContext::Fitted,
-        vocabulary: vocabulary(agents),
+        vocabulary: vocabulary(agents, own),
+        vocabularies: [Language::En, Language::Es]
+            .into_iter()
+            .filter_map(|language| Some((language.code(), vocabulary(agents, language)?)))
+            .collect(),
     };
     Ok(Box::new(move || Ok(Box::new(model.worker(options.clone())?))))
 }
 
-/// The words of all agents: a caller may be led from one to another.
-fn vocabulary(agents: &Agents) -> Option<String> {
+/// What the guided dialog is going to say, as the synthesiser is asked for it.
+pub(super) fn frequent(agents: &Agents) -> Vec<(String, Code)> {
+    let texts = agents
+        .iter()
+        .flat_map(|agent| agent.frequent_texts().map(|text| (text, agent.language.code())));
+    let said = texts.flat_map(|(text, language)| {
+        let sentences = conversation::sentences(text).into_iter();
+        sentences.map(move |sentence| (spoken_in(&sentence, language), language))
+    });
+    let all: BTreeSet<(String, Code)> = said.collect();
+    all.into_iter().collect()
+}
+
+/// What agents speak and the models do not.
+fn warn_of_languages(config: &Config, agents: &Agents) {
+    let spanish = agents.iter().any(|agent| agent.language == Language::Es);
+    if spanish && config.tts.url.is_none() && config.tts.voice_es.is_none() {
+        tracing::warn!(
+            "an agent speaks Spanish, and TTS_VOICE_ES is not set: {} will read it",
+            config.tts.voice
+        );
+    }
+    let switches = agents.iter().any(|agent| agent.languages().len() > 1);
+    if switches && config.stt.url.is_none() && config.stt.model.ends_with(".en") {
+        let model = &config.stt.model;
+        tracing::info!("STT_MODEL {model} knows English only: callers are not heard in other languages (base is)");
+    }
+}
+
+/// The words of all agents of a language: a caller may be led from one to another.
+fn vocabulary(agents: &Agents, language: Language) -> Option<String> {
     let words: Vec<&str> = agents
         .iter()
+        .filter(|agent| agent.language == language)
         .filter_map(|agent| agent.stt.vocabulary.as_deref())
         .collect();
     (!words.is_empty()).then(|| words.join(" "))
@@ -109,13 +156,30 @@ pub(super) fn synthesizer(config: &Config, manifest: &Manifest) -> anyhow::Resul
     let models_dir = &config.server.models_dir;
     let runtime = locate(manifest, models_dir, RUNTIME, Purpose::Runtime)?;
     piper::load_runtime(runtime.path())?;
-    let voice = locate(manifest, models_dir, &tts.voice, Purpose::Tts)?;
-    let files = (voice.files.first().cloned(), voice.files.get(1).cloned());
-    let (Some(model), Some(json)) = files else {
-        anyhow::bail!("TTS_VOICE {} needs an .onnx and an .onnx.json file", tts.voice)
+    let files = |key: &str, name: &str| {
+        let voice = locate(manifest, models_dir, name, Purpose::Tts)?;
+        let files = (voice.files.first().cloned(), voice.files.get(1).cloned());
+        let (Some(model), Some(json)) = files else {
+            anyhow::bail!("{key} {name} needs an .onnx and an .onnx.json file")
+        };
+        Ok((model, json))
     };
+    let usual = files("TTS_VOICE", &tts.voice)?;
+    let spanish = tts
+        .voice_es
+        .as_deref()
+        .map(|name| files("TTS_VOICE_ES", name))
+        .transpose()?;
     Ok(Box::new(move || {
-        Ok(Box::new(Piper::load(&model, &json, tts.speed, tts.threads)?))
+        let load = |(model, json): &(PathBuf, PathBuf)| Piper::load(model, json, tts.speed, tts.threads);
+        let usual = load(&usual)?;
+        Ok(match &spanish {
+            None => Box::new(usual),
+            Some(spanish) => {
+                let spanish: Box<dyn Synthesizer> = Box::new(load(spanish)?);
+                Box::new(Voices::new(Box::new(usual), HashMap::from([("es", spanish)])))
+            }
+        })
     }))
 }
 

@@ -66,12 +66,18 @@ pub(super) async fn app(config: Config, store: Option<Store>) -> anyhow::Result<
         patience: config.turn.policy.reply_deadline,
     };
     let engine = engines::start(&config, &staff.agents).await?;
+    let engine = Arc::new(engine);
+    if mind.llm.is_none() {
+        // The guided dialog asks the same questions in every call.
+        let (engine, sentences) = (Arc::clone(&engine), engines::frequent(&staff.agents));
+        tokio::spawn(async move { engine.prepare(sentences).await });
+    }
     let silero = engines::silero(&config)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let max_calls = config.server.max_calls.unwrap_or(CALLS_PER_CORE * cores);
     Ok(App {
         services: Services {
-            engine: Arc::new(engine),
+            engine,
             mind,
             staff: agents::watch(files, staff),
             store,

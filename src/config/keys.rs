@@ -94,6 +94,7 @@ pub const KEYS: &[Key] = &[
         "en_US-joe-medium",
         "the Piper voice: a manifest name or a path to an .onnx file",
     ),
+    unset("TTS_VOICE_ES", "the voice of agents that speak Spanish"),
     key("TTS_SPEED", "1.0", "speaking rate, 0.5 to 2.0; 1.0 is the voice's own"),
     unset(
         "TTS_WORKERS",

@@ -26,6 +26,8 @@ pub struct Stt {
 pub struct Tts {
     /// A name in the model manifest, a path to an `.onnx` file, or the voice's name at `url`. Default `en_US-joe-medium`.
     pub voice: String,
+    /// The same for Spanish; a path or a name. No default: the voice above speaks everything.
+    pub voice_es: Option<String>,
     /// The model's name at `url`; unused without it. Default `tts-1`, which compatible servers accept.
     pub model: String,
     /// Speaking rate, 0.5 to 2.0. Default 1.0: the voice's own.
@@ -68,6 +70,7 @@ impl Tts {
     pub(super) fn parse(reader: &mut Reader<'_>) -> Self {
         Self {
             voice: reader.or_default("TTS_VOICE", parse::text),
+            voice_es: reader.optional("TTS_VOICE_ES", parse::text),
             model: reader.or_default("TTS_MODEL", parse::text),
             speed: reader.or_default("TTS_SPEED", parse::number(0.5, 2.0)),
             workers: reader.optional("TTS_WORKERS", parse::count(MAX_WORKERS)),
@@ -80,6 +83,7 @@ impl Tts {
     pub(super) fn describe(&self, lines: &mut Vec<(&'static str, String)>) {
         lines.extend([
             ("TTS_VOICE", self.voice.clone()),
+            ("TTS_VOICE_ES", or_unset(self.voice_es.as_ref(), "not set")),
             ("TTS_SPEED", self.speed.to_string()),
             ("TTS_WORKERS", or_unset(self.workers.as_ref(), "decided by the server")),
             ("TTS_THREADS", self.threads.to_string()),

@@ -152,6 +152,7 @@ fn every_example_that_a_fault_offers_is_accepted() {
         "LLM_MODEL",
         "STT_MODEL",
         "TTS_VOICE",
+        "TTS_VOICE_ES",
         "TTS_MODEL",
     ];
     assert_eq!(faulty, KEYS.len() - any_text.len());

@@ -413,8 +413,8 @@ fn spec((name, description, parameters): (String, String, serde_json::Value)) ->
     }
 }
 
-/// A text of the agent's file as the synthesiser wants it.
-fn sentences(text: &str) -> Vec<String> {
+/// A text of the agent's file, cut as it is spoken.
+pub fn sentences(text: &str) -> Vec<String> {
     let mut splitter = SentenceSplitter::new(MAX_SENTENCE);
     let mut out = Vec::new();
     splitter.push(text, &mut out);

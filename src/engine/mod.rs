@@ -8,13 +8,13 @@ pub mod queue;
 mod worker;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use crate::speech::{EndOfTurn, Heard, SpeechError, Synthesizer, Transcriber};
+use crate::speech::{Code, EndOfTurn, Heard, SpeechError, Synthesizer, Transcriber};
 use queue::JobQueue;
 use worker::{Job, Pool};
 
@@ -83,11 +83,13 @@ pub struct Engine {
     tts: Pool<SynthesizeJob>,
     /// Absent without a model.
     eot: Option<Pool<JudgeJob>>,
-    phrases: HashMap<String, LineAudio>,
+    phrases: HashMap<(String, Code), LineAudio>,
+    /// The same for sentences that are likely to be wanted.
+    prepared: OnceLock<HashMap<(String, Code), LineAudio>>,
 }
 
-type TranscribeJob = Job<Vec<f32>, Heard>;
-type SynthesizeJob = Job<String, LineAudio>;
+type TranscribeJob = Job<(Vec<f32>, Vec<Code>), Heard>;
+type SynthesizeJob = Job<(String, Code), LineAudio>;
 type JudgeJob = Job<Vec<f32>, f32>;
 
 impl Engine {
@@ -116,6 +118,7 @@ impl Engine {
             tts,
             eot: None,
             phrases: HashMap::new(),
+            prepared: OnceLock::new(),
         })
     }
 
@@ -127,19 +130,43 @@ impl Engine {
     }
 
     /// Runs every model once and keeps the audio of fixed phrases, so that neither the first caller nor an apology waits.
-    pub async fn warm(&mut self, phrases: &[&str]) -> Result<(), EngineError> {
-        self.transcribe(vec![0.0; 16_000], WARM_UP, Urgency::now()).await?;
+    pub async fn warm(&mut self, phrases: &[(&str, Code)]) -> Result<(), EngineError> {
+        let silence = vec![0.0; 16_000];
+        self.transcribe(silence, Vec::new(), WARM_UP, Urgency::now()).await?;
         self.end_of_turn(vec![0.0; 16_000], WARM_UP).await.transpose()?;
-        for &phrase in phrases {
-            let audio = self.synthesize(phrase.to_owned(), WARM_UP, Urgency::now()).await?;
-            self.phrases.insert(phrase.to_owned(), audio);
+        for &(phrase, language) in phrases {
+            let text = phrase.to_owned();
+            let audio = self.synthesize(text, language, WARM_UP, Urgency::now()).await?;
+            self.phrases.insert((phrase.to_owned(), language), audio);
         }
         Ok(())
     }
 
-    /// What is said in `audio` (mono at [`crate::time::SampleRate::MODEL`]). Dropping the future cancels the work.
-    pub async fn transcribe(&self, audio: Vec<f32>, within: Duration, urgency: Urgency) -> Result<Heard, EngineError> {
-        self.stt.run(audio, urgency, within).await
+    /// Makes the audio of sentences that are likely to be wanted, whenever no call needs a voice. Only the first time counts.
+    pub async fn prepare(&self, sentences: Vec<(String, Code)>) {
+        let mut prepared = HashMap::new();
+        for (text, language) in sentences {
+            if let Ok(audio) = self
+                .synthesize(text.clone(), language, WARM_UP, Urgency::speculative())
+                .await
+            {
+                prepared.insert((text, language), audio);
+            }
+        }
+        // An error means that somebody was first.
+        let _ = self.prepared.set(prepared);
+    }
+
+    /// What is said in `audio` (mono at [`crate::time::SampleRate::MODEL`]), in the likeliest of `languages`; none: as configured.
+    /// Dropping the future cancels the work.
+    pub async fn transcribe(
+        &self,
+        audio: Vec<f32>,
+        languages: Vec<Code>,
+        within: Duration,
+        urgency: Urgency,
+    ) -> Result<Heard, EngineError> {
+        self.stt.run((audio, languages), urgency, within).await
     }
 
     /// How finished a turn sounds, 0 to 1; `None` without a model. `audio` is as for [`Engine::transcribe`].
@@ -148,10 +175,18 @@ impl Engine {
     }
 
     /// Line audio of one sentence. Dropping the future cancels the work.
-    pub async fn synthesize(&self, text: String, within: Duration, urgency: Urgency) -> Result<LineAudio, EngineError> {
-        match self.phrases.get(&text) {
+    pub async fn synthesize(
+        &self,
+        text: String,
+        language: Code,
+        within: Duration,
+        urgency: Urgency,
+    ) -> Result<LineAudio, EngineError> {
+        let phrase = (text, language);
+        let prepared = || self.prepared.get().and_then(|prepared| prepared.get(&phrase));
+        match self.phrases.get(&phrase).or_else(prepared) {
             Some(audio) => Ok(Arc::clone(audio)),
-            None => self.tts.run(text, urgency, within).await,
+            None => self.tts.run(phrase, urgency, within).await,
         }
     }
 

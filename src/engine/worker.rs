@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use crate::audio::line;
 use crate::engine::queue::{self, JobQueue};
 use crate::engine::{EngineError, Factory, LineAudio, Urgency};
-use crate::speech::{Cancelled, EndOfTurn, Heard, SpeechError, Synthesizer, Transcriber};
+use crate::speech::{Cancelled, Code, EndOfTurn, Heard, SpeechError, Synthesizer, Transcriber};
 
 /// One piece of work.
 pub(super) struct Job<I, O> {
@@ -156,10 +156,10 @@ fn serve<E: ?Sized, I, O: Send>(
 
 pub(super) fn transcribe(
     engine: &mut (dyn Transcriber + 'static),
-    audio: Vec<f32>,
+    (audio, languages): (Vec<f32>, Vec<Code>),
     cancelled: Cancelled<'_>,
 ) -> Result<Heard, SpeechError> {
-    engine.transcribe(&audio, cancelled)
+    engine.transcribe_in(&audio, &languages, cancelled)
 }
 
 pub(super) fn judge(
@@ -172,10 +172,10 @@ pub(super) fn judge(
 
 pub(super) fn synthesize(
     engine: &mut (dyn Synthesizer + 'static),
-    text: String,
+    (text, language): (String, Code),
     cancelled: Cancelled<'_>,
 ) -> Result<LineAudio, SpeechError> {
-    let speech = engine.synthesize(&text, cancelled)?;
+    let speech = engine.synthesize_in(&text, language, cancelled)?;
     let audio = line::from_speech(&speech.samples, speech.rate);
     let audio = audio.map_err(|error| SpeechError::Run {
         engine: "tts",

@@ -11,6 +11,7 @@ pub mod sentence;
 pub mod silero;
 pub mod smart_turn;
 pub mod spoken;
+pub mod voices;
 pub mod webrtc;
 pub mod whisper;
 
@@ -32,7 +33,20 @@ pub trait EndOfTurn: Send {
 pub trait Transcriber: Send {
     /// `audio` is mono at [`SampleRate::MODEL`].
     fn transcribe(&mut self, audio: &[f32], cancelled: Cancelled<'_>) -> Result<Heard, SpeechError>;
+
+    /// In one language, or in the likeliest of several; none: as configured. An engine that knows one language only uses that.
+    fn transcribe_in(
+        &mut self,
+        audio: &[f32],
+        _languages: &[Code],
+        cancelled: Cancelled<'_>,
+    ) -> Result<Heard, SpeechError> {
+        self.transcribe(audio, cancelled)
+    }
 }
+
+/// An ISO 639-1 code.
+pub type Code = &'static str;
 
 /// What was understood of some audio.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,12 +55,18 @@ pub struct Heard {
     pub text: String,
     /// How certain the engine is of its words, 0 to 1; 1 if it does not say.
     pub certainty: f32,
+    /// The language it was told from others, if there were any.
+    pub language: Option<Code>,
 }
 
 impl Heard {
     /// By an engine that does not say how certain it is.
     pub fn plain(text: String) -> Self {
-        Self { text, certainty: 1.0 }
+        Self {
+            text,
+            certainty: 1.0,
+            language: None,
+        }
     }
 }
 
@@ -54,6 +74,11 @@ impl Heard {
 pub trait Synthesizer: Send {
     /// `text` is one sentence, already in spoken form.
     fn synthesize(&mut self, text: &str, cancelled: Cancelled<'_>) -> Result<Speech, SpeechError>;
+
+    /// In a language. An engine with one voice uses that.
+    fn synthesize_in(&mut self, text: &str, _language: Code, cancelled: Cancelled<'_>) -> Result<Speech, SpeechError> {
+        self.synthesize(text, cancelled)
+    }
 }
 
 /// Whether the work is no longer wanted. May be asked from any thread, often.

@@ -247,6 +247,11 @@ impl Machine {
         self.deadlines(now).into_iter().flatten().min_by_key(|&(at, _)| at)
     }
 
+    /// What the agent says by itself from here on.
+    pub fn set_phrases(&mut self, phrases: Phrases) {
+        self.phrases = phrases;
+    }
+
     /// The conversation so far.
     pub fn history(&self) -> &[Line] {
         &self.history

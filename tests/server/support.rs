@@ -104,7 +104,7 @@ impl TestServer {
         // As at start-up: the fixed phrases are there even when the synthesiser fails later.
         let phrases = [&agent.greeting, &agent.phrases.apology, &agent.phrases.not_heard];
         let phrases = phrases.map(|text| spoken(text));
-        let phrases: Vec<&str> = phrases.iter().map(String::as_str).collect();
+        let phrases: Vec<(&str, &str)> = phrases.iter().map(|text| (text.as_str(), "en")).collect();
         engine.warm(&phrases).await.expect("engines work");
         let app = Arc::new(App {
             services: Services {

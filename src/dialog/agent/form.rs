@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Deserializer};
+use toml::Spanned;
 
 use super::kind::{Kind, RawChoice, RawKind};
 use super::template::{Expr, Template};
@@ -13,9 +14,10 @@ use crate::dialog::slot::{Language, Slot, Value};
 #[serde(deny_unknown_fields)]
 pub struct Form {
     /// `a-z`, `0-9` and `_`; the LLM knows it as the name of a tool.
-    #[serde(deserialize_with = "identifier")]
+    #[serde(deserialize_with = "form_name")]
     pub name: String,
     /// What it is for, for the LLM.
+    #[serde(deserialize_with = "super::sentence")]
     pub description: String,
     /// Words by which callers ask for it. The last word of each may be cut short with `*`. Default none.
     #[serde(default)]
@@ -24,6 +26,7 @@ pub struct Form {
     #[serde(default)]
     pub before: Vec<Act>,
     /// What is asked for, in this order.
+    #[serde(deserialize_with = "some_slots")]
     pub slots: Vec<SlotSpec>,
     /// Said when all is known, as a question that yes answers. Without it the form acts at once.
     #[serde(default)]
@@ -38,6 +41,8 @@ pub struct Form {
 pub struct SlotSpec {
     /// `a-z`, `0-9` and `_`: its name in templates, and the parameter of tools that it is given to.
     pub name: String,
+    /// Where the name stands in the file.
+    pub(super) at: usize,
     /// What it is.
     pub kind: Slot,
     /// How the agent says each choice.
@@ -61,16 +66,15 @@ pub struct SlotSpec {
 }
 
 /// A tool and what follows from its outcomes.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Act {
     /// Its name.
     pub tool: String,
+    /// Where the name stands in the file.
+    pub(super) at: usize,
     /// It is done only if this holds.
-    #[serde(default)]
     pub when: Option<Expr>,
     /// Its arguments. Default: the slots of the parameters' names.
-    #[serde(default)]
     pub args: BTreeMap<String, Expr>,
     /// By the tool's outcome.
     pub results: BTreeMap<String, Reaction>,
@@ -83,12 +87,16 @@ pub struct Reaction {
     /// What is said of it.
     pub say: Option<Template>,
     /// The name under which templates find the tool's data from now on.
+    #[serde(deserialize_with = "save_as")]
     pub save_as: Option<String>,
     /// Slots that were wrong and are asked again, a few times. After that an optional one is done without, for the others
     /// the caller is handed over.
     pub ask_again: Vec<String>,
     /// What comes next.
     pub then: Then,
+    /// Where its outcome stands in the file.
+    #[serde(skip)]
+    pub(super) at: usize,
 }
 
 /// What comes after a tool.
@@ -109,7 +117,11 @@ pub enum Then {
 impl SlotSpec {
     /// How the agent says a value of it.
     pub fn speak(&self, value: &Value, language: Language) -> String {
-        let plain = value.speak(language);
+        let mut plain = value.speak(language);
+        if let Value::Text(_) = value {
+            // It stands within a sentence of the agent's.
+            plain.truncate(plain.trim_end_matches(['.', ' ']).len());
+        }
         self.spoken.get(&plain).cloned().unwrap_or(plain)
     }
 }
@@ -130,42 +142,48 @@ impl Form {
     pub(super) fn fault(&self) -> Option<(usize, String)> {
         let name = &self.name;
         let mut slots = BTreeSet::new();
-        let twice = self.slots.iter().find(|slot| !slots.insert(slot.name.as_str()));
-        let start = self.slots.first().map_or(0, |slot| slot.ask.names().0);
-        if let Some(slot) = twice {
-            let at = slot.ask.names().0;
-            return Some((at, format!("form {name}: there are two slots called {}", slot.name)));
+        if let Some(slot) = self.slots.iter().find(|slot| !slots.insert(slot.name.as_str())) {
+            return Some((
+                slot.at,
+                format!("form {name}: there are two slots called {}", slot.name),
+            ));
         }
-        if self.slots.is_empty() {
-            return Some((start, format!("form {name}: slots: expected at least one")));
-        }
-        let saved = self.acts().flat_map(|act| act.results.values());
-        let saved = saved.filter_map(|reaction| reaction.save_as.as_deref());
-        let known: BTreeSet<&str> = slots
-            .iter()
-            .copied()
-            .chain(saved)
-            .chain(GIVEN.iter().copied())
-            .collect();
-        for (at, used) in self.names() {
-            if let Some(unknown) = used.iter().find(|used| !known.contains(used.as_str())) {
-                let known = known.iter().copied().collect::<Vec<_>>().join(", ");
-                return Some((
-                    at,
-                    format!("form {name}: nothing is called {unknown}; there are: {known}"),
-                ));
-            }
+        if let Some(slot) = self.slots.iter().find(|slot| GIVEN.contains(&slot.name.as_str())) {
+            let means = format!("a slot cannot be called {}, which means something else", slot.name);
+            return Some((slot.at, format!("form {name}: {means}")));
         }
         for act in self.acts() {
             for (outcome, reaction) in &act.results {
+                let place = format!("form {name}, {outcome} of {}", act.tool);
                 if let Some(unknown) = reaction.ask_again.iter().find(|slot| !slots.contains(slot.as_str())) {
-                    let at = reaction.say.as_ref().map_or(start, |say| say.names().0);
-                    let place = format!("form {name}, {} of {}: ask_again", outcome, act.tool);
-                    return Some((at, format!("{place}: there is no slot {unknown}")));
+                    return Some((reaction.at, format!("{place}: ask_again: there is no slot {unknown}")));
+                }
+                let saved = reaction.save_as.as_deref().unwrap_or_default();
+                if slots.contains(saved) || GIVEN.contains(&saved) {
+                    let why = format!("save_as: {saved} means something else already");
+                    return Some((reaction.at, format!("{place}: {why}")));
                 }
             }
         }
         None
+    }
+
+    /// The first text with a name that is not `known`.
+    pub(super) fn stranger(&self, known: &BTreeSet<&str>) -> Option<(usize, String)> {
+        let slots = self.slots.iter().map(|slot| slot.name.as_str());
+        let own: BTreeSet<&str> = slots.chain(known.iter().copied()).collect();
+        self.names().into_iter().find_map(|(at, used)| {
+            let unknown = used.iter().find(|used| !own.contains(used.as_str()))?;
+            let own = own.iter().copied().collect::<Vec<_>>().join(", ");
+            let message = format!("form {}: nothing is called {unknown}; there are: {own}", self.name);
+            Some((at, message))
+        })
+    }
+
+    /// The names under which it saves what tools found.
+    pub(super) fn saved(&self) -> impl Iterator<Item = &str> {
+        let reactions = self.acts().flat_map(|act| act.results.values());
+        reactions.filter_map(|reaction| reaction.save_as.as_deref())
     }
 
     fn names(&self) -> Vec<(usize, BTreeSet<String>)> {
@@ -189,14 +207,14 @@ impl<'de> Deserialize<'de> for SlotSpec {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Raw {
-            #[serde(deserialize_with = "identifier")]
-            name: String,
+            name: Spanned<Identifier>,
             kind: Kind,
             pattern: Option<String>,
             min: Option<u64>,
             max: Option<u64>,
             local: Option<bool>,
             choices: Option<Vec<RawChoice>>,
+            #[serde(deserialize_with = "super::sentence")]
             label: String,
             ask: Template,
             reask: Option<Template>,
@@ -210,12 +228,8 @@ impl<'de> Deserialize<'de> for SlotSpec {
         }
         let raw = Raw::deserialize(deserializer)?;
         let wrong = <D::Error as serde::de::Error>::custom;
-        if GIVEN.contains(&raw.name.as_str()) {
-            return Err(wrong(format!(
-                "a slot cannot be called {}, which means something else",
-                raw.name
-            )));
-        }
+        let at = raw.name.span().start;
+        let name = raw.name.into_inner().0;
         let choices = raw.choices.iter().flatten();
         let spoken = choices.map(|choice| {
             let say = choice.say.clone().unwrap_or_else(|| choice.value.replace('_', " "));
@@ -231,13 +245,14 @@ impl<'de> Deserialize<'de> for SlotSpec {
             choices: raw.choices,
         };
         if raw.opening && raw.kind != Kind::Text {
-            return Err(wrong(format!("slot {}: opening is for kind = \"text\" only", raw.name)));
+            return Err(wrong(format!("slot {name}: opening is for kind = \"text\" only")));
         }
         let kind = kind
             .slot()
-            .map_err(|message| wrong(format!("slot {}: {message}", raw.name)))?;
+            .map_err(|message| wrong(format!("slot {name}: {message}")))?;
         Ok(Self {
-            name: raw.name,
+            name,
+            at,
             kind,
             spoken,
             label: raw.label,
@@ -252,18 +267,76 @@ impl<'de> Deserialize<'de> for SlotSpec {
     }
 }
 
-pub(super) fn identifier<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+impl<'de> Deserialize<'de> for Act {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Raw {
+            tool: Spanned<String>,
+            #[serde(default)]
+            when: Option<Expr>,
+            #[serde(default)]
+            args: BTreeMap<String, Expr>,
+            results: BTreeMap<Spanned<String>, Reaction>,
+        }
+        let raw = Raw::deserialize(deserializer)?;
+        let results = raw.results.into_iter().map(|(outcome, reaction)| {
+            let at = outcome.span().start;
+            (outcome.into_inner(), Reaction { at, ..reaction })
+        });
+        Ok(Self {
+            at: raw.tool.span().start,
+            tool: raw.tool.into_inner(),
+            when: raw.when,
+            args: raw.args,
+            results: results.collect(),
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct Identifier(#[serde(deserialize_with = "identifier")] String);
+
+fn identifier<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let text = String::deserialize(deserializer)?;
     let good = text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.len() <= MAX_NAME
         && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'));
     if good {
         Ok(text)
     } else {
         Err(serde::de::Error::custom(format!(
-            "{text:?} is not a name: expected a-z, 0-9 and _, such as member_id"
+            "{text:?} is not a name: expected a-z, 0-9 and _, such as member_id, at most {MAX_NAME} characters"
         )))
     }
 }
 
+/// The LLM knows it beside the tools that every agent has.
+fn form_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let name = identifier(deserializer)?;
+    if OWN_TOOLS.contains(&name.as_str()) {
+        return Err(serde::de::Error::custom(format!(
+            "a form cannot be called {name}, which every agent has as a tool of the LLM"
+        )));
+    }
+    Ok(name)
+}
+
+fn save_as<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    identifier(deserializer).map(Some)
+}
+
+fn some_slots<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<SlotSpec>, D::Error> {
+    let slots = Vec::deserialize(deserializer)?;
+    if slots.is_empty() {
+        return Err(serde::de::Error::custom("slots: expected at least one"));
+    }
+    Ok(slots)
+}
+
 /// Names that every template knows: values as tools get them, the last tool's data, who calls, the agent's language, today.
-const GIVEN: &[&str] = &["raw", "result", "caller", "language", "today"];
+pub(super) const GIVEN: &[&str] = &["raw", "result", "caller", "language", "today"];
+/// What the LLM may call beside forms.
+pub(super) const OWN_TOOLS: &[&str] = &["end_call", "transfer_call"];
+/// LLM endpoints take no longer ones.
+const MAX_NAME: usize = 64;

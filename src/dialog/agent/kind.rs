@@ -112,6 +112,11 @@ impl RawKind {
                 if choices.len() < 2 {
                     return Err("choices: expected two at least".to_owned());
                 }
+                let mut values: Vec<&str> = choices.iter().map(|choice| choice.value.as_str()).collect();
+                values.sort_unstable();
+                if let Some(pair) = values.windows(2).find(|pair| pair[0] == pair[1]) {
+                    return Err(format!("choices: there are two with the value {:?}", pair[0]));
+                }
                 let choice = |RawChoice { value, says, .. }: RawChoice| Choice { value, says };
                 Slot::Choice(choices.into_iter().map(choice).collect())
             }

@@ -2,6 +2,7 @@
 //!
 //! One TOML file per agent, `agents/<name>.toml`. [`parse`] is pure; [`load`] reads the file.
 
+mod check;
 mod form;
 mod kind;
 mod phrases;
@@ -14,6 +15,7 @@ use std::path::Path;
 use std::{fs, io};
 
 use serde::{Deserialize, Deserializer};
+use toml::Spanned;
 
 pub use form::{Act, Form, Reaction, SlotSpec, Then};
 pub use phrases::Phrases;
@@ -24,13 +26,14 @@ use crate::dialog::slot::{Language, Slot};
 use crate::dialog::tool::spec::HttpToolSpec;
 
 /// An agent, as its file describes it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, from = "Raw")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Agent {
     /// What `AGENT` selects it by: `a-z`, `0-9` and `-`, the same as the file's name.
     pub name: String,
-    /// What it speaks.
+    /// What it speaks. Default English, unless `STT_LANGUAGE` is another.
     pub language: Language,
+    /// Whether the file says so: then callers are taken to speak it, whatever `STT_LANGUAGE` is.
+    pub language_given: bool,
     /// By language code: the agent that takes over when the caller speaks that language.
     pub translations: BTreeMap<String, String>,
     /// Numbers at which it answers, with + and country code. Default none: where `AGENT` says.
@@ -68,6 +71,32 @@ impl Agent {
         !(self.forms.is_empty() && self.routes.is_empty() && self.answers.is_empty())
     }
 
+    /// The languages its callers may speak, its own first; none if only `STT_LANGUAGE` knows.
+    pub fn languages(&self) -> Vec<&'static str> {
+        let own = self.language_given.then(|| self.language.code());
+        let others = self.translations.keys().filter_map(|code| Language::named(code));
+        own.into_iter().chain(others.map(Language::code)).collect()
+    }
+
+    /// What it says without the LLM wherever nothing has to be filled in.
+    pub fn frequent_texts(&self) -> impl Iterator<Item = &str> {
+        let phrases = &self.phrases;
+        let own = [
+            &phrases.menu,
+            &phrases.anything_else,
+            &phrases.not_understood,
+            &phrases.which_wrong,
+            &phrases.go_on,
+            &phrases.take_time,
+            &phrases.checking,
+        ];
+        let slots = self.forms.iter().flat_map(|form| &form.slots);
+        let questions = slots.flat_map(|slot| std::iter::once(&slot.ask).chain(&slot.reask));
+        let questions = questions.filter(|text| text.is_fixed()).map(Template::source);
+        let answers = self.answers.iter().map(|answer| answer.say.as_str());
+        own.into_iter().map(String::as_str).chain(questions).chain(answers)
+    }
+
     /// What it says whatever happens: made into audio before the first call, so that it can be said when an engine fails.
     pub fn fixed_texts(&self) -> impl Iterator<Item = &str> {
         let phrases = &self.phrases;
@@ -95,9 +124,9 @@ struct Raw {
     #[serde(default, deserialize_with = "language")]
     language: Option<Language>,
     #[serde(default)]
-    translations: BTreeMap<String, String>,
+    translations: BTreeMap<Code, Name>,
     #[serde(default)]
-    numbers: Vec<String>,
+    numbers: Vec<Number>,
     #[serde(deserialize_with = "sentence")]
     greeting: String,
     #[serde(default)]
@@ -108,13 +137,13 @@ struct Raw {
     #[serde(default, deserialize_with = "kind::slot")]
     expect: Option<Slot>,
     #[serde(default)]
-    forms: Vec<Form>,
+    forms: Vec<Spanned<Form>>,
     #[serde(default)]
     answers: Vec<Answer>,
     #[serde(default)]
-    routes: Vec<Route>,
+    routes: Vec<Spanned<Route>>,
     #[serde(default)]
-    tools: Vec<HttpToolSpec>,
+    tools: Vec<Spanned<HttpToolSpec>>,
     #[serde(default)]
     hand_over: HandOver,
     #[serde(default)]
@@ -125,21 +154,27 @@ struct Raw {
 
 impl From<Raw> for Agent {
     fn from(raw: Raw) -> Self {
+        let language_given = raw.language.is_some() || !raw.translations.is_empty();
         let language = raw.language.unwrap_or(Language::En);
         Self {
             name: raw.name,
             language,
-            translations: raw.translations,
-            numbers: raw.numbers,
+            language_given,
+            translations: raw
+                .translations
+                .into_iter()
+                .map(|(code, name)| (code.0, name.0))
+                .collect(),
+            numbers: raw.numbers.into_iter().map(|number| number.0).collect(),
             greeting: raw.greeting,
             notice: raw.notice,
             system_prompt: raw.system_prompt,
             phrases: raw.phrases.over(language),
             expect: raw.expect,
-            forms: raw.forms,
+            forms: raw.forms.into_iter().map(Spanned::into_inner).collect(),
             answers: raw.answers,
-            routes: raw.routes,
-            tools: raw.tools,
+            routes: raw.routes.into_iter().map(Spanned::into_inner).collect(),
+            tools: raw.tools.into_iter().map(Spanned::into_inner).collect(),
             hand_over: raw.hand_over,
             stt: raw.stt,
             limits: raw.limits,
@@ -152,6 +187,7 @@ impl From<Raw> for Agent {
 #[serde(deny_unknown_fields)]
 pub struct Answer {
     /// Words by which callers ask it. The last word of each may be cut short with `*`.
+    #[serde(deserialize_with = "some_words")]
     pub says: Vec<String>,
     /// The answer.
     #[serde(deserialize_with = "sentence")]
@@ -169,7 +205,7 @@ pub struct Route {
     #[serde(default)]
     pub says: Vec<String>,
     /// The key that leads to it. Default none.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "key")]
     pub key: Option<char>,
 }
 
@@ -193,7 +229,8 @@ pub struct SttHints {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// How often one question is asked before a person takes over, or the question is left out if it may be. Default 3.
+    /// How often one question is asked before a person takes over, or the question is left out if it may be, 1 to 10. Default 3.
+    #[serde(deserialize_with = "attempts")]
     pub attempts: u8,
     /// Messages of the conversation that the LLM is given, the latest ones, 2 to 200. Default 20: ten exchanges, which keeps
     /// the first token of a small local model fast.
@@ -304,13 +341,33 @@ pub fn parse(text: &str, file: &str) -> Result<Agent, AgentError> {
             message: message.split_whitespace().collect::<Vec<_>>().join(" "),
         }
     };
-    let agent: Agent =
-        toml::from_str(text).map_err(|error| invalid(error.span().map_or(0, |span| span.start), error.message()))?;
-    let mut forms = agent.forms.iter();
-    match forms.find_map(|form| form.fault().or_else(|| tools::fault(form, &agent.tools))) {
+    let raw: Raw = toml::from_str(text).map_err(|error| invalid(place(text, &error), error.message()))?;
+    match check::fault(&raw) {
         Some((at, message)) => Err(invalid(at, &message)),
-        None => Ok(agent),
+        None => Ok(raw.into()),
     }
+}
+
+/// Where a fault is. What a table as a whole lacks is reported at the first of several `[[tables]]`, and which one it is shows when
+/// those after it are left out.
+fn place(text: &str, error: &toml::de::Error) -> usize {
+    let start = error.span().map_or(0, |span| span.start);
+    let header = text
+        .get(start..)
+        .and_then(|rest| rest.lines().next())
+        .unwrap_or_default();
+    if !header.starts_with("[[") {
+        return start;
+    }
+    let mut at = start;
+    for (found, _) in text.match_indices(header).filter(|(found, _)| *found > start) {
+        let shorter = toml::from_str::<Raw>(text.get(..found).unwrap_or_default());
+        if shorter.is_err_and(|shorter| shorter.message() == error.message()) {
+            return at;
+        }
+        at = found;
+    }
+    at
 }
 
 /// Whether a text can name an agent: `[a-z0-9-]+`, so never a path.
@@ -338,6 +395,18 @@ fn names(dir: &Path) -> Vec<String> {
     names
 }
 
+/// An agent's name.
+#[derive(Deserialize)]
+struct Name(#[serde(deserialize_with = "name")] String);
+
+/// A language's code.
+#[derive(PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+struct Code(#[serde(deserialize_with = "code")] String);
+
+/// A telephone number.
+#[derive(Deserialize)]
+struct Number(#[serde(deserialize_with = "number")] String);
+
 fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let text = String::deserialize(deserializer)?;
     if is_name(&text) {
@@ -347,6 +416,48 @@ fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> 
             "{text:?} is not a name: expected a-z, 0-9 and -, such as front-desk"
         )))
     }
+}
+
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let digits = text.strip_prefix('+').unwrap_or_default();
+    let good = (8..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+    if good && !digits.starts_with('0') {
+        Ok(text)
+    } else {
+        Err(serde::de::Error::custom(format!(
+            "{text:?} is not a telephone number: expected + and country code, without spaces, such as +12125550100"
+        )))
+    }
+}
+
+fn key<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<char>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let mut chars = text.chars();
+    match (chars.next(), chars.next()) {
+        (Some(key), None) if key.is_ascii_digit() => Ok(Some(key)),
+        _ => Err(serde::de::Error::custom(format!(
+            "{text:?} is not a key that callers can press here: expected \"0\" to \"9\""
+        ))),
+    }
+}
+
+fn some_words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let says = Vec::<String>::deserialize(deserializer)?;
+    if says.iter().any(|says| !says.trim().is_empty()) {
+        return Ok(says);
+    }
+    Err(serde::de::Error::custom("says: expected at least one phrase"))
+}
+
+fn attempts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> {
+    let attempts = u8::deserialize(deserializer)?;
+    if (1..=10).contains(&attempts) {
+        return Ok(attempts);
+    }
+    Err(serde::de::Error::custom(format!(
+        "{attempts} is out of bounds: expected 1 to 10 attempts"
+    )))
 }
 
 fn sentence<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
@@ -360,14 +471,18 @@ fn sentence<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Err
     Ok(trimmed.to_owned())
 }
 
-fn language<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Language>, D::Error> {
-    match String::deserialize(deserializer)?.as_str() {
-        "en" => Ok(Some(Language::En)),
-        "es" => Ok(Some(Language::Es)),
-        other => Err(serde::de::Error::custom(format!(
-            "{other:?} is not a language agents speak: expected en or es"
+fn code<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match Language::named(&text) {
+        Some(_) => Ok(text),
+        None => Err(serde::de::Error::custom(format!(
+            "{text:?} is not a language agents speak: expected en or es"
         ))),
     }
+}
+
+fn language<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Language>, D::Error> {
+    code(deserializer).map(|code| Language::named(&code))
 }
 
 fn max_history<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
@@ -385,127 +500,4 @@ fn max_history<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::E
 const HISTORY: std::ops::RangeInclusive<usize> = 2..=200;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const FRONT_DESK: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/agents/front-desk.toml"));
-
-    const SMALLEST: &str = "name = \"a-1\"\ngreeting = \"Hello.\"\nsystem_prompt = \"Be brief.\"\n";
-
-    fn fault(text: &str) -> String {
-        parse(text, "agents/x.toml").expect_err("a faulty file").to_string()
-    }
-
-    #[test]
-    fn the_front_desk_is_good_and_says_that_it_is_automated() {
-        let agent = parse(FRONT_DESK, "agents/front-desk.toml").expect("the file that ships");
-        assert_eq!(agent.name, "front-desk");
-        assert!(agent.greeting.contains("automated assistant"), "{}", agent.greeting);
-        assert!(agent.system_prompt.source().contains("medical advice"));
-        assert!(agent.stt.vocabulary.is_some());
-    }
-
-    #[test]
-    fn everything_but_three_fields_has_a_default() {
-        let agent = parse(SMALLEST, "x").expect("the smallest file");
-        assert_eq!(agent.phrases, Phrases::of(Language::En));
-        assert_eq!(agent.stt, SttHints::default());
-        assert_eq!(agent.limits, Limits::default());
-    }
-
-    #[test]
-    fn sections_override_single_fields() {
-        let text = format!(
-            "{SMALLEST}[phrases]\nbusy = \" Busy. \"\n[limits]\nmax_history = 6\n[stt]\nvocabulary = \"Tess\"\n"
-        );
-        let agent = parse(&text, "x").expect("a good file");
-        assert_eq!(
-            agent.phrases,
-            Phrases {
-                busy: "Busy.".to_owned(),
-                ..Phrases::of(Language::En)
-            }
-        );
-        assert_eq!(agent.limits.max_history, 6);
-        assert_eq!(agent.stt.vocabulary.as_deref(), Some("Tess"));
-    }
-
-    #[test]
-    fn faults_name_file_line_and_what_is_allowed() {
-        let cases = [
-            (
-                format!("{SMALLEST}voice = \"joe\"\n"),
-                ":4: unknown field `voice`, expected one of `name`, `language`",
-            ),
-            (
-                format!("{SMALLEST}[phrases]\nsorry = \"x\"\n"),
-                ":5: unknown field `sorry`, expected one of `apology`",
-            ),
-            (
-                format!("{SMALLEST}\n[limits]\nmax_history = 1\n"),
-                ":6: 1 is out of bounds: expected 2 to 200 messages",
-            ),
-            (SMALLEST.replace("\"Hello.\"", "\"  \""), ":2: this text is empty"),
-            (
-                SMALLEST.replace("a-1", "../a"),
-                ":1: \"../a\" is not a name: expected a-z, 0-9 and -",
-            ),
-            (
-                SMALLEST.replace("\"Hello.\"", "7"),
-                ":2: invalid type: integer `7`, expected a string",
-            ),
-            (
-                SMALLEST.replace("greeting", "# greeting"),
-                ":1: missing field `greeting`",
-            ),
-            (SMALLEST.replace("brief.\"", "brief."), ":3: "),
-        ];
-        for (text, expected) in cases {
-            let message = fault(&text);
-            assert!(message.starts_with(&format!("agents/x.toml{expected}")), "{message}");
-            assert!(!message.contains('\n'), "{message}");
-        }
-    }
-
-    #[test]
-    fn what_is_awaited_is_a_kind_of_slot_with_its_bounds() {
-        let with = |expect: &str| format!("{SMALLEST}[expect]\n{expect}\n");
-        let slot = |expect: &str| parse(&with(expect), "x").expect("a good file").expect;
-        assert_eq!(slot("kind = \"phone\""), Some(Slot::Phone { local: false }));
-        assert_eq!(
-            slot("kind = \"digits\"\nmin = 4\nmax = 6"),
-            Some(Slot::Digits { min: 4, max: 6 })
-        );
-        assert!(matches!(slot("kind = \"id\"\npattern = 'MB\\d{6}'"), Some(Slot::Id(_))));
-        let cases = [
-            ("kind = \"digits\"\nmin = 6\nmax = 4", "min = 6, max = 4: expected"),
-            (
-                "kind = \"colour\"",
-                "unknown variant `colour`, expected one of `digits`, `id`",
-            ),
-            ("kind = \"id\"\npattern = '('", "pattern \"(\": "),
-        ];
-        for (expect, expected) in cases {
-            let message = fault(&with(expect));
-            assert!(message.contains(expected), "{message}");
-        }
-    }
-
-    #[test]
-    fn load_stays_in_its_directory_and_says_what_there_is() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let write = |file: &str| fs::write(dir.path().join(file), SMALLEST).expect("a writable directory");
-        write("a-1.toml");
-        write("copy.toml");
-        assert_eq!(load(dir.path(), "a-1").expect("a good file").greeting, "Hello.");
-        for name in ["../a-1", "", "a/b", "A", "a.toml"] {
-            assert!(matches!(load(dir.path(), name), Err(AgentError::Name { .. })), "{name}");
-        }
-        let message = load(dir.path(), "none").expect_err("no such agent").to_string();
-        assert!(message.contains("there are: a-1, copy"), "{message}");
-        let message = load(dir.path(), "copy")
-            .expect_err("a copy with the old name")
-            .to_string();
-        assert!(message.ends_with("Write name = \"copy\""), "{message}");
-    }
-}
+mod tests;

@@ -12,6 +12,14 @@ macro_rules! phrases {
             $($(#[$doc])* pub $name: String,)*
         }
 
+        #[cfg(test)]
+        impl Phrases {
+            /// Each with its name.
+            pub(super) fn list(&self) -> Vec<(&'static str, &str)> {
+                vec![$((stringify!($name), self.$name.as_str()),)*]
+            }
+        }
+
         /// Those of them that the file gives.
         #[derive(Debug, Clone, Default, Deserialize)]
         #[serde(deny_unknown_fields, default)]

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::LazyLock;
 
 use jiff::civil::Date;
-use minijinja::{Environment, State, UndefinedBehavior};
+use minijinja::{Environment, ErrorKind, State, UndefinedBehavior};
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
@@ -41,14 +41,14 @@ impl Template {
         ENVIRONMENT.render_str(&self.0.text, context).unwrap_or_default()
     }
 
+    /// Whether there is nothing to fill in.
+    pub fn is_fixed(&self) -> bool {
+        !self.0.text.contains(['{', '}'])
+    }
+
     /// As it stands in the file.
     pub fn source(&self) -> &str {
         &self.0.text
-    }
-
-    /// Where it stands in the file.
-    pub(super) fn at(&self) -> usize {
-        self.0.at
     }
 
     /// Where it stands in the file, and the names it uses.
@@ -74,10 +74,12 @@ impl Expr {
         self.eval(context).is_true()
     }
 
+    /// Where it stands in the file.
     pub(super) fn at(&self) -> usize {
         self.0.at
     }
 
+    /// As [`Template::names`].
     pub(super) fn names(&self) -> (usize, BTreeSet<String>) {
         let names = ENVIRONMENT
             .compile_expression(&self.0.text)
@@ -89,9 +91,12 @@ impl Expr {
 impl<'de> Deserialize<'de> for Template {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let source = Source::read(deserializer)?;
-        match ENVIRONMENT.template_from_str(&source.text) {
-            Ok(_) => Ok(Self(source)),
-            Err(error) => Err(fault("text", &error)),
+        known_filters(&source.text)?;
+        let compiled = ENVIRONMENT.template_from_str(&source.text);
+        let tried = compiled.and_then(|template| template.render(()));
+        match tried.err().filter(|error| !depends_on_values(error)) {
+            None => Ok(Self(source)),
+            Some(error) => Err(fault("text", &error)),
         }
     }
 }
@@ -99,9 +104,12 @@ impl<'de> Deserialize<'de> for Template {
 impl<'de> Deserialize<'de> for Expr {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let source = Source::read(deserializer)?;
-        match ENVIRONMENT.compile_expression(&source.text) {
-            Ok(_) => Ok(Self(source)),
-            Err(error) => Err(fault("expression", &error)),
+        known_filters(&format!("{{{{{}}}}}", source.text))?;
+        let compiled = ENVIRONMENT.compile_expression(&source.text);
+        let tried = compiled.and_then(|expression| expression.eval(()));
+        match tried.err().filter(|error| !depends_on_values(error)) {
+            None => Ok(Self(source)),
+            Some(error) => Err(fault("expression", &error)),
         }
     }
 }
@@ -118,6 +126,43 @@ impl Source {
         }
         Ok(Self { text, at })
     }
+}
+
+/// Whether it may be well when all is known.
+fn depends_on_values(error: &minijinja::Error) -> bool {
+    !matches!(
+        error.kind(),
+        ErrorKind::SyntaxError
+            | ErrorKind::UnknownFilter
+            | ErrorKind::UnknownTest
+            | ErrorKind::UnknownFunction
+            | ErrorKind::TemplateNotFound
+    )
+}
+
+/// A trial does not come to every branch, and a filter that is not there would leave the whole text out.
+fn known_filters<E: serde::de::Error>(text: &str) -> Result<(), E> {
+    let mut rest = text;
+    while let Some(start) = rest.find("{{").into_iter().chain(rest.find("{%")).min() {
+        let inside = &rest[start + 2..];
+        let end = inside.find("}}").into_iter().chain(inside.find("%}")).min();
+        let (code, after) = inside.split_at(end.unwrap_or(inside.len()));
+        // Every second part stands in quotes.
+        let plain: String = code.split(['"', '\'']).step_by(2).collect();
+        for filter in plain.split('|').skip(1) {
+            let name: &str = filter.split_whitespace().next().unwrap_or_default();
+            let name = name
+                .split(|c: char| !(c.is_alphanumeric() || c == '_'))
+                .next()
+                .unwrap_or_default();
+            if !FILTERS.contains(&name) {
+                let known = FILTERS.join(", ");
+                return Err(E::custom(format!("there is no filter {name}; there are: {known}")));
+            }
+        }
+        rest = after;
+    }
+    Ok(())
 }
 
 fn fault<E: serde::de::Error>(what: &str, error: &minijinja::Error) -> E {
@@ -149,23 +194,37 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     environment.add_filter("title", minijinja::filters::title);
     environment.add_filter("lower", minijinja::filters::lower);
     environment.add_filter("replace", minijinja::filters::replace);
+    environment.add_test("defined", minijinja::tests::is_defined);
     environment
 });
 
-/// Cents as an amount: `{{ result.copay_cents | money }}`.
-fn money(state: &State<'_, '_>, cents: u64) -> String {
-    Value::Money(cents).speak(language(state))
+/// As they are added.
+const FILTERS: &[&str] = &["money", "date", "digits", "default", "title", "lower", "replace"];
+
+/// Cents as an amount: `{{ result.copay_cents | money }}`. What is no such number, from a tool of another make, is left out.
+fn money(state: &State<'_, '_>, cents: &minijinja::Value) -> String {
+    let cents = u64::try_from(cents.clone()).ok();
+    cents.map_or_else(String::new, |cents| Value::Money(cents).speak(language(state)))
 }
 
 /// A day written `2026-03-15`.
-fn date(state: &State<'_, '_>, day: &str) -> String {
+fn date(state: &State<'_, '_>, day: &minijinja::Value) -> String {
+    let day = plain(day);
     let parsed = day.parse::<Date>().map(Value::Date);
-    parsed.map_or_else(|_| day.to_owned(), |value| value.speak(language(state)))
+    parsed.map_or(day, |value| value.speak(language(state)))
 }
 
 /// A number to be read figure by figure, such as that of an order.
-fn digits(state: &State<'_, '_>, number: &str) -> String {
-    Value::Id(number.to_owned()).speak(language(state))
+fn digits(state: &State<'_, '_>, number: &minijinja::Value) -> String {
+    Value::Id(plain(number)).speak(language(state))
+}
+
+/// "" for what is not known.
+fn plain(value: &minijinja::Value) -> String {
+    if value.is_undefined() || value.is_none() {
+        return String::new();
+    }
+    value.to_string()
 }
 
 fn language(state: &State<'_, '_>) -> Language {

@@ -1,52 +1,86 @@
-//! Whether the tools that a form names exist, and can answer what the form expects of them.
+//! Whether the tools that a form names exist, get what they need, and can answer what the form expects of them.
 
-use super::form::Form;
+use super::form::{Act, Form};
 use crate::dialog::tool::builtin::{BUILTIN, COMMON_OUTCOMES};
 use crate::dialog::tool::spec::{HttpToolSpec, OK};
 
+/// What a form must know of a tool.
+struct Known<'a> {
+    parameters: Vec<&'a str>,
+    required: Vec<&'a str>,
+    /// Whether it takes others too.
+    open: bool,
+    outcomes: Vec<&'a str>,
+}
+
 /// The first fault: where in the file, and what.
-pub(super) fn fault(form: &Form, own: &[HttpToolSpec]) -> Option<(usize, String)> {
-    let start = form.slots.first().map_or(0, |slot| slot.ask.at());
-    let name = &form.name;
-    form.acts().find_map(|act| {
-        let tool = &act.tool;
-        let at = act.args.values().map(|arg| arg.at()).next().unwrap_or(start);
-        let builtin = BUILTIN.iter().find(|builtin| builtin.name == tool);
-        let mut outcomes: Vec<&str> = COMMON_OUTCOMES.to_vec();
-        match (builtin, own.iter().find(|spec| spec.name == *tool)) {
-            (_, Some(spec)) => {
-                outcomes.push(OK);
-                outcomes.extend(spec.outcomes.values().map(String::as_str));
-            }
-            (Some(builtin), None) => {
-                outcomes.extend(builtin.outcomes);
-                let unknown = act
-                    .args
-                    .keys()
-                    .find(|arg| builtin.parameters.iter().all(|has| has.name != arg.as_str()));
-                if let Some(unknown) = unknown {
-                    let known: Vec<&str> = builtin.parameters.iter().map(|has| has.name).collect();
-                    let known = known.join(", ");
-                    return Some((at, format!("form {name}: {tool} takes no {unknown}; it takes: {known}")));
-                }
-            }
-            (None, None) => {
-                let known: Vec<&str> = BUILTIN.iter().map(|builtin| builtin.name).collect();
-                let known = known.join(", ");
-                return Some((
-                    at,
-                    format!("form {name}: there is no tool {tool}; there are {known}, and those of [[tools]]"),
-                ));
-            }
-        }
-        let unknown = act
-            .results
-            .keys()
-            .find(|outcome| !outcomes.contains(&outcome.as_str()))?;
-        let known = outcomes.join(", ");
-        Some((
-            at,
-            format!("form {name}: {tool} never answers {unknown}; it answers: {known}"),
-        ))
+pub(super) fn fault(form: &Form, own: &[&HttpToolSpec]) -> Option<(usize, String)> {
+    let found = form.acts().find_map(|act| act_fault(form, act, own));
+    found.map(|(at, message)| (at, format!("form {}: {message}", form.name)))
+}
+
+fn act_fault(form: &Form, act: &Act, own: &[&HttpToolSpec]) -> Option<(usize, String)> {
+    let tool = &act.tool;
+    let Some(known) = known(tool, own) else {
+        let known: Vec<&str> = BUILTIN.iter().map(|builtin| builtin.name).collect();
+        let known = known.join(", ");
+        let message = format!("there is no tool {tool}; there are {known}, and those of [[tools]]");
+        return Some((act.at, message));
+    };
+    let mut args = act.args.iter().filter(|_| !known.open);
+    if let Some((unknown, expr)) = args.find(|(arg, _)| !known.parameters.contains(&arg.as_str())) {
+        let takes = known.parameters.join(", ");
+        let takes = if takes.is_empty() { "nothing" } else { &takes };
+        return Some((expr.at(), format!("{tool} takes no {unknown}; it takes: {takes}")));
+    }
+    let given = |name: &&&str| match act.args.is_empty() {
+        true => form.slot(name).is_some(),
+        false => act.args.contains_key(**name),
+    };
+    if let Some(missing) = known.required.iter().find(|name| !given(name)) {
+        let from = if act.args.is_empty() {
+            "no slot is called so"
+        } else {
+            "it is not in args"
+        };
+        return Some((act.at, format!("{tool} needs {missing}, and {from}")));
+    }
+    let mut results = act.results.iter();
+    let (unknown, reaction) = results.find(|(outcome, _)| !known.outcomes.contains(&outcome.as_str()))?;
+    let known = known.outcomes.join(", ");
+    Some((
+        reaction.at,
+        format!("{tool} never answers {unknown}; it answers: {known}"),
+    ))
+}
+
+/// The agent's own tools come before those built in.
+fn known<'a>(tool: &str, own: &[&'a HttpToolSpec]) -> Option<Known<'a>> {
+    let mut outcomes: Vec<&str> = COMMON_OUTCOMES.to_vec();
+    if let Some(spec) = own.iter().find(|spec| spec.name == *tool) {
+        let schema = &spec.parameters;
+        let names = schema["properties"].as_object();
+        let required = schema["required"].as_array();
+        outcomes.push(OK);
+        outcomes.extend(spec.outcomes.values().map(String::as_str));
+        return Some(Known {
+            parameters: names.into_iter().flatten().map(|(name, _)| name.as_str()).collect(),
+            required: required
+                .into_iter()
+                .flatten()
+                .filter_map(|name| name.as_str())
+                .collect(),
+            open: !matches!(schema["additionalProperties"].as_bool(), None | Some(false)),
+            outcomes,
+        });
+    }
+    let builtin = BUILTIN.iter().find(|builtin| builtin.name == tool)?;
+    outcomes.extend(builtin.outcomes);
+    let required = builtin.parameters.iter().filter(|parameter| parameter.required);
+    Some(Known {
+        parameters: builtin.parameters.iter().map(|parameter| parameter.name).collect(),
+        required: required.map(|parameter| parameter.name).collect(),
+        open: false,
+        outcomes,
     })
 }

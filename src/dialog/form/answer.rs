@@ -47,7 +47,8 @@ impl Dialog {
             return false;
         };
         let Some(spec) = form.slot(name) else { return false };
-        let parsed = read(&spec.kind, heard, text, language, today).parsed;
+        let own = without_dates(form, spec, text, language, today);
+        let parsed = read(&spec.kind, heard, &own, language, today).parsed;
         // "No, it is …": about what was said before, unless it answers what was asked.
         let answers = parsed.value.is_some() && parsed.progress == Progress::Complete && self.is_only(form, spec);
         if words::corrects(text, language) && !answers && self.correct(form, text, today) {
@@ -65,6 +66,9 @@ impl Dialog {
         let value = parsed
             .value
             .or_else(|| Some(spec.kind.find(text, language, today)?.value));
+        // "No" tells nothing, whatever it was an answer to.
+        let bare = spec.kind == Slot::Text && words::is_bare(text, language, today);
+        let value = value.filter(|_| !bare);
         let taken = value.is_some();
         if let Some(value) = value {
             self.fill(name, value);
@@ -79,7 +83,9 @@ impl Dialog {
     pub(super) fn absorb(&mut self, form: &Form, text: &str, today: Date) -> bool {
         let language = self.agent.language;
         let mut any = false;
-        let empty: Vec<&SlotSpec> = form.slots.iter().filter(|spec| !self.has(&spec.name)).collect();
+        // Also what the caller did not have before.
+        let empty = |spec: &&SlotSpec| self.run.as_ref().is_some_and(|run| !run.slots.contains_key(&spec.name));
+        let empty: Vec<&SlotSpec> = form.slots.iter().filter(empty).collect();
         for spec in &empty {
             // Of two empty slots of one kind it could be either.
             let alone = empty.iter().filter(|other| other.kind == spec.kind).count() == 1;
@@ -118,12 +124,17 @@ impl Dialog {
                 Some(&spec.name) != last.as_ref(),
             )
         });
-        let changed = found.or_else(|| {
+        let amended = |text: &str| {
             filled.iter().find_map(|(spec, old)| {
-                let new = spec.kind.amend(old, text, language, today)?;
+                let text = without_dates(form, spec, text, language, today);
+                let new = spec.kind.amend(old, &text, language, today)?;
                 (new != *old).then(|| (spec.name.clone(), new))
             })
-        });
+        };
+        // "No, it ends in 456. And I was born …": the one sentence without the other.
+        let parts = text.split_inclusive(". ").filter(|part| part.len() < text.len());
+        let mut parts = parts.filter(|part| words::corrects(part, language));
+        let changed = found.or_else(|| amended(text)).or_else(|| parts.find_map(amended));
         let is_changed = changed.is_some();
         if let Some((name, value)) = changed {
             self.fill(&name, value);
@@ -161,6 +172,20 @@ fn comes_in_parts(kind: &Slot) -> bool {
         Slot::Digits { .. } | Slot::Id(_) | Slot::Phone { .. } | Slot::Date(_) | Slot::Email | Slot::Address => true,
         Slot::YesNo | Slot::Number { .. } | Slot::Money | Slot::Choice(_) | Slot::Name | Slot::Text => false,
     }
+}
+
+/// The text without the dates that other slots find in it, whose figures are no part of this one's value.
+fn without_dates(form: &Form, spec: &SlotSpec, text: &str, language: Language, today: Date) -> String {
+    let mut rest = text.to_owned();
+    if matches!(spec.kind, Slot::Id(_) | Slot::Digits { .. } | Slot::Phone { .. }) {
+        let dates = form.slots.iter().filter(|other| matches!(other.kind, Slot::Date(_)));
+        for date in dates {
+            if let Some(found) = date.kind.find(&rest, language, today) {
+                rest.replace_range(found.span, "");
+            }
+        }
+    }
+    rest
 }
 
 /// Reads an answer that may have been begun in an earlier turn.

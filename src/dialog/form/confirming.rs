@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Asked, Dialog, Step, words};
 use crate::dialog::agent::Form;
-use crate::dialog::slot::{Date, Slot, Value};
+use crate::dialog::slot::{Choice, Date, Slot, Value};
 
 impl Dialog {
     pub(super) fn confirming(&mut self, text: &str, today: Date, step: &mut Step) {
@@ -22,7 +22,8 @@ impl Dialog {
         let answer = Slot::YesNo.parse(text, agent.language, today).value;
         // "Yes, but make it urgent": what is said of a slot counts for more than the yes.
         let plain_yes = answer == Some(Value::YesNo(true)) && !words::restricts(text, agent.language);
-        if !plain_yes && (self.correct(form, text, today) || self.clear_named(form, text)) {
+        let named = words::rejects(text, agent.language) && self.clear_named(form, text);
+        if named || !plain_yes && (self.correct(form, text, today) || self.clear_named(form, text)) {
             self.proceed(today, step);
             return true;
         }
@@ -45,7 +46,9 @@ impl Dialog {
         let Some(form) = self.run.as_ref().and_then(|run| agent.forms.get(run.form)) else {
             return self.ask_open(step);
         };
-        if self.correct(form, text, today) || self.clear_named(form, text) {
+        let named = self.clear_placed(form, text, today)
+            || words::rejects(text, agent.language) && self.clear_named(form, text);
+        if named || self.correct(form, text, today) || self.clear_named(form, text) {
             return self.proceed(today, step);
         }
         if words::says_everything(text, agent.language) {
@@ -56,6 +59,26 @@ impl Dialog {
             return self.proceed(today, step);
         }
         self.missed(today, step);
+    }
+
+    /// "The last one", of those the agent has named: it is asked again.
+    fn clear_placed(&mut self, form: &Form, text: &str, today: Date) -> bool {
+        let language = self.agent.language;
+        let Some(run) = &mut self.run else { return false };
+        let filled = form.slots.iter().filter(|spec| run.slots.contains_key(&spec.name));
+        let choices = filled.map(|spec| Choice {
+            value: spec.name.clone(),
+            says: vec![spec.label.clone()],
+        });
+        let named = Slot::Choice(choices.collect()).parse(text, language, today).value;
+        match named {
+            Some(Value::Choice(name)) if words::count(text) <= PLACE => {
+                run.slots.remove(&name);
+                run.confirmed = false;
+                true
+            }
+            _ => false,
+        }
     }
 
     /// "The location is wrong": it is asked again.
@@ -101,3 +124,6 @@ fn capitalised(text: &str) -> String {
         .next()
         .map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
+
+/// Words of "the last one". More may be a correction: "the first is a five".
+const PLACE: usize = 4;

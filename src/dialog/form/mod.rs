@@ -19,7 +19,7 @@ use serde_json::{Map, Value as Json};
 pub use submit::{Submitted, Unfit};
 
 use crate::dialog::agent::{Agent, Agents, Context, Form, SlotSpec};
-use crate::dialog::slot::{Date, Language, Slot, Value};
+use crate::dialog::slot::{Date, Slot, Value};
 use crate::dialog::tool::ToolCall;
 use crate::turn::event::Progress;
 
@@ -155,6 +155,22 @@ impl Dialog {
         &self.call.id
     }
 
+    /// The caller speaks another language: the agent's translation takes over, with all that is known, if there is one.
+    pub fn turn_to(&mut self, language: &str) {
+        let name = self.agent.translations.get(language);
+        let Some(agent) = name.and_then(|name| self.agents.get(name)).map(Arc::clone) else {
+            return;
+        };
+        if let Some(run) = &mut self.run {
+            let form = self.agent.forms.get(run.form).map(|form| form.name.as_str());
+            match agent.forms.iter().position(|other| Some(other.name.as_str()) == form) {
+                Some(same) => run.form = same,
+                None => (self.run, self.asked) = (None, Asked::Open),
+            }
+        }
+        self.agent = agent;
+    }
+
     /// Whether this agent can go on without an LLM.
     pub fn guides(&self) -> bool {
         self.agent.guides()
@@ -235,6 +251,9 @@ impl Dialog {
         if words::says_goodbye(text, language) {
             return self.goodbye(step);
         }
+        if self.cancels(text) {
+            return self.finish_form(step);
+        }
         match self.asked.clone() {
             Asked::Open | Asked::More => self.open(text, today, step),
             Asked::Slot { name, heard } => self.answer(&name, &heard, text, today, step),
@@ -242,6 +261,15 @@ impl Dialog {
             Asked::Which => self.correcting(text, today, step),
             Asked::Tool { .. } => {}
         }
+    }
+
+    /// The caller does not want the present form any more.
+    fn cancels(&self, text: &str) -> bool {
+        let own = self.agent.forms.iter().flat_map(|form| &form.says);
+        let answers = self.agent.answers.iter().flat_map(|answer| &answer.says);
+        self.run.is_some()
+            && words::cancels(text, self.agent.language)
+            && !own.chain(answers).any(|says| words::mentions(text, says))
     }
 
     fn pressed(&mut self, keys: &str, today: Date, step: &mut Step) {
@@ -411,15 +439,11 @@ impl Dialog {
         all.insert("raw".to_owned(), raw.into());
         all.insert("result".to_owned(), result.cloned().unwrap_or_default().into());
         all.insert("caller".to_owned(), serde_json::json!({ "phone": self.call.from }));
-        all.insert("language".to_owned(), code(self.agent.language).into());
+        all.insert("language".to_owned(), self.agent.language.code().into());
         all.insert("today".to_owned(), today.to_string().into());
         Context::from_serialize(Json::Object(all))
     }
 }
 
-fn code(language: Language) -> &'static str {
-    match language {
-        Language::En => "en",
-        Language::Es => "es",
-    }
-}
+#[cfg(test)]
+mod tests;

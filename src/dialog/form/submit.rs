@@ -26,6 +26,8 @@ impl Dialog {
         match self.asked.clone() {
             Asked::Tool { .. } => self.heard(text, today, &mut step),
             _ if words::asks_for_person(text, language, &self.agent.hand_over.says) => self.hand_over(&mut step),
+            // The model might say that it is so, and a later "yes" would still act.
+            _ if self.cancels(text) => self.finish_form(&mut step),
             Asked::Confirm => {
                 if !self.confirmed(text, today, &mut step) {
                     return None;

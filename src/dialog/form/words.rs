@@ -1,6 +1,7 @@
 //! The few sentences that mean the same whatever was asked.
 
-use crate::dialog::slot::Language;
+use crate::dialog::slot::{Date, Language, Slot};
+use crate::turn::event::Progress;
 
 /// How well a sentence fits: the letters of the longest phrase in it. 0 if it does not.
 pub(super) fn score(text: &str, says: &[String]) -> usize {
@@ -70,6 +71,28 @@ pub(super) fn corrects(text: &str, language: Language) -> bool {
 /// A yes that is not the whole answer.
 pub(super) fn restricts(text: &str, language: Language) -> bool {
     has(text, pick(language, BUT))
+}
+
+/// Something is wrong, and what is right is not said.
+pub(super) fn rejects(text: &str, language: Language) -> bool {
+    let text = words(text).join(" ");
+    let ends = |phrase: &&str| text.ends_with(*phrase);
+    !text.contains(|c: char| c.is_ascii_digit()) && pick(language, REJECTION).iter().any(ends)
+}
+
+/// The caller does not want it any more.
+pub(super) fn cancels(text: &str, language: Language) -> bool {
+    words(text).len() <= SHORT && has(text, pick(language, CANCEL))
+}
+
+/// "Yes" or "no" and no more.
+pub(super) fn is_bare(text: &str, language: Language, today: Date) -> bool {
+    words(text).len() <= 2 && Slot::YesNo.parse(text, language, today).progress == Progress::Complete
+}
+
+/// How many words.
+pub(super) fn count(text: &str) -> usize {
+    words(text).len()
 }
 
 /// All of it is wrong.
@@ -272,6 +295,39 @@ const BUT: Both = [
         "wrong",
     ],
     &["pero", "excepto", "salvo", "cambie", "cambiar", "mejor", "ponga"],
+];
+const REJECTION: Both = [
+    &["wrong", "not right", "isn't right", "incorrect", "not correct"],
+    &[
+        "mal",
+        "no es correcto",
+        "no es correcta",
+        "incorrecto",
+        "incorrecta",
+        "equivocado",
+        "equivocada",
+    ],
+];
+const CANCEL: Both = [
+    &[
+        "cancel",
+        "cancel that",
+        "cancel it",
+        "never mind",
+        "nevermind",
+        "forget it",
+        "forget about it",
+    ],
+    &[
+        "cancele*",
+        "cancela",
+        "cancelar",
+        "cancelo",
+        "olvídelo",
+        "olvídalo",
+        "déjelo",
+        "déjalo",
+    ],
 ];
 const ALL: Both = [
     &[

@@ -48,6 +48,21 @@ pub enum Language {
 }
 
 impl Language {
+    /// Its ISO 639-1 code.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::En => "en",
+            Self::Es => "es",
+        }
+    }
+
+    /// By its ISO 639-1 code.
+    pub fn named(code: &str) -> Option<Self> {
+        [Self::En, Self::Es]
+            .into_iter()
+            .find(|language| language.code() == code)
+    }
+
     /// By its ISO 639-1 code. English for those without parsers of their own, because digits are written alike.
     pub fn of(code: &str) -> Self {
         match code {

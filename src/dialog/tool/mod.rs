@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use crate::dialog::agent::Agents;
 use crate::dialog::tool::builtin::Builtin;
 use crate::dialog::tool::http::{HttpTools, HttpToolsError};
-use crate::dialog::tool::spec::HttpToolSpec;
+use crate::dialog::tool::spec::{HttpToolSpec, Method};
 use crate::store::Store;
 
 /// A tool the dialog wants run. Nothing runs before the caller's turn is committed.
@@ -94,6 +94,26 @@ impl Tools {
     /// What the LLM may call by itself, because it only reads.
     pub fn readable(&self, agent: &str) -> impl Iterator<Item = &HttpToolSpec> {
         let specs = self.http.get(agent).into_iter().flat_map(HttpTools::specs);
-        specs.filter(|spec| !spec.method.writes())
+        specs.filter(|spec| matches!(spec.method, Method::Get | Method::Head))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialog::agent::parse;
+
+    #[test]
+    fn a_model_may_read_and_nothing_else() {
+        let mut text = "name = \"a\"\ngreeting = \"Hello.\"\nsystem_prompt = \"Be brief.\"\n".to_owned();
+        for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] {
+            let name = method.to_lowercase();
+            text += &format!("[[tools]]\nname = \"{name}\"\ndescription = \"x\"\nmethod = \"{method}\"\n");
+            text += "url = \"https://a.example/\"\n";
+        }
+        let agents = Agents::single(parse(&text, "x").expect("a good file"));
+        let tools = Tools::new(None, &agents, |_| None).expect("good tools");
+        let names: Vec<&str> = tools.readable("a").map(|tool| tool.name.as_str()).collect();
+        assert_eq!(names, ["get", "head"]);
     }
 }

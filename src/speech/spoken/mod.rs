@@ -11,6 +11,19 @@ mod word;
 
 use scan::{Said, Scan, is_dash};
 
+/// [`spoken`] for English. Other languages are read as they are written, but for the commas in figures, which are English.
+pub fn spoken_in(text: &str, language: &str) -> String {
+    if language == "en" {
+        return spoken(text);
+    }
+    let chars: Vec<char> = text.chars().collect();
+    let is_digit = |n: Option<usize>| n.and_then(|n| chars.get(n)).is_some_and(char::is_ascii_digit);
+    let groups =
+        |n: usize| is_digit(n.checked_sub(1)) && (1..=3).all(|next| is_digit(Some(n + next))) && !is_digit(Some(n + 4));
+    let kept = chars.iter().enumerate().filter(|(n, c)| **c != ',' || !groups(*n));
+    kept.map(|(_, c)| c).collect()
+}
+
 /// Gives `text` as it is spoken: "$50 on 3/15" becomes "fifty dollars on March fifteenth".
 pub fn spoken(text: &str) -> String {
     let scan = Scan::new(text);

@@ -8,12 +8,13 @@ mod callbacks;
 mod cleanup;
 pub mod repeat;
 
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
 use whisper_rs::{FullParams, SamplingStrategy, WhisperContext, WhisperContextParameters, WhisperState};
 
-use crate::speech::{Cancelled, Heard, SpeechError, Transcriber};
+use crate::speech::{Cancelled, Code, Heard, SpeechError, Transcriber};
 use crate::time::SampleRate;
 use callbacks::Watch;
 use repeat::RepeatGuard;
@@ -35,6 +36,8 @@ pub struct WhisperOptions {
     pub context: AudioContext,
     /// Words to expect, given to the decoder as its preceding text.
     pub vocabulary: Option<String>,
+    /// The same for other languages than `language`.
+    pub vocabularies: BTreeMap<Code, String>,
 }
 
 /// How much the encoder looks at.
@@ -52,6 +55,8 @@ pub struct Whisper {
     state: WhisperState,
     options: WhisperOptions,
     params: FullParams<'static, 'static>,
+    /// For languages that were asked for: whisper-rs leaks the strings it is given, so each is built once.
+    others: HashMap<Code, FullParams<'static, 'static>>,
     padded: Vec<f32>,
 }
 
@@ -104,6 +109,7 @@ impl WhisperModel {
             state,
             options,
             params,
+            others: HashMap::new(),
             padded: Vec::new(),
         })
     }
@@ -111,9 +117,54 @@ impl WhisperModel {
 
 impl Transcriber for Whisper {
     fn transcribe(&mut self, audio: &[f32], cancelled: Cancelled<'_>) -> Result<Heard, SpeechError> {
+        self.transcribe_in(audio, &[], cancelled)
+    }
+
+    fn transcribe_in(
+        &mut self,
+        audio: &[f32],
+        languages: &[Code],
+        cancelled: Cancelled<'_>,
+    ) -> Result<Heard, SpeechError> {
+        let known = self.model.context.is_multilingual();
+        let languages = if known { languages } else { &[] };
+        let heard = self.whole(audio, languages.first().copied(), cancelled)?;
+        if languages.len() < 2 || heard.text.is_empty() {
+            return Ok(heard);
+        }
+        // The state still has the audio and a context that fits it, so that detection costs one more encoding.
+        let likeliest = self.likeliest(languages)?;
+        let heard = match likeliest {
+            Some(language) if Some(&language) != languages.first() => self.whole(audio, Some(language), cancelled)?,
+            _ => heard,
+        };
+        Ok(Heard {
+            language: likeliest,
+            ..heard
+        })
+    }
+}
+
+impl Whisper {
+    /// The language that the audio of the last run is in; `None` if that is not clear.
+    fn likeliest(&self, languages: &[Code]) -> Result<Option<Code>, SpeechError> {
+        let (_, all) = self
+            .state
+            .lang_detect(0, self.options.threads.max(1))
+            .map_err(|error| run_error(&error))?;
+        let likely = |code: Code| {
+            let id = whisper_rs::get_lang_id(code).and_then(|id| usize::try_from(id).ok());
+            id.and_then(|id| all.get(id).copied()).unwrap_or_default()
+        };
+        let sum: f32 = languages.iter().map(|code| likely(code)).sum();
+        let best = languages.iter().copied().max_by(|a, b| likely(a).total_cmp(&likely(b)));
+        Ok(best.filter(|best| likely(best) >= CLEAR * sum))
+    }
+
+    fn whole(&mut self, audio: &[f32], language: Option<Code>, cancelled: Cancelled<'_>) -> Result<Heard, SpeechError> {
         let mut all = Heard::plain(String::new());
         for piece in pieces(audio) {
-            let heard = self.piece(piece, cancelled)?;
+            let heard = self.piece(piece, language, cancelled)?;
             if !heard.text.is_empty() {
                 if !all.text.is_empty() {
                     all.text.push(' ');
@@ -124,11 +175,24 @@ impl Transcriber for Whisper {
         }
         Ok(all)
     }
-}
 
-impl Whisper {
+    fn params(&mut self, language: Option<Code>) -> FullParams<'static, 'static> {
+        let Some(language) = language.filter(|code| *code != self.options.language) else {
+            return self.params.clone();
+        };
+        let usual = &self.params;
+        let others = self.others.entry(language).or_insert_with(|| {
+            let mut params = usual.clone();
+            params.set_language(Some(language));
+            let words = self.options.vocabularies.get(language).map_or("", String::as_str);
+            params.set_initial_prompt(&words.replace('\0', " "));
+            params
+        });
+        others.clone()
+    }
+
     /// One piece of at most [`PIECE_SECONDS`].
-    fn piece(&mut self, audio: &[f32], cancelled: Cancelled<'_>) -> Result<Heard, SpeechError> {
+    fn piece(&mut self, audio: &[f32], language: Option<Code>, cancelled: Cancelled<'_>) -> Result<Heard, SpeechError> {
         if cancelled() {
             return Err(SpeechError::Cancelled);
         }
@@ -136,7 +200,7 @@ impl Whisper {
         self.padded.extend_from_slice(audio);
         self.padded.resize(audio.len().max(MIN_SAMPLES), 0.0);
         let seconds = self.padded.len() as f32 / SampleRate::MODEL.get() as f32;
-        let mut params = self.params.clone();
+        let mut params = self.params(language);
         params.set_audio_ctx(match self.options.context {
             AudioContext::Fitted => fitted_context(seconds),
             AudioContext::Full => 0,
@@ -147,40 +211,55 @@ impl Whisper {
         if cancelled() {
             return Err(SpeechError::Cancelled);
         }
-        run.map_err(|error| SpeechError::Run {
-            engine: ENGINE,
-            reason: error.to_string(),
-        })?;
+        run.map_err(|error| run_error(&error))?;
         let kept = watch.into_guard().kept();
-        self.heard(kept).map_err(|error| SpeechError::Run {
-            engine: ENGINE,
-            reason: error.to_string(),
-        })
+        self.heard(kept).map_err(|error| run_error(&error))
     }
 
     /// The text of the first `kept` tokens; empty if the model was guessing.
     fn heard(&self, kept: usize) -> Result<Heard, whisper_rs::WhisperError> {
         let end = self.model.context.token_eot();
-        let (mut bytes, mut likelihood, mut tokens) = (Vec::new(), 0.0, 0_u16);
+        let (mut bytes, mut first, mut all) = (Vec::new(), Mean::default(), Mean::default());
         for segment in self.state.as_iter() {
-            for token in (0..segment.n_tokens()).filter_map(|n| segment.get_token(n)).take(kept) {
+            for (n, token) in (0..segment.n_tokens()).filter_map(|n| segment.get_token(n)).enumerate() {
                 if token.token_id() < end {
-                    bytes.extend_from_slice(self.model.context.token_to_bytes(token.token_id())?);
-                    likelihood += token.token_probability().ln();
-                    tokens += 1;
+                    let likelihood = token.token_probability().ln();
+                    all.add(likelihood);
+                    if n < kept {
+                        bytes.extend_from_slice(self.model.context.token_to_bytes(token.token_id())?);
+                        first.add(likelihood);
+                    }
                 }
             }
         }
-        let mean = likelihood / f32::from(tokens.max(1));
-        let text = if mean < GUESS {
+        let text = if first.get() < GUESS {
             String::new()
         } else {
             cleanup::clean(&String::from_utf8_lossy(&bytes))
         };
+        // A copy that follows counts too: words that were said come again for sure, spellings of a hum do not.
         Ok(Heard {
             text,
-            certainty: mean.exp(),
+            certainty: all.get().exp(),
+            language: None,
         })
+    }
+}
+
+#[derive(Default)]
+struct Mean {
+    sum: f32,
+    count: u16,
+}
+
+impl Mean {
+    fn add(&mut self, value: f32) {
+        self.sum += value;
+        self.count += 1;
+    }
+
+    fn get(&self) -> f32 {
+        self.sum / f32::from(self.count.max(1))
     }
 }
 
@@ -219,6 +298,13 @@ fn pieces(audio: &[f32]) -> impl Iterator<Item = &[f32]> {
     })
 }
 
+fn run_error(error: &whisper_rs::WhisperError) -> SpeechError {
+    SpeechError::Run {
+        engine: ENGINE,
+        reason: error.to_string(),
+    }
+}
+
 fn load_error(reason: String) -> SpeechError {
     SpeechError::Load { engine: ENGINE, reason }
 }
@@ -233,6 +319,8 @@ const ROOM: i32 = 42;
 /// Mean log-probability of a token under which the text is made up. Noise, hum and silence come out as "you" or "I'm
 /// dead." at −1.7 and less (notes, "♪", are dropped as annotations), the least certain of 100 spoken clips at −0.9 (`tieline bench stt`, tiny.en).
 const GUESS: f32 = -1.3;
+/// The share of its likelihood among the languages in question from which one is taken to be spoken.
+const CLEAR: f32 = 0.7;
 /// Fast speech has about 4 tokens a second; spelled ids about 6.
 const TOKENS_PER_SECOND: f32 = 7.0;
 const SPARE_TOKENS: i32 = 12;
