@@ -220,10 +220,10 @@ async fn server(llm: &str) -> String {
     let app = App {
         services: Services {
             engine: Arc::new(engine),
-            mind: Mind {
-                llm: LlmClient::new(&config.llm).expect("client"),
-                patience: Policy::default().reply_deadline,
-            },
+            mind: Mind::new(
+                LlmClient::new(&config.llm).expect("client"),
+                Policy::default().reply_deadline,
+            ),
             staff: tokio::sync::watch::channel(Arc::new(
                 Staff::of(
                     Agents::single(agent::parse(agent, "test.toml").expect("agent")),

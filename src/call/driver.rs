@@ -278,8 +278,8 @@ impl<'a> Driver<'a> {
                     self.standing.commit();
                 }
             }
+            Done::Acting => self.standing.acted(),
             Done::Tool { turn, tool } => {
-                self.standing.acted();
                 let (name, outcome) = (tool.call.tool.clone(), tool.result.outcome.clone());
                 let took_ms = tool.took.as_millis() as u64;
                 self.tell(TraceEvent::Tool {
@@ -470,6 +470,7 @@ impl<'a> Driver<'a> {
             Said::FirstToken => Done::Input(Input::FirstToken { turn }),
             Said::Sentence(text) => Done::Input(Input::Sentence { turn, text }),
             Said::State(dialog) => Done::State { turn, line, dialog },
+            Said::Acting => Done::Acting,
             Said::Tool(tool) => Done::Tool { turn, tool },
             Said::End(ending) => Done::Input(Input::EndAfter {
                 turn,

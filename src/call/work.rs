@@ -26,6 +26,8 @@ pub(super) enum Done {
         line: usize,
         dialog: Box<Dialog>,
     },
+    /// A tool has begun to run.
+    Acting,
     Tool {
         turn: TurnId,
         tool: ToolRecord,

@@ -19,6 +19,10 @@ pub(super) struct Files {
 }
 
 impl Files {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "tools name variables of their own, which no setting knows"
+    )]
     pub(super) fn load(&self) -> Result<Staff, StaffError> {
         Staff::load(&self.dir, &self.default, self.store.clone(), |name| {
             std::env::var(name).ok()
@@ -28,9 +32,9 @@ impl Files {
 
 /// The agents from here on, read again on SIGHUP and when a file changes.
 pub(super) fn watch(files: Files, staff: Staff) -> watch::Receiver<Arc<Staff>> {
-    let (sender, receiver) = watch::channel(Arc::new(staff));
+    let mut desk = Desk::new(files, staff);
+    let receiver = desk.sender.subscribe();
     tokio::spawn(async move {
-        let mut seen = stamps(&files.dir);
         // Without the signal the files are looked at all the same.
         let mut hangup = signal(SignalKind::hangup()).ok();
         let mut look = tokio::time::interval(LOOK);
@@ -44,35 +48,101 @@ pub(super) fn watch(files: Files, staff: Staff) -> watch::Receiver<Arc<Staff>> {
             let told = tokio::select! {
                 _ = asked => true,
                 _ = look.tick() => false,
-                () = sender.closed() => return,
+                () = desk.sender.closed() => return,
             };
-            let now = stamps(&files.dir);
-            if !told && now == seen {
-                continue;
-            }
-            seen = now;
-            match files.load() {
-                Ok(staff) => {
-                    sender.send_replace(Arc::new(staff));
-                    tracing::info!("the agents were read again; new calls have them");
-                }
-                Err(error) => {
-                    tracing::error!(%error, "the agents stay as they were, because of a fault in a file: {error}");
-                }
-            }
+            desk.look(told);
         }
     });
     receiver
 }
 
-/// When each file was last changed.
-fn stamps(dir: &Path) -> BTreeMap<PathBuf, Option<SystemTime>> {
+/// The files and who came of them.
+struct Desk {
+    files: Files,
+    seen: Stamps,
+    sender: watch::Sender<Arc<Staff>>,
+}
+
+impl Desk {
+    fn new(files: Files, staff: Staff) -> Self {
+        Self {
+            seen: stamps(&files.dir),
+            files,
+            sender: watch::Sender::new(Arc::new(staff)),
+        }
+    }
+
+    /// Reads the files if they changed, or if told to.
+    fn look(&mut self, told: bool) {
+        let now = stamps(&self.files.dir);
+        if !told && now == self.seen {
+            return;
+        }
+        self.seen = now;
+        match self.files.load() {
+            Ok(staff) => {
+                self.sender.send_replace(Arc::new(staff));
+                tracing::info!("the agents were read again; new calls have them");
+            }
+            Err(error) => {
+                tracing::error!(%error, "the agents stay as they were, because of a fault in a file: {error}");
+            }
+        }
+    }
+}
+
+/// When each file was last changed, and how long it was then.
+type Stamps = BTreeMap<PathBuf, Option<(SystemTime, u64)>>;
+
+fn stamps(dir: &Path) -> Stamps {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     let files = entries.filter(|entry| entry.path().extension().is_some_and(|end| end == "toml"));
-    files
-        .map(|entry| (entry.path(), entry.metadata().and_then(|file| file.modified()).ok()))
-        .collect()
+    let stamp = |entry: &std::fs::DirEntry| {
+        let file = entry.metadata().ok()?;
+        Some((file.modified().ok()?, file.len()))
+    };
+    files.map(|entry| (entry.path(), stamp(&entry))).collect()
 }
 
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(dir: &Path, greeting: &str) {
+        let text = format!("name = \"desk\"\ngreeting = {greeting}\nsystem_prompt = \"Be brief.\"\n");
+        std::fs::write(dir.join("desk.toml"), text).expect("written");
+    }
+
+    #[test]
+    fn a_changed_file_is_for_new_calls_and_a_broken_one_changes_nothing() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        write(dir.path(), "\"One.\"");
+        let files = Files {
+            dir: dir.path().to_owned(),
+            default: "desk".to_owned(),
+            store: None,
+        };
+        let staff = files.load().expect("a good file");
+        let mut desk = Desk::new(files, staff);
+        let mut calls = desk.sender.subscribe();
+        let mut after = |desk: &mut Desk, told: bool| {
+            desk.look(told);
+            let changed = calls.has_changed().expect("the desk is there");
+            (changed, calls.borrow_and_update().agents.default().greeting.clone())
+        };
+        assert_eq!(after(&mut desk, false), (false, "One.".to_owned()));
+        write(dir.path(), "\"Two, which is longer.\"");
+        assert_eq!(after(&mut desk, false), (true, "Two, which is longer.".to_owned()));
+        write(dir.path(), "\"Three");
+        assert_eq!(after(&mut desk, false), (false, "Two, which is longer.".to_owned()));
+        assert_eq!(after(&mut desk, true), (false, "Two, which is longer.".to_owned()));
+        std::fs::remove_file(dir.path().join("desk.toml")).expect("removed");
+        assert_eq!(after(&mut desk, false), (false, "Two, which is longer.".to_owned()));
+        write(dir.path(), "\"Four.\"");
+        assert_eq!(after(&mut desk, false), (true, "Four.".to_owned()));
+        assert_eq!(after(&mut desk, true), (true, "Four.".to_owned()), "told by SIGHUP");
+    }
+}

@@ -61,10 +61,7 @@ pub(super) async fn app(config: Config, store: Option<Store>) -> anyhow::Result<
         store: store.clone(),
     };
     let staff = files.load()?;
-    let mind = Mind {
-        llm: LlmClient::new(&config.llm)?,
-        patience: config.turn.policy.reply_deadline,
-    };
+    let mind = Mind::new(LlmClient::new(&config.llm)?, config.turn.policy.reply_deadline);
     let engine = engines::start(&config, &staff.agents).await?;
     let engine = Arc::new(engine);
     if mind.llm.is_none() {

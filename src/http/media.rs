@@ -43,7 +43,7 @@ async fn serve(app: Arc<App>, mut socket: WebSocketLine) {
         parties: &live.parties,
         trace: &live.trace,
     };
-    let end = driver::run(&app.services, &call, live.stop.clone(), &mut socket).await;
+    let end = Box::pin(driver::run(&app.services, &call, live.stop.clone(), &mut socket)).await;
     live.ended(end);
     socket.close().await;
 }

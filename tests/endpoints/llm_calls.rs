@@ -71,7 +71,7 @@ pub(crate) fn say(text: &str) -> Value {
     json!({ "role": "assistant", "content": text })
 }
 
-fn piece(index: impl Into<Value>, id: Option<&str>, name: Option<&str>, arguments: Option<&str>) -> Value {
+pub(crate) fn piece(index: impl Into<Value>, id: Option<&str>, name: Option<&str>, arguments: Option<&str>) -> Value {
     let mut function = serde_json::Map::new();
     function.extend(name.map(|name| ("name".to_owned(), name.into())));
     function.extend(arguments.map(|arguments| ("arguments".to_owned(), arguments.into())));
@@ -86,7 +86,7 @@ fn piece(index: impl Into<Value>, id: Option<&str>, name: Option<&str>, argument
     piece
 }
 
-fn one(piece: Value) -> Value {
+pub(crate) fn one(piece: Value) -> Value {
     json!({ "content": null, "tool_calls": [piece] })
 }
 
@@ -384,7 +384,7 @@ async fn the_conversation_with_its_tools_is_sent() {
             {"role": "assistant", "content": "Let me look.", "tool_calls": call("a", "{\"id\": 7}")},
             {"role": "tool", "tool_call_id": "a", "content": "{\"outcome\":\"not_found\"}"},
             // What is no JSON would make the server's chat template fail.
-            {"role": "assistant", "content": null, "tool_calls": call("b", "{}")},
+            {"role": "assistant", "tool_calls": call("b", "{}")},
             {"role": "tool", "tool_call_id": "b", "content": "no"},
         ],
         "tools": [{"type": "function", "function": {"name": "find", "description": "Finds a member.",

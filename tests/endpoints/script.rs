@@ -125,6 +125,7 @@ impl Asked {
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     answers: Arc<Mutex<VecDeque<Answer>>>,
+    always: Arc<Mutex<Option<Answer>>>,
     asked: Arc<Mutex<Vec<Asked>>>,
     arrived: mpsc::Receiver<()>,
 }
@@ -137,19 +138,23 @@ impl Server {
         let server = Self {
             address: listener.local_addr().expect("an address"),
             answers: Arc::new(Mutex::new(answers.into_iter().collect())),
+            always: Arc::default(),
             asked: Arc::default(),
             arrived,
         };
         let (answers, asked) = (Arc::clone(&server.answers), Arc::clone(&server.asked));
+        let always = Arc::clone(&server.always);
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let (answers, asked, arrived) = (Arc::clone(&answers), Arc::clone(&asked), arrived_tx.clone());
+                let always = Arc::clone(&always);
                 tokio::spawn(async move {
                     let Some(request) = read(&mut stream).await else { return };
                     asked.lock().expect("no panic under the lock").push(request);
                     let next = answers.lock().expect("no panic under the lock").pop_front();
                     // Only tests that care read this.
                     let _ = arrived.try_send(());
+                    let next = next.or_else(|| always.lock().expect("no panic under the lock").clone());
                     write(&mut stream, next.unwrap_or_else(|| Answer::json(599, &json!({})))).await;
                 });
             }
@@ -159,6 +164,17 @@ impl Server {
 
     pub(crate) fn answer(&self, answers: impl IntoIterator<Item = Answer>) {
         self.answers.lock().expect("no panic under the lock").extend(answers);
+    }
+
+    /// Instead of those that are left.
+    pub(crate) fn only(&self, answers: impl IntoIterator<Item = Answer>) {
+        let mut queue = self.answers.lock().expect("no panic under the lock");
+        *queue = answers.into_iter().collect();
+    }
+
+    /// When no other answer is left.
+    pub(crate) fn answer_always(&self, answer: Answer) {
+        *self.always.lock().expect("no panic under the lock") = Some(answer);
     }
 
     pub(crate) fn asked(&self) -> Vec<Asked> {

@@ -14,6 +14,7 @@ use tieline::dialog::slot::Slot;
 use tieline::engine::{Engine, Sizes};
 use tieline::http::{App, Probe, TwilioAccount, router};
 use tieline::speech::spoken::spoken;
+use tieline::store::Store;
 use tieline::turn::endpoint::{Endpointing, Witnesses};
 use tieline::turn::policy::{Policy, Speculation};
 use tieline::twilio::{signature, twiml};
@@ -37,6 +38,9 @@ pub(crate) struct Setup {
     pub(crate) log_transcripts: bool,
     /// What the agent asks callers for.
     pub(crate) expect: Option<Slot>,
+    /// Its file, instead of the usual one.
+    pub(crate) agent: Option<String>,
+    pub(crate) store: Option<Store>,
 }
 
 impl Default for Setup {
@@ -53,6 +57,8 @@ impl Default for Setup {
             queue: 8,
             log_transcripts: false,
             expect: None,
+            agent: None,
+            store: None,
         }
     }
 }
@@ -83,6 +89,8 @@ pub(crate) struct TestServer {
     pub(crate) stt: Orders,
     pub(crate) tts: Orders,
     pub(crate) http: reqwest::Client,
+    /// Who answers new calls.
+    pub(crate) staff: watch::Sender<Arc<Staff>>,
     auth_token: Option<&'static str>,
     public_url: Option<&'static str>,
 }
@@ -99,25 +107,25 @@ impl TestServer {
         let transcriber = Box::new(move || ears.transcriber());
         let mut engine =
             Engine::start(sizes, transcriber, Box::new(move || mouths.synthesizer())).expect("engines start");
-        let mut agent = agent::parse(AGENT, "test.toml").expect("an agent");
+        let file = setup.agent.as_deref().unwrap_or(AGENT);
+        let mut agent = agent::parse(file, "test.toml").expect("an agent");
         agent.expect.clone_from(&setup.expect);
         // As at start-up: the fixed phrases are there even when the synthesiser fails later.
         let phrases = [&agent.greeting, &agent.phrases.apology, &agent.phrases.not_heard];
         let phrases = phrases.map(|text| spoken(text));
         let phrases: Vec<(&str, &str)> = phrases.iter().map(|text| (text.as_str(), "en")).collect();
         engine.warm(&phrases).await.expect("engines work");
+        let staff = Staff::of(Agents::single(agent), setup.store.clone(), |_| None).expect("good tools");
+        let staff = watch::Sender::new(Arc::new(staff));
         let app = Arc::new(App {
             services: Services {
                 engine: Arc::new(engine),
-                mind: Mind {
-                    llm: LlmClient::new(&llm(&setup)).expect("a client"),
-                    patience: setup.policy.reply_deadline,
-                },
-                staff: watch::channel(Arc::new(
-                    Staff::of(Agents::single(agent), None, |_| None).expect("no tools"),
-                ))
-                .1,
-                store: None,
+                mind: Mind::new(
+                    LlmClient::new(&llm(&setup)).expect("a client"),
+                    setup.policy.reply_deadline,
+                ),
+                staff: staff.subscribe(),
+                store: setup.store,
                 policy: setup.policy,
                 vad_mode: 0,
                 silero: None,
@@ -141,6 +149,7 @@ impl TestServer {
             stt,
             tts,
             http: reqwest::Client::new(),
+            staff,
             auth_token: setup.auth_token,
             public_url: setup.public_url,
         }

@@ -1,5 +1,7 @@
 //! Tools: what is given to them, and what follows from what they say.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use serde_json::{Map, Value as Json};
 
 use super::{Asked, Dialog, Next, Place, Step};
@@ -46,9 +48,13 @@ impl Dialog {
                 .map(|(name, expr)| (name.clone(), json(&expr.eval(&context))));
             given.filter(|(_, value)| !value.is_null()).collect()
         };
-        // Another try of the same tool in the same form is another act.
+        // Another try of the same tool in the same form is another act, and so are other arguments: after a broken stream the call
+        // begins anew, under the same id.
         let tries = run.tries.get(&place).copied().unwrap_or_default();
-        let key = format!("{}/{}/{}/{tries}", self.call.id, self.begun, act.tool);
+        let mut hasher = DefaultHasher::new();
+        (place, Json::from(args.clone()).to_string()).hash(&mut hasher);
+        let (call, begun, what) = (&self.call.id, self.begun, hasher.finish());
+        let key = format!("{call}/{begun}/{}/{tries}/{what:x}", act.tool);
         let call = ToolCall {
             tool: act.tool.clone(),
             args,

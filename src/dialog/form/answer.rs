@@ -25,24 +25,32 @@ impl Dialog {
         if self.switch_form(text, today, step) {
             return;
         }
+        if words::waits(text, self.agent.language) {
+            step.say(self.agent.phrases.take_time.clone());
+        } else if self.begins_answer(name, heard, text, today) {
+            step.say(self.agent.phrases.go_on.clone());
+        } else {
+            self.missed(today, step);
+        }
+    }
+
+    /// Keeps the beginning of an answer, a few times. `false` if it is none.
+    pub(super) fn begins_answer(&mut self, name: &str, heard: &str, text: &str, today: Date) -> bool {
         let language = self.agent.language;
         let spec = self.form().and_then(|form| form.slot(name));
         let kind = spec.map(|spec| &spec.kind).filter(|kind| comes_in_parts(kind));
         let begun = kind.map(|kind| read(kind, heard, text, language, today));
         let begun = begun.filter(|begun| begun.parsed.progress == Progress::Incomplete);
-        let phrases = &self.agent.phrases;
-        if words::waits(text, language) {
-            step.say(phrases.take_time.clone());
-        } else if let Some(begun) = begun.filter(|_| self.misses < self.agent.limits.attempts) {
-            step.say(phrases.go_on.clone());
+        let begun = begun.filter(|_| self.misses < self.agent.limits.attempts);
+        let begins = begun.is_some();
+        if let Some(begun) = begun {
             self.misses += 1;
             self.asked = Asked::Slot {
                 name: name.to_owned(),
                 heard: begun.text,
             };
-        } else {
-            self.missed(today, step);
         }
+        begins
     }
 
     /// Takes what `text` says of the slot that was asked for, and of others. `false` if nothing.
@@ -124,10 +132,7 @@ impl Dialog {
             .iter()
             .filter_map(|spec| Some((spec, self.run.as_ref()?.slots.get(&spec.name)?.clone())))
             .collect();
-        let found = filled.iter().find_map(|(spec, old)| {
-            let new = spec.kind.find(text, language, today)?.value;
-            (new != *old && is_recognisable(&spec.kind)).then(|| (spec.name.clone(), new))
-        });
+        let found = self.contradicted(form, text, today);
         // What is named comes first, then what was said last.
         let last = self.run.as_ref().and_then(|run| run.last.clone());
         filled.sort_by_key(|(spec, _)| {
@@ -152,6 +157,19 @@ impl Dialog {
             self.fill(&name, value);
         }
         is_changed
+    }
+
+    /// A value that a sentence has for a slot which was filled with another.
+    pub(super) fn contradicted(&self, form: &Form, text: &str, today: Date) -> Option<(String, Value)> {
+        let run = self.run.as_ref()?;
+        form.slots
+            .iter()
+            .filter(|spec| is_recognisable(&spec.kind))
+            .find_map(|spec| {
+                let old = run.slots.get(&spec.name)?;
+                let new = spec.kind.find(text, self.agent.language, today)?.value;
+                (new != *old).then(|| (spec.name.clone(), new))
+            })
     }
 
     /// Whether a value of this slot's kind can be for no other slot that is filled.

@@ -20,22 +20,25 @@ impl Dialog {
             return false;
         };
         let answer = Slot::YesNo.parse(text, agent.language, today).value;
-        // "Yes, but make it urgent": what is said of a slot counts for more than the yes.
-        let plain_yes = answer == Some(Value::YesNo(true)) && !words::restricts(text, agent.language);
+        // "Yes, but make it urgent": what is said of a slot counts for more than the yes, and "It is at 7 Mill Lane" is none.
+        let plain_yes = answer == Some(Value::YesNo(true))
+            && words::affirms(text, agent.language)
+            && !words::restricts(text, agent.language)
+            && self.contradicted(form, text, today).is_none();
         let named = words::rejects(text, agent.language) && self.clear_named(form, text);
         if named || !plain_yes && (self.correct(form, text, today) || self.clear_named(form, text)) {
             self.proceed(today, step);
             return true;
         }
         match answer {
-            Some(Value::YesNo(true)) => {
+            Some(Value::YesNo(true)) if plain_yes => {
                 self.misses = 0;
                 if let Some(run) = &mut self.run {
                     run.confirmed = true;
                 }
                 self.proceed(today, step);
             }
-            Some(Value::YesNo(false)) => self.ask_which(step),
+            Some(Value::YesNo(_)) => self.ask_which(step),
             _ if words::rejects(text, agent.language) => self.ask_which(step),
             _ => return false,
         }

@@ -44,6 +44,8 @@ pub struct Dialog {
     saved: Map<String, Json>,
     /// Answers in a row that were not understood.
     misses: u8,
+    /// Answers of the LLM in a row that brought the form no further.
+    chats: u8,
     /// Forms begun.
     begun: u32,
     /// What was said last, for callers who ask for it again.
@@ -68,7 +70,7 @@ enum Asked {
 }
 
 /// Where in a form a tool is called.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Place {
     Before(usize),
     LookUp(usize),
@@ -140,6 +142,7 @@ impl Dialog {
             run: None,
             saved: Map::new(),
             misses: 0,
+            chats: 0,
             begun: 0,
             said: Vec::new(),
         }
@@ -294,7 +297,9 @@ impl Dialog {
                 _ => self.missed(today, step),
             },
             Asked::Open | Asked::More => self.choose(keys, today, step),
-            Asked::Which | Asked::Tool { .. } => self.missed(today, step),
+            Asked::Which => self.missed(today, step),
+            // As for what is said meanwhile.
+            Asked::Tool { call, .. } => step.next = Next::Run(call),
         }
     }
 
@@ -419,7 +424,7 @@ impl Dialog {
         run.done.remove(&Place::LookUp(place));
         run.confirmed = false;
         run.last = Some(name.to_owned());
-        self.misses = 0;
+        (self.misses, self.chats) = (0, 0);
     }
 
     /// What templates see: each slot as it is spoken, `raw` as tools get them, what tools found, and the fixed names.

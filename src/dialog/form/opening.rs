@@ -104,6 +104,17 @@ impl Dialog {
         }
     }
 
+    /// Leads to the agent that a sentence asks for. `false` if it asks for none, or for something here.
+    pub(super) fn route(&mut self, text: &str, today: Date, step: &mut Step) -> bool {
+        let intent = self.intent(text, today);
+        let routed = intent.filter(|intent| matches!(intent, Intent::Route(_)));
+        let found = routed.is_some();
+        if let Some(intent) = routed {
+            self.follow(intent, text, today, step);
+        }
+        found
+    }
+
     fn intent(&self, text: &str, today: Date) -> Option<Intent> {
         let forms = self.agent.forms.iter().enumerate();
         let forms = forms.map(|(n, form)| (self.wants(form, text, today), Intent::Form(n)));
@@ -122,12 +133,13 @@ impl Dialog {
     }
 
     /// How much a sentence asks for a form, by its words or by one of its choices.
-    fn wants(&self, form: &Form, text: &str, today: Date) -> usize {
+    pub(super) fn wants(&self, form: &Form, text: &str, today: Date) -> usize {
         let language = self.agent.language;
-        let chosen = form.slots.iter().any(|spec| {
-            let telling = matches!(spec.kind, Slot::Choice(_) | Slot::Id(_));
-            telling && spec.kind.find(text, language, today).is_some()
-        });
+        // What is chosen first tells what it is about; "today" may be an answer to a later choice and means nothing yet.
+        let first = form.slots.iter().find(|spec| matches!(spec.kind, Slot::Choice(_)));
+        let ids = form.slots.iter().filter(|spec| matches!(spec.kind, Slot::Id(_)));
+        let mut telling = first.into_iter().chain(ids);
+        let chosen = telling.any(|spec| spec.kind.find(text, language, today).is_some());
         words::score(text, &form.says).max(usize::from(chosen))
     }
 
@@ -140,7 +152,7 @@ impl Dialog {
     pub(super) fn begin(&mut self, form: usize, text: &str, today: Date) {
         let agent = Arc::clone(&self.agent);
         self.begun += 1;
-        self.misses = 0;
+        (self.misses, self.chats) = (0, 0);
         self.run = Some(Run {
             form,
             slots: BTreeMap::new(),

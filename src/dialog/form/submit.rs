@@ -26,50 +26,96 @@ impl Dialog {
         match self.asked.clone() {
             Asked::Tool { .. } => self.heard(text, today, &mut step),
             _ if words::asks_for_person(text, language, &self.agent.hand_over.says) => self.hand_over(&mut step),
+            _ if words::says_goodbye(text, language) => self.goodbye(&mut step),
             // The model might say that it is so, and a later "yes" would still act.
             _ if self.cancels(text) => self.finish_form(&mut step),
-            Asked::Confirm => {
-                if !self.confirmed(text, today, &mut step) {
-                    return None;
-                }
-            }
+            Asked::Confirm if self.confirmed(text, today, &mut step) => {}
             Asked::Which => self.correcting(text, today, &mut step),
-            Asked::Slot { name, heard } => {
-                if !self.take(&name, &heard, text, today) {
+            Asked::Slot { name, heard } if self.take(&name, &heard, text, today) => self.proceed(today, &mut step),
+            Asked::Slot { name, heard } if self.begins_answer(&name, &heard, text, today) => {
+                step.say(self.agent.phrases.go_on.clone());
+            }
+            Asked::Confirm | Asked::Slot { .. } if self.is_idle() => self.heard(text, today, &mut step),
+            Asked::Confirm | Asked::Slot { .. } => return None,
+            Asked::Open | Asked::More => {
+                if self.route(text, today, &mut step) {
+                    return Some(self.ended(step));
+                }
+                let is_news = self.note(text, today);
+                let wanting = self.run.is_some() && (self.has_all(today) || !is_news && self.is_idle());
+                if !wanting {
                     return None;
                 }
                 self.proceed(today, &mut step);
             }
-            Asked::Open | Asked::More => {
-                self.note(text, today);
-                return None;
-            }
         }
+        self.chats = 0;
         Some(self.ended(step))
     }
 
-    /// Takes what a sentence says of the form it is about.
-    fn note(&mut self, text: &str, today: Date) {
-        let agent = Arc::clone(&self.agent);
-        if self.run.is_none() {
-            let wanted = agent.forms.iter().position(|form| {
-                let says = form.says.iter().any(|says| words::mentions(text, says));
-                let finds =
-                    |spec: &SlotSpec| is_exact(&spec.kind) && spec.kind.find(text, agent.language, today).is_some();
-                says || form.slots.iter().any(finds)
-            });
-            if let Some(form) = wanted {
-                self.begin(form, text, today);
-            }
-        } else if let Some(form) = self.run.as_ref().and_then(|run| agent.forms.get(run.form))
-            && (!words::corrects(text, agent.language) || !self.correct(form, text, today))
-        {
-            self.absorb(form, text, today);
-        }
+    /// Whether the LLM has answered often enough without bringing the form further. Counts this time.
+    fn is_idle(&mut self) -> bool {
+        self.chats = self.chats.saturating_add(1);
+        self.chats > MAX_CHATS
     }
 
-    /// The LLM hands in a form: asks for what is missing, asks whether it is right, or acts.
-    pub fn submit(&mut self, name: &str, args: &Map<String, Json>, today: Date) -> Submitted {
+    /// Whether what the caller said last is for a form that is being filled.
+    pub fn is_filling(&self) -> bool {
+        self.run.is_some() && self.chats == 0
+    }
+
+    /// The LLM has answered in words. What must not be mistaken for an answer to them is asked again.
+    pub fn chatted(&mut self, today: Date) -> Option<Step> {
+        let again = match &self.asked {
+            Asked::Confirm => true,
+            Asked::Slot { name, .. } => {
+                let spec = self.form().and_then(|form| form.slot(name));
+                spec.is_some_and(|spec| spec.kind == Slot::YesNo)
+            }
+            Asked::More => {
+                self.asked = Asked::Open;
+                false
+            }
+            Asked::Open | Asked::Which | Asked::Tool { .. } => false,
+        };
+        again.then(|| {
+            let mut step = Step::new();
+            self.proceed(today, &mut step);
+            self.ended(step)
+        })
+    }
+
+    /// Takes what a sentence says of the form it is about. `false` if nothing.
+    fn note(&mut self, text: &str, today: Date) -> bool {
+        let agent = Arc::clone(&self.agent);
+        if let Some(form) = self.run.as_ref().and_then(|run| agent.forms.get(run.form)) {
+            let corrected = words::corrects(text, agent.language) && self.correct(form, text, today);
+            return corrected || self.absorb(form, text, today);
+        }
+        let wanted = agent.forms.iter().position(|form| {
+            let finds = |spec: &SlotSpec| is_exact(&spec.kind) && spec.kind.find(text, agent.language, today).is_some();
+            self.wants(form, text, today) > 0 || form.slots.iter().any(finds)
+        });
+        if let Some(form) = wanted {
+            self.begin(form, text, today);
+        }
+        wanted.is_some()
+    }
+
+    /// Whether the form needs nothing more from the caller.
+    fn has_all(&self, today: Date) -> bool {
+        let (Some(form), Some(run)) = (self.form(), &self.run) else {
+            return false;
+        };
+        let context = self.context(today);
+        form.slots.iter().all(|spec| {
+            let needed = !spec.optional && spec.when.as_ref().is_none_or(|when| when.holds(&context));
+            !needed || run.slots.contains_key(&spec.name)
+        })
+    }
+
+    /// The LLM hands in a form, in answer to `text`: asks for what is missing, asks whether it is right, or acts.
+    pub fn submit(&mut self, name: &str, args: &Map<String, Json>, text: &str, today: Date) -> Submitted {
         let agent = Arc::clone(&self.agent);
         let Some(index) = agent.forms.iter().position(|form| form.name == name) else {
             let known: Vec<&str> = agent.forms.iter().map(|form| form.name.as_str()).collect();
@@ -77,22 +123,19 @@ impl Dialog {
             return Err(Unfit { known });
         };
         if self.run.as_ref().is_none_or(|run| run.form != index) {
-            self.begin(index, "", today);
+            self.begin(index, text, today);
         }
-        for spec in &agent.forms[index].slots {
+        for spec in agent.forms[index].slots.iter().filter(|spec| !is_exact(&spec.kind)) {
             let given = args.get(&spec.name).and_then(text_of);
-            if let Some(given) = given.filter(|_| !is_exact(&spec.kind))
-                && let Some(value) = read(spec, &given, agent.language, today)
-                && self
-                    .run
-                    .as_ref()
-                    .is_some_and(|run| run.slots.get(&spec.name) != Some(&value))
-            {
+            let value = given.and_then(|given| read(spec, &given, agent.language, today));
+            let old = self.run.as_ref().and_then(|run| run.slots.get(&spec.name));
+            if let Some(value) = value.filter(|value| Some(value) != old) {
                 self.fill(&spec.name, value);
             }
         }
         let mut step = Step::new();
         self.proceed(today, &mut step);
+        self.chats = 0;
         Ok(self.ended(step))
     }
 
@@ -151,7 +194,7 @@ fn text_of(value: &Json) -> Option<String> {
         Json::Bool(yes) => Some(yes.to_string()),
         Json::Null | Json::Array(_) | Json::Object(_) => None,
     }
-    .filter(|text: &String| !text.is_empty())
+    .filter(|text: &String| !text.is_empty() && !BLANKS.contains(&text.to_lowercase().as_str()))
 }
 
 fn read(spec: &SlotSpec, given: &str, language: Language, today: Date) -> Option<Value> {
@@ -200,3 +243,29 @@ fn schema(form: &Form) -> Json {
 
 /// Characters of one argument that are read.
 const MAX_TEXT: usize = 500;
+/// Answers of the LLM in a row, after which the form's own question is asked.
+const MAX_CHATS: u8 = 2;
+/// What models write where they know nothing.
+const BLANKS: &[&str] = &[
+    "unknown",
+    "n/a",
+    "na",
+    "none",
+    "null",
+    "nil",
+    "undefined",
+    "tbd",
+    "?",
+    "-",
+    "string",
+    "not provided",
+    "not specified",
+    "not given",
+    "not known",
+    "unspecified",
+    "missing",
+    "desconocido",
+    "desconocida",
+    "ninguno",
+    "ninguna",
+];

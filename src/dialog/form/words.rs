@@ -78,6 +78,12 @@ pub(super) fn starts_over(text: &str, language: Language) -> bool {
     words(text).len() <= SHORT && has(text, pick(language, OVER))
 }
 
+/// A yes that can mean nothing else.
+pub(super) fn affirms(text: &str, language: Language) -> bool {
+    let whole = words(text).join(" ");
+    has(text, pick(language, YES)) || pick(language, WHOLE_YES).contains(&whole.as_str())
+}
+
 /// A yes that is not the whole answer.
 pub(super) fn restricts(text: &str, language: Language) -> bool {
     has(text, pick(language, BUT))
@@ -291,6 +297,87 @@ const MEANT: Both = [
         "debería ser",
         "está mal",
     ],
+];
+const YES: Both = [
+    &[
+        "yes",
+        "yeah",
+        "yea",
+        "yah",
+        "yep",
+        "yup",
+        "sure",
+        "correct",
+        "right",
+        "exactly",
+        "okay",
+        "ok",
+        "alright",
+        "perfect",
+        "fine",
+        "absolutely",
+        "definitely",
+        "certainly",
+        "affirmative",
+        "indeed",
+        "of course",
+        "go ahead",
+        "send it",
+        "please do",
+        "sounds good",
+        "all good",
+        "looks good",
+        "that's good",
+        "that works",
+        "you bet",
+        "no problem",
+        "why not",
+        "uh huh",
+        "uhhuh",
+        "mm hmm",
+        "mmhmm",
+        "mhm",
+        "i think so",
+        "i guess",
+        "i believe so",
+    ],
+    &[
+        "sí",
+        "si",
+        "sip",
+        "correcto",
+        "correcta",
+        "exacto",
+        "exacta",
+        "exactamente",
+        "claro",
+        "vale",
+        "ok",
+        "okay",
+        "eso es",
+        "así es",
+        "asi es",
+        "de acuerdo",
+        "perfecto",
+        "está bien",
+        "esta bien",
+        "adelante",
+        "por supuesto",
+        "desde luego",
+        "efectivamente",
+        "seguro",
+        "sin duda",
+        "cómo no",
+        "como no",
+        "ajá",
+    ],
+];
+/// A yes if nothing else is said.
+const WHOLE_YES: Both = [
+    &[
+        "it is", "that is", "it does", "i do", "i am", "i did", "i would", "we do", "please", "true", "good", "ya",
+    ],
+    &["cierto", "es cierto", "verdad", "es verdad", "bueno", "por favor", "ya"],
 ];
 const BUT: Both = [
     &[

@@ -1,6 +1,7 @@
 //! Replies from any OpenAI-compatible chat-completions endpoint, streamed sentence by sentence, and the tools they call.
 //!
-//! The stream is read here and not by a client library: a caller waits for it, so that attempts, deadlines and bounds are ours.
+//! What is sent is written with async-openai's types; the stream is read here and not by its client: a caller waits for it, so that
+//! attempts, deadlines and bounds are ours, and servers stream in more ways than that client reads.
 
 pub mod breaker;
 mod chunk;

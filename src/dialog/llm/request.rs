@@ -2,71 +2,92 @@
 
 use std::time::Duration;
 
+use async_openai::types::chat::{
+    ChatCompletionMessageToolCall, ChatCompletionRequestAssistantMessage as Assistant, ChatCompletionRequestMessage,
+    ChatCompletionRequestToolMessage, ChatCompletionTool, ChatCompletionTools, CreateChatCompletionRequest,
+    FunctionCall, FunctionObject,
+};
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{RequestBuilder, Response, StatusCode};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{CallRequest, LlmError, Message, Prompt, ToolSpec, now};
 use crate::config::Llm;
 
 /// The body of `POST /chat/completions`.
-pub(super) fn body(settings: &Llm, prompt: &Prompt) -> Value {
-    let mut body = json!({
-        "model": settings.model,
-        "messages": messages(prompt),
-        "temperature": settings.temperature,
-        "stream": true,
-    });
-    // OpenAI's newer models refuse the old name, most local servers know only the old one.
-    let openai = settings
-        .base_url
-        .as_ref()
-        .is_some_and(|url| url.contains("api.openai.com"));
-    let limit = if openai { "max_completion_tokens" } else { "max_tokens" };
-    body[limit] = settings.max_tokens.into();
-    // An empty list is refused by some servers.
-    if !prompt.tools.is_empty() {
-        body["tools"] = prompt.tools.iter().map(tool).collect();
+#[expect(deprecated, reason = "most local servers know only the old name of the limit")]
+pub(super) fn body(settings: &Llm, prompt: &Prompt) -> CreateChatCompletionRequest {
+    let base_url = settings.base_url.as_ref();
+    // Its newer models refuse the old name.
+    let openai = base_url.is_some_and(|url| url.contains("api.openai.com"));
+    let limit = Some(settings.max_tokens);
+    CreateChatCompletionRequest {
+        model: settings.model.clone(),
+        messages: messages(prompt),
+        temperature: Some(settings.temperature),
+        stream: Some(true),
+        max_completion_tokens: limit.filter(|_| openai),
+        max_tokens: limit.filter(|_| !openai),
+        // An empty list is refused by some servers.
+        tools: Some(prompt.tools.iter().map(tool).collect()).filter(|tools: &Vec<_>| !tools.is_empty()),
+        ..CreateChatCompletionRequest::default()
     }
-    body
 }
 
-fn messages(prompt: &Prompt) -> Vec<Value> {
-    let mut messages = vec![json!({ "role": "system", "content": prompt.system })];
+fn messages(prompt: &Prompt) -> Vec<ChatCompletionRequestMessage> {
+    let mut messages = vec![ChatCompletionRequestMessage::System(prompt.system.as_str().into())];
     let mut after_agent = false;
     for message in &prompt.messages {
         let said = std::mem::replace(&mut after_agent, matches!(message, Message::Agent(_)));
-        match message {
-            Message::Caller(text) => messages.push(json!({ "role": "user", "content": text })),
-            Message::Agent(text) => messages.push(json!({ "role": "assistant", "content": text })),
+        let next = match message {
+            Message::Caller(text) => ChatCompletionRequestMessage::User(text.as_str().into()),
+            Message::Agent(text) => ChatCompletionRequestMessage::Assistant(text.as_str().into()),
             Message::Calls(calls) => {
-                let calls: Value = calls.iter().map(call).collect();
-                match messages.last_mut().filter(|_| said) {
-                    // What was said before the calls is part of the same message.
-                    Some(last) => last["tool_calls"] = calls,
-                    None => messages.push(json!({ "role": "assistant", "content": null, "tool_calls": calls })),
+                let tool_calls = Some(calls.iter().map(|asked| call(asked).into()).collect());
+                // What was said before the calls is part of the same message.
+                let before = if said { messages.pop() } else { None };
+                match before {
+                    Some(ChatCompletionRequestMessage::Assistant(last)) => Assistant { tool_calls, ..last },
+                    _ => Assistant {
+                        tool_calls,
+                        ..Assistant::default()
+                    },
                 }
+                .into()
             }
-            Message::Result { id, content } => {
-                messages.push(json!({ "role": "tool", "tool_call_id": id, "content": content }));
+            Message::Result { id, content } => ChatCompletionRequestToolMessage {
+                content: content.as_str().into(),
+                tool_call_id: id.clone(),
             }
-        }
+            .into(),
+        };
+        messages.push(next);
     }
     messages
 }
 
-fn tool(tool: &ToolSpec) -> Value {
-    json!({
-        "type": "function",
-        "function": { "name": tool.name, "description": tool.description, "parameters": tool.parameters },
-    })
+fn tool(tool: &ToolSpec) -> ChatCompletionTools {
+    let function = FunctionObject {
+        name: tool.name.clone(),
+        description: Some(tool.description.clone()),
+        parameters: Some(tool.parameters.clone()),
+        strict: None,
+    };
+    ChatCompletionTools::Function(ChatCompletionTool { function })
 }
 
-fn call(call: &CallRequest) -> Value {
+fn call(call: &CallRequest) -> ChatCompletionMessageToolCall {
     // Chat templates read the arguments as JSON, and the server fails if they are none.
     let is_object = serde_json::from_str::<Value>(&call.arguments).is_ok_and(|value| value.is_object());
     let arguments = if is_object { call.arguments.as_str() } else { "{}" };
-    json!({ "id": call.id, "type": "function", "function": { "name": call.name, "arguments": arguments } })
+    let function = FunctionCall {
+        name: call.name.clone(),
+        arguments: arguments.to_owned(),
+    };
+    ChatCompletionMessageToolCall {
+        id: call.id.clone(),
+        function,
+    }
 }
 
 /// Sends until the head of an answer is here that is a stream, or until a second attempt makes no sense.

@@ -24,7 +24,7 @@ impl Phone {
     }
 
     fn submits(&mut self, form: &str, given: Json) -> String {
-        let step = self.dialog.submit(form, &args(given), TODAY);
+        let step = self.dialog.submit(form, &args(given), "", TODAY);
         let step = step.unwrap_or_else(|error| panic!("{error}"));
         self.follow(step)
     }
@@ -109,7 +109,7 @@ fn bad_arguments_cost_a_question_and_an_unknown_form_is_told() {
             .submits("check_eligibility", bad)
             .contains("What is the member id?")
     );
-    let error = phone.dialog.submit("delete_everything", &Map::new(), TODAY).err();
+    let error = phone.dialog.submit("delete_everything", &Map::new(), "", TODAY).err();
     assert_eq!(
         error.map(|error| error.to_string()).as_deref(),
         Some("there is no tool of this name; there are: check_eligibility")

@@ -1,0 +1,193 @@
+//! The LLM's turn: what it is told, what it says, and the tools it calls.
+
+use futures_util::StreamExt;
+
+use super::{Answering, Said};
+use crate::dialog::agent::Context;
+use crate::dialog::form::{Next, Step};
+use crate::dialog::llm::{CallRequest, Delta, Message, Prompt, ToolSpec};
+use crate::dialog::tool::{ToolCall, ToolResult};
+
+/// What the LLM's turn came to.
+pub(super) enum Talk {
+    /// It has answered.
+    Answered,
+    /// It has handed in a form, or ends the call.
+    Step(Step),
+    /// It has not, and said nothing.
+    Silent(String),
+    /// It broke off after a sentence.
+    Broken(String),
+}
+
+impl Answering {
+    /// Lets the LLM answer, and call tools, a few times over.
+    pub(super) async fn talk(&mut self) -> Talk {
+        let Some(llm) = self.mind.llm.clone() else {
+            return Talk::Silent("no LLM endpoint is configured".to_owned());
+        };
+        let mut messages = self.heard.history.clone();
+        let (mut spoken, mut run) = (false, Vec::new());
+        for _ in 0..ROUNDS {
+            let mut deltas = llm.reply(self.prompt(messages.clone())).boxed();
+            let mut calls = Vec::new();
+            let mut text = String::new();
+            loop {
+                let delta = match tokio::time::timeout_at(self.until, deltas.next()).await {
+                    Ok(Some(delta)) => delta.map_err(|error| error.to_string()),
+                    Ok(None) => break,
+                    Err(_) => Err("the LLM endpoint is too slow".to_owned()),
+                };
+                match delta {
+                    Ok(Delta::FirstToken) => self.emit(Said::FirstToken).await,
+                    Ok(Delta::Sentence(sentence)) => {
+                        spoken = true;
+                        text.push_str(&sentence);
+                        text.push(' ');
+                        self.say(sentence).await;
+                    }
+                    Ok(Delta::Call(call)) => calls.push(call),
+                    Err(reason) => {
+                        tracing::warn!(reason, "the LLM did not answer: {reason}");
+                        return if spoken {
+                            Talk::Broken(reason)
+                        } else {
+                            Talk::Silent(reason)
+                        };
+                    }
+                }
+            }
+            drop(deltas);
+            if calls.is_empty() {
+                return if spoken {
+                    Talk::Answered
+                } else {
+                    Talk::Silent("the LLM's answer was empty".to_owned())
+                };
+            }
+            if !text.is_empty() {
+                messages.push(Message::Agent(text.trim_end().to_owned()));
+            }
+            messages.push(Message::Calls(calls.clone()));
+            // What is to be done comes before the end of the call.
+            calls.sort_by_key(|call| own_tool(&call.name).is_some());
+            for call in calls {
+                let same = |other: &CallRequest| other.name == call.name && other.arguments == call.arguments;
+                let content = if run.iter().any(same) {
+                    "error: this was called before; its answer is above".to_owned()
+                } else {
+                    match self.called(&call).await {
+                        Ok(step) => return Talk::Step(step),
+                        Err(content) => content,
+                    }
+                };
+                let id = call.id.clone();
+                messages.push(Message::Result { id, content });
+                run.push(call);
+            }
+        }
+        let reason = "the LLM called tools over and over".to_owned();
+        tracing::warn!(reason, "the LLM did not answer: {reason}");
+        if spoken {
+            Talk::Broken(reason)
+        } else {
+            Talk::Silent(reason)
+        }
+    }
+
+    /// Does what the LLM asks for: a step of the dialog, or text for it to read.
+    async fn called(&mut self, request: &CallRequest) -> Result<Step, String> {
+        let today = self.heard.today;
+        let args = serde_json::from_str::<serde_json::Value>(&request.arguments);
+        let args = args.ok().and_then(|args| args.as_object().cloned());
+        let text = &self.heard.text;
+        match own_tool(&request.name) {
+            // Nobody hangs up on a caller who has just said what the form asks for.
+            Some(Next::End) if self.dialog.is_filling() => return Ok(self.dialog.take_over(text, today)),
+            Some(next) => return Ok(self.dialog.end(next)),
+            None => {}
+        }
+        // What a form lacks is asked, so that bad arguments cost a question and not the call.
+        let given = args.clone().unwrap_or_default();
+        match self.dialog.submit(&request.name, &given, text, today) {
+            Ok(step) => Ok(step),
+            Err(unfit) => {
+                let readable = self.staff.tools.readable(&self.dialog.agent().name);
+                if !readable.map(|tool| &tool.name).any(|name| *name == request.name) {
+                    return Err(format!("error: {unfit}"));
+                }
+                let Some(args) = args else {
+                    return Err("error: the arguments are not a JSON object".to_owned());
+                };
+                let call = ToolCall {
+                    tool: request.name.clone(),
+                    args,
+                    key: String::new(),
+                };
+                let ToolResult { outcome, data } = self.tool(call).await;
+                Err(serde_json::json!({ "outcome": outcome, "data": data }).to_string())
+            }
+        }
+    }
+
+    fn prompt(&self, messages: Vec<Message>) -> Prompt {
+        let agent = self.dialog.agent();
+        let mut tools: Vec<ToolSpec> = self.dialog.tools().into_iter().map(spec).collect();
+        tools.extend(self.staff.tools.readable(&agent.name).map(|tool| ToolSpec {
+            name: tool.name.clone(),
+            description: tool.description.clone(),
+            parameters: tool.parameters.clone(),
+        }));
+        if self.dialog.guides() {
+            tools.extend(OWN_TOOLS.iter().map(|(name, description, _)| {
+                let parameters = serde_json::json!({ "type": "object", "properties": {} });
+                spec(((*name).to_owned(), (*description).to_owned(), parameters))
+            }));
+        }
+        let known = self.dialog.known();
+        let mut system = agent.system_prompt.render_lines(&self.system_context());
+        if !known.is_empty() {
+            system = format!("{system}\n\nWhat is known so far:\n{known}");
+        }
+        let skip = messages.len().saturating_sub(agent.limits.max_history);
+        Prompt {
+            system,
+            messages: messages.into_iter().skip(skip).collect(),
+            tools,
+        }
+    }
+
+    fn system_context(&self) -> Context {
+        self.dialog.template_context(self.heard.today)
+    }
+}
+
+/// Tools that every agent has, beside its forms.
+const OWN_TOOLS: &[(&str, &str, Next)] = &[
+    (
+        "end_call",
+        "Says goodbye and ends the call, when the caller is done.",
+        Next::End,
+    ),
+    (
+        "transfer_call",
+        "Hands the caller over to a person, when they ask for one or cannot be helped.",
+        Next::HandOver,
+    ),
+];
+
+fn own_tool(name: &str) -> Option<Next> {
+    let found = OWN_TOOLS.iter().find(|(own, ..)| *own == name);
+    found.map(|(.., next)| next.clone())
+}
+
+fn spec((name, description, parameters): (String, String, serde_json::Value)) -> ToolSpec {
+    ToolSpec {
+        name,
+        description,
+        parameters,
+    }
+}
+
+/// Times that the LLM may call tools for one answer.
+const ROUNDS: usize = 4;

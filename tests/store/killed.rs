@@ -1,0 +1,145 @@
+//! The whole program, killed in the middle of a call: what was finished is in the database.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+use tieline::caller::{Happened, Level, Pace, Plan, Target, TraceEvent, Utterance, place_call};
+use tieline::models::{Manifest, Purpose, locate};
+use tieline::speech::Synthesizer as _;
+use tieline::speech::piper::{self, Piper};
+
+use crate::fresh::{Fresh, on_both};
+
+on_both! {
+    finished_turns_outlive_a_server_that_is_killed
+}
+
+/// `tieline serve`, ended with this.
+struct Served {
+    child: Child,
+    url: String,
+    _dir: TempDir,
+}
+
+impl Served {
+    /// The guided eligibility line.
+    fn start(database: &str) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_tieline"))
+            .arg("serve")
+            .current_dir(dir.path())
+            .env_clear()
+            .env("DATABASE_URL", database)
+            .env("BIND", "127.0.0.1:0")
+            .env("AGENT", "eligibility")
+            .env("AGENTS_DIR", root().join("agents"))
+            .env("MODELS_DIR", models())
+            .env("STT_MODEL", "tiny.en")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program starts");
+        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let mut ready = lines.map_while(Result::ok);
+        let url = ready.find_map(|line| line.strip_prefix("ready ").map(str::to_owned));
+        let url = url.expect("a server that is ready; without models run: tieline models pull");
+        Self { child, url, _dir: dir }
+    }
+
+    /// SIGKILL.
+    fn kill(&mut self) {
+        // It may be dead already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+async fn finished_turns_outlive_a_server_that_is_killed(fresh: Fresh) {
+    fresh.open().await.close().await;
+    let mut server = Served::start(&fresh.url);
+    let plan = Plan {
+        target: Target::Webhook {
+            url: format!("{}/voice/incoming", server.url),
+            public_url: None,
+        },
+        auth_token: None,
+        account_sid: format!("AC{:032}", 1),
+        from: "+15005550006".to_owned(),
+        to: "+15005550001".to_owned(),
+        turns: spoken(&[
+            "I would like to check my coverage.",
+            "M B, one, two, three, four, five, six.",
+            "March fifteenth, nineteen eighty five.",
+            "It is for an office visit.",
+        ]),
+        pace: Pace::default(),
+    };
+    let (mut finished, mut call, mut lines) = (Vec::new(), String::new(), 0);
+    let ended = place_call(plan, &mut |event| match event.happened {
+        Happened::Connected { call_sid } => call = call_sid,
+        Happened::Trace(TraceEvent::Turn { turn, .. }) if lines < 3 => finished.push(turn),
+        Happened::Trace(TraceEvent::Caller { .. }) => {
+            lines += 1;
+            // The third turn has words and no answer yet.
+            if lines == 3 {
+                server.kill();
+            }
+        }
+        Happened::Speaks { .. } | Happened::Answered { .. } | Happened::Trace(_) => {}
+        Happened::TraceRefused { .. } | Happened::Fault { .. } => {}
+    })
+    .await;
+    assert!(
+        lines >= 3 && finished.len() >= 3,
+        "{lines} lines, {finished:?}: {:?}",
+        ended.err()
+    );
+    let recorded = fresh.open().await.call(&call).await.expect("answered").expect("there");
+    assert!(recorded.call.ended_at.is_none() && recorded.call.agent == "eligibility");
+    let kept: Vec<u64> = recorded.turns.iter().map(|turn| turn.number.into()).collect();
+    let lost: Vec<&u64> = finished.iter().filter(|turn| !kept.contains(turn)).collect();
+    assert!(lost.is_empty(), "{lost:?} of {finished:?} are lost");
+    let said = recorded
+        .turns
+        .iter()
+        .filter(|turn| !turn.said.is_empty() && !turn.heard.is_empty());
+    assert!(said.count() >= 2, "with both sides' words");
+}
+
+fn spoken(texts: &[&str]) -> Vec<Utterance> {
+    let manifest = Manifest::load(&models()).expect("a manifest");
+    let find = |name: &str, purpose| locate(&manifest, &models(), name, purpose).expect("run: tieline models pull");
+    piper::load_runtime(find("onnxruntime", Purpose::Runtime).path()).expect("loads");
+    let voice: [PathBuf; 2] = find("en_US-joe-medium", Purpose::Tts)
+        .files
+        .try_into()
+        .expect("two files");
+    let mut piper = Piper::load(&voice[0], &voice[1], 1.0, 1).expect("loads");
+    let mut say = |text: &&str| {
+        let speech = piper.synthesize(text, &|| false).expect("synthesised");
+        Utterance::from_samples(
+            (*text).to_owned(),
+            &speech.samples,
+            speech.rate.get(),
+            Level::Dbfs(-22.0),
+        )
+        .expect("speech")
+    };
+    texts.iter().map(&mut say).collect()
+}
+
+fn models() -> PathBuf {
+    root().join("models")
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
