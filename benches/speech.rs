@@ -51,6 +51,7 @@ fn transcribe(
         threads,
         context,
         vocabulary: None,
+        vocabularies: std::collections::BTreeMap::new(),
     };
     let mut worker = model.worker(options).expect("a state is created");
     let context = match context {

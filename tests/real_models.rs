@@ -264,6 +264,7 @@ fn options(context: AudioContext) -> WhisperOptions {
         threads: 1,
         context,
         vocabulary: None,
+        vocabularies: std::collections::BTreeMap::new(),
     }
 }
 

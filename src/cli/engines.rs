@@ -85,11 +85,16 @@ fn transcriber(config: &Config, manifest: &Manifest, agents: &Agents) -> anyhow:
     }
     let located = locate(manifest, &config.server.models_dir, &stt.model, Purpose::Stt)?;
     let model = WhisperModel::load(located.path())?;
+    let own = Language::of(&stt.language);
     let options = WhisperOptions {
         language: stt.language,
         threads: stt.threads,
         context: AudioContext::Fitted,
-        vocabulary: vocabulary(agents),
+        vocabulary: vocabulary(agents, own),
+        vocabularies: [Language::En, Language::Es]
+            .into_iter()
+            .filter_map(|language| Some((language.code(), vocabulary(agents, language)?)))
+            .collect(),
     };
     Ok(Box::new(move || Ok(Box::new(model.worker(options.clone())?))))
 }
@@ -123,10 +128,11 @@ fn warn_of_languages(config: &Config, agents: &Agents) {
     }
 }
 
-/// The words of all agents: a caller may be led from one to another.
-fn vocabulary(agents: &Agents) -> Option<String> {
+/// The words of all agents of a language: a caller may be led from one to another.
+fn vocabulary(agents: &Agents, language: Language) -> Option<String> {
     let words: Vec<&str> = agents
         .iter()
+        .filter(|agent| agent.language == language)
         .filter_map(|agent| agent.stt.vocabulary.as_deref())
         .collect();
     (!words.is_empty()).then(|| words.join(" "))

@@ -77,6 +77,7 @@ pub(super) fn run(args: &SttArgs, config: &Config) -> anyhow::Result<ExitCode> {
                 AudioContext::Fitted
             },
             vocabulary: None,
+            vocabularies: std::collections::BTreeMap::new(),
         };
         let result = measure(&mut model.worker(options)?, &clips, args.show)?;
         let name = if *context == Context::Full { "full" } else { "fitted" };

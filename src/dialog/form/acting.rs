@@ -13,9 +13,10 @@ impl Dialog {
     /// The tool of the last step is done.
     pub fn done(&mut self, result: &ToolResult, today: Date) -> Step {
         let mut step = Step::new();
-        if let Asked::Tool { call, place } = self.asked.clone() {
-            self.asked = Asked::Open;
-            self.react(&call.tool, place, result, today, &mut step);
+        let asked = std::mem::replace(&mut self.asked, Asked::Open);
+        match &asked {
+            Asked::Tool { call, place } => self.react(&call.tool, *place, result, today, &mut step),
+            Asked::Open | Asked::More | Asked::Slot { .. } | Asked::Confirm | Asked::Which => self.asked = asked,
         }
         self.ended(step)
     }

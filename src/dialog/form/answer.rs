@@ -9,6 +9,12 @@ use crate::turn::event::Progress;
 
 impl Dialog {
     pub(super) fn answer(&mut self, name: &str, heard: &str, text: &str, today: Date, step: &mut Step) {
+        if heard.is_empty()
+            && words::starts_over(text, self.agent.language)
+            && let Some(form) = self.run.as_ref().map(|run| run.form)
+        {
+            return self.start_form(form, "", today, step);
+        }
         if self.take(name, heard, text, today) {
             return self.proceed(today, step);
         }
@@ -59,7 +65,13 @@ impl Dialog {
         let parsed = read(&spec.kind, heard, &own, language, today).parsed;
         // "No, it is …": about what was said before, unless it answers what was asked.
         let answers = parsed.value.is_some() && parsed.progress == Progress::Complete && self.is_only(form, spec);
-        if words::corrects(text, language) && !answers && self.correct(form, text, today) {
+        let corrects = if spec.kind == Slot::Text {
+            // "No hot water since yesterday" is a description.
+            words::changes(text, language)
+        } else {
+            words::corrects(text, language)
+        };
+        if corrects && !answers && self.correct(form, text, today) {
             self.absorb(form, text, today);
             return true;
         }

@@ -39,6 +39,7 @@ impl Dialog {
                 self.proceed(today, step);
             }
             Some(Value::YesNo(_)) => self.ask_which(step),
+            _ if words::rejects(text, agent.language) => self.ask_which(step),
             _ => return false,
         }
         true

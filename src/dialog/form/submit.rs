@@ -205,13 +205,15 @@ fn read(spec: &SlotSpec, given: &str, language: Language, today: Date) -> Option
         Slot::Name => Some(Value::Name(own)),
         Slot::Address => Some(Value::Address(own)),
         Slot::Text => Some(Value::Text(own)),
-        Slot::YesNo
-        | Slot::Choice(_)
-        | Slot::Number { .. }
-        | Slot::Digits { .. }
+        Slot::Digits { .. }
         | Slot::Id(_)
-        | Slot::Phone { .. } => spec.kind.parse(given, language, today).value,
-        Slot::Date(_) | Slot::Money | Slot::Email => spec.kind.parse(given, language, today).value,
+        | Slot::Phone { .. }
+        | Slot::Date(_)
+        | Slot::YesNo
+        | Slot::Number { .. }
+        | Slot::Money
+        | Slot::Choice(_)
+        | Slot::Email => spec.kind.parse(given, language, today).value,
     }
 }
 
@@ -227,8 +229,10 @@ fn schema(form: &Form) -> Json {
                     let values: Vec<&str> = choices.iter().map(|choice| choice.value.as_str()).collect();
                     json!({ "type": "string", "enum": values })
                 }
-                Slot::Digits { .. } | Slot::Id(_) | Slot::Phone { .. } | Slot::Date(_) => json!({ "type": "string" }),
-                Slot::Money | Slot::Email | Slot::Name | Slot::Address | Slot::Text => json!({ "type": "string" }),
+                Slot::Digits { .. } | Slot::Id(_) | Slot::Phone { .. } | Slot::Date(_) | Slot::Money => {
+                    json!({ "type": "string" })
+                }
+                Slot::Email | Slot::Name | Slot::Address | Slot::Text => json!({ "type": "string" }),
             };
             property["description"] = spec.label.clone().into();
             (spec.name.clone(), property)

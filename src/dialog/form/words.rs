@@ -68,6 +68,16 @@ pub(super) fn corrects(text: &str, language: Language) -> bool {
     plain.first().is_some_and(|first| firsts.contains(&first.as_str())) || has(text, anywhere)
 }
 
+/// The sentence names something that was said before as wrong.
+pub(super) fn changes(text: &str, language: Language) -> bool {
+    has(text, pick(language, MEANT))
+}
+
+/// The caller begins again, with nothing said yet of what was asked for.
+pub(super) fn starts_over(text: &str, language: Language) -> bool {
+    words(text).len() <= SHORT && has(text, pick(language, OVER))
+}
+
 /// A yes that can mean nothing else.
 pub(super) fn affirms(text: &str, language: Language) -> bool {
     let whole = words(text).join(" ");
@@ -382,6 +392,16 @@ const BUT: Both = [
         "wrong",
     ],
     &["pero", "excepto", "salvo", "cambie", "cambiar", "mejor", "ponga"],
+];
+const OVER: Both = [
+    &["start over", "start again", "start from the beginning"],
+    &[
+        "empezar de nuevo",
+        "empezar otra vez",
+        "empecemos de nuevo",
+        "empecemos otra vez",
+        "desde el principio",
+    ],
 ];
 const REJECTION: Both = [
     &["wrong", "not right", "isn't right", "incorrect", "not correct"],

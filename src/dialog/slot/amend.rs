@@ -156,11 +156,14 @@ struct Correction {
 
 impl Correction {
     fn new(text: &str, lexicon: &'static Lexicon, letters: bool) -> Self {
-        Self {
-            said: answer_tokens(text, lexicon),
-            lexicon,
-            letters,
+        let mut said = answer_tokens(text, lexicon);
+        // "Es un 6": no one before the six.
+        let figure = |token: &Token| token.kind == Kind::Digits || find(lexicon.small, &token.text).is_some();
+        let article = |pair: &[Token]| matches!(pair, [a, b] if (a.is("un") || a.is("una")) && figure(b));
+        while let Some(at) = said.windows(2).position(article) {
+            said.remove(at);
         }
+        Self { said, lexicon, letters }
     }
 
     /// `old` with what was said of it.

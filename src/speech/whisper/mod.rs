@@ -8,7 +8,7 @@ mod callbacks;
 mod cleanup;
 pub mod repeat;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -36,6 +36,8 @@ pub struct WhisperOptions {
     pub context: AudioContext,
     /// Words to expect, given to the decoder as its preceding text.
     pub vocabulary: Option<String>,
+    /// The same for other languages than `language`.
+    pub vocabularies: BTreeMap<Code, String>,
 }
 
 /// How much the encoder looks at.
@@ -182,6 +184,8 @@ impl Whisper {
         let others = self.others.entry(language).or_insert_with(|| {
             let mut params = usual.clone();
             params.set_language(Some(language));
+            let words = self.options.vocabularies.get(language).map_or("", String::as_str);
+            params.set_initial_prompt(&words.replace('\0', " "));
             params
         });
         others.clone()

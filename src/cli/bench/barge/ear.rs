@@ -34,6 +34,7 @@ impl Ear {
             threads: 1,
             context: AudioContext::Fitted,
             vocabulary: None,
+            vocabularies: std::collections::BTreeMap::new(),
         };
         Ok(Self {
             whisper: WhisperModel::load(located.path())?.worker(options)?,

@@ -55,6 +55,7 @@ impl Engines {
             threads: config.stt.threads,
             context: AudioContext::Fitted,
             vocabulary: None,
+            vocabularies: std::collections::BTreeMap::new(),
         };
         let smart_turn = locate(&manifest, dir, SMART_TURN, Purpose::EndOfTurn)?;
         Ok(Self {

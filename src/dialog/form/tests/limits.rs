@@ -141,3 +141,13 @@ fn a_lost_result_is_asked_for_with_the_same_key() {
     };
     assert_eq!(first, second);
 }
+
+#[test]
+fn a_caller_may_start_over() {
+    let mut phone = Phone::rings("eligibility", None);
+    phone.holds(&[
+        ("Check coverage for MB123456.", &["date of birth"]),
+        ("Let's start over.", &["What is the member id?"]),
+        ("MB345678", &["date of birth"]),
+    ]);
+}

@@ -136,3 +136,32 @@ fn quien_quiere_una_persona_la_tiene() {
     ]);
     assert!(phone.is_handed_over());
 }
+
+#[test]
+fn lo_que_empieza_por_no_puede_ser_una_descripcion() {
+    let mut phone = Phone::rings("service-request-es", None);
+    phone.holds(&[
+        ("Se ha roto la caldera.", &["número de cliente"]),
+        ("100001", &["Dana Whitfield", "Describa"]),
+        ("No calienta el agua desde ayer.", &["dirección"]),
+        ("Calle Mayor 12.", &["urgencia"]),
+        (
+            "Urgente.",
+            &["Calefacción", "No calienta el agua desde ayer. La urgencia"],
+        ),
+    ]);
+}
+
+#[test]
+fn el_ultimo_es_un_seis() {
+    let mut phone = Phone::rings("eligibility-es", None);
+    phone.holds(&[
+        (
+            "MB123457 nacido el 15 de marzo de 1985, para una resonancia.",
+            &["4 5 7", "¿Es correcto?"],
+        ),
+        ("No, el último es un 6.", &["M B, 1 2 3, 4 5 6", "¿Es correcto?"]),
+        ("El número está mal.", &["¿Qué parte no es correcta?"]),
+        ("El último.", &["¿Es para una resonancia"]),
+    ]);
+}
