@@ -88,6 +88,22 @@ impl Utterance {
     ///
     /// The rate is out of range, or nothing in the samples can be heard.
     pub fn from_samples(label: String, samples: &[f32], rate: u32, level: Level) -> Result<Self, SpeechError> {
+        Self::with_margin(label, samples, rate, level, 0)
+    }
+
+    /// The same with up to `margin` frames of what was recorded around the speech: an "h" or a "t" at its ends is too weak
+    /// to count as voiced, but not to be heard.
+    ///
+    /// # Errors
+    ///
+    /// As above.
+    pub fn with_margin(
+        label: String,
+        samples: &[f32],
+        rate: u32,
+        level: Level,
+        margin: usize,
+    ) -> Result<Self, SpeechError> {
         if !(1000..=384_000).contains(&rate) {
             return Err(SpeechError::Rate { label, rate });
         }
@@ -107,7 +123,7 @@ impl Utterance {
             .iter()
             .map(|&sample| (sample * FULL_SCALE).round() as i16)
             .collect();
-        let frames: Vec<Frame> = speech_of(&pcm).map(|frame| encode(&frame)).collect();
+        let frames: Vec<Frame> = speech_of(&pcm, margin).map(|frame| encode(&frame)).collect();
         if frames.is_empty() {
             return Err(SpeechError::Silent { label });
         }
@@ -146,8 +162,8 @@ fn set_level(samples: &mut [f32], dbfs: f32) {
     }
 }
 
-/// The frames from the first to the last above −35 dB of the loudest.
-fn speech_of(pcm: &[i16]) -> impl Iterator<Item = [i16; FRAME_BYTES]> {
+/// The frames from the first to the last above −35 dB of the loudest, and so many more at both ends.
+fn speech_of(pcm: &[i16], margin: usize) -> impl Iterator<Item = [i16; FRAME_BYTES]> {
     let frames: Vec<[i16; FRAME_BYTES]> = pcm
         .chunks(FRAME_BYTES)
         .map(|chunk| {
@@ -162,11 +178,11 @@ fn speech_of(pcm: &[i16]) -> impl Iterator<Item = [i16; FRAME_BYTES]> {
     let first = levels
         .iter()
         .position(|&level| level > threshold)
-        .unwrap_or(frames.len());
+        .map_or(frames.len(), |first| first.saturating_sub(margin));
     let end = levels
         .iter()
         .rposition(|&level| level > threshold)
-        .map_or(first, |last| last + 1);
+        .map_or(first, |last| last + 1 + margin);
     frames.into_iter().take(end).skip(first)
 }
 
@@ -201,6 +217,18 @@ mod tests {
             .flatten()
             .map(|&byte| f64::from(mulaw::decode(byte)))
             .collect()
+    }
+
+    #[test]
+    fn a_margin_keeps_what_is_too_weak_to_be_voiced() {
+        let clip = [vec![0.0; 4000], tone(8000, 400.0, 0.4, 0.3), vec![0.0; 80]].concat();
+        let level = Level::Dbfs(-22.0);
+        let frames = |margin| {
+            let spoken = Utterance::with_margin("clip".to_owned(), &clip, 8000, level, margin);
+            spoken.expect("an utterance").frames.len()
+        };
+        assert_eq!(frames(0), 20);
+        assert_eq!(frames(10), 20 + 10 + 1, "there is no more at the end");
     }
 
     #[test]

@@ -85,7 +85,8 @@ impl Dialog {
         }
         let value = parsed
             .value
-            .or_else(|| Some(spec.kind.find(text, language, today)?.value));
+            .or_else(|| Some(spec.kind.find(text, language, today)?.value))
+            .or_else(|| read(&spec.kind, heard, first_copy(text)?, language, today).parsed.value);
         // "No" tells nothing, whatever it was an answer to.
         let bare = spec.kind == Slot::Text && words::is_bare(text, language, today);
         let value = value.filter(|_| !bare);
@@ -184,6 +185,13 @@ impl Dialog {
             .as_ref()
             .is_some_and(|run| run.slots.contains_key(name) || run.declined.contains(name))
     }
+}
+
+/// The first sentence of a text that starts over: "July 22nd, 1990. July 20, 2" is Whisper's, not the caller's.
+fn first_copy(text: &str) -> Option<&str> {
+    let (first, rest) = text.split_once(". ")?;
+    let word = |text: &str| text.split_whitespace().next().map(str::to_lowercase);
+    (word(first) == word(rest)).then_some(first)
 }
 
 /// Whether a value of this kind can be told from anything else a caller says.

@@ -87,10 +87,27 @@ fn streets(said: &[Token], lexicon: &Lexicon) -> Vec<Range<usize>> {
                 .filter(|number| !(number.end..at).any(|at| ends_name(said, at)))
                 .last()
                 .map(|number| number.start..at + 1)
+                .or_else(|| ordinal_house(said, from, at).map(|number| number..at + 1))
         };
         found.extend(range);
     }
     found
+}
+
+/// "12th Harbor Street", as Whisper writes "twelve Harbor Street": a street that is numbered has no other name.
+fn ordinal_house(said: &[Token], from: usize, street: usize) -> Option<usize> {
+    let name_follows = |at: usize| (at + 2..street).any(|at| said.get(at).is_some_and(|token| !token.is_mark()));
+    (from..street)
+        .rev()
+        .find(|&at| is_ordinal(said, at) && name_follows(at) && !(at + 2..street).any(|at| ends_name(said, at)))
+}
+
+/// "42nd": digits and what makes them an ordinal.
+fn is_ordinal(said: &[Token], at: usize) -> bool {
+    said.get(at).is_some_and(|token| token.kind == Kind::Digits)
+        && said
+            .get(at + 1)
+            .is_some_and(|after| after.glued && ORDINAL_ENDS.contains(&after.text.as_str()))
 }
 
 /// No street's name goes over a sentence's end.
@@ -165,11 +182,8 @@ fn number(said: &[Token], at: usize, lexicon: &Lexicon) -> (String, usize) {
     let (mut digits, mut next) = (String::new(), at);
     while let Some(token) = said.get(next) {
         if token.kind == Kind::Digits {
-            let is_ordinal = said
-                .get(next + 1)
-                .is_some_and(|after| after.glued && ORDINAL_ENDS.contains(&after.text.as_str()));
             let follows = !digits.is_empty();
-            if is_ordinal || follows {
+            if is_ordinal(said, next) || follows {
                 break;
             }
             digits.push_str(&token.text);
@@ -202,7 +216,10 @@ fn tidied(text: &str, said: &[Token], range: Range<usize>, lexicon: &Lexicon) ->
             Some(before) if at > range.start => text.get(before.span.end..token.span.start).unwrap_or_default(),
             _ => "",
         };
-        let (digits, next) = number(said, at, lexicon);
+        let (mut digits, mut next) = number(said, at, lexicon);
+        if at == range.start && is_ordinal(said, at) {
+            (digits, next) = (token.text.clone(), at + 2);
+        }
         let is_flat = |token: &Token| token.kind == Kind::Word && token.text.len() == 1;
         let after_unit = at > range.start + 1
             && said

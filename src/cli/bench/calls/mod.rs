@@ -117,7 +117,7 @@ fn prepare(args: &CallsArgs, config: &Config, set: &CallSet) -> anyhow::Result<V
                 return Ok(known.clone());
             }
             let (samples, rate) = voice.speak(say).with_context(|| format!("cannot speak {say:?}"))?;
-            let utterance = Utterance::from_samples(say.to_owned(), &samples, rate, args.level)?;
+            let utterance = Utterance::with_margin(say.to_owned(), &samples, rate, args.level, MARGIN)?;
             spoken.insert(say.to_owned(), utterance.clone());
             anyhow::Ok(utterance)
         }
@@ -277,6 +277,8 @@ impl Drop for Scratch {
     }
 }
 
+/// Frames of 20 ms that are kept around what is voiced.
+const MARGIN: usize = 10;
 /// As Twilio names a number that is not shown.
 const WITHHELD: &str = "anonymous";
 /// How often the end of a call is looked for in the database, and how many times.

@@ -243,6 +243,12 @@ fn addresses_as_they_are_heard() {
                 "C 12 harbour street apartment 4B",
             ),
             ("Twelve Harbour Street.", "C 12 Harbour Street"),
+            ("12th Harbor Street,", "I 12 Harbor Street"),
+            (
+                "12th Martin Luther King Boulevard.",
+                "C 12 Martin Luther King Boulevard",
+            ),
+            ("1st Street", "I"),
             (
                 "1600 Pennsylvania Avenue Northwest, Washington, D.C.",
                 "C 1600 Pennsylvania Avenue Northwest, Washington, D.C",
