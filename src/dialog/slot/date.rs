@@ -28,7 +28,14 @@ pub(super) fn date(text: &str, when: When, language: Language, today: Date) -> P
         lexicon,
         today,
     };
-    let (pieces, _) = reader.read();
+    let (mut pieces, _) = reader.read();
+    // Whisper writes the end of a date twice at times: "March 15, 1985, 1985".
+    while let [.., Piece::Number(year), Piece::Number(again)] = pieces.as_slice()
+        && year.digits.len() == 4
+        && year.digits == again.digits
+    {
+        pieces.pop();
+    }
     let calendar = Calendar { when, language, today };
     let parts: Vec<&[Piece]> = pieces.split(|piece| *piece == Piece::Stranger).collect();
     let judge = |part: &[Piece]| calendar.judge(&corrected(part));

@@ -10,6 +10,7 @@ fn dates_of_birth() {
         &[
             ("March 15, 1985", "C 1985-03-15"),
             ("March 15th, 1985.", "C 1985-03-15"),
+            ("March 15, 1985, 1985,", "C 1985-03-15"),
             ("Mar. 15, 1985", "C 1985-03-15"),
             ("March fifteenth nineteen eighty five", "C 1985-03-15"),
             ("march fifteen nineteen eighty-five", "C 1985-03-15"),
