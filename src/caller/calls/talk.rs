@@ -74,7 +74,7 @@ mod tests {
     fn a_caller_answers_what_is_asked_and_answers_it_again() {
         let set = CallSet::parse(
             "again = 'catch that'\nspare.en = [{ when = 'right\\?', say = 'No.' }]\n[[calls]]\nname = 'a'\nagent = 'x'\nexpect = {}\n\
-             lines = [{ say = 'hello' }, { when = 'id', say = '12' }, { when = 'id', say = '13' }, { when = '13.*right', say = 'Yes.' }]",
+             lines = [{ say = 'hello' }, { when = 'Your id', say = '12' }, { when = 'Your id', say = '13' }, { when = '13.*right', say = 'Yes.' }]",
         )
         .expect("a set");
         let mut talk = Talk::new(&set.calls[0].lines, set.spare("en"), &set.again);
