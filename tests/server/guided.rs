@@ -203,10 +203,16 @@ async fn a_caller_who_interrupts_a_slow_tool_has_it_done_once() {
         let mut phone = line.asked_for_a_yes("CA1").await;
         line.server.stt.hear(&["Yes.", "Are you still there?"]);
         phone.say().await;
+        // Before it is audible, a caller who goes on is still in the turn of the yes.
+        let (mut said, mut audible) = (false, false);
         phone
-            .until("the agent asks for a moment", |seen| match seen {
-                Seen::Event(TraceEvent::Agent { text, .. }) if text == "One moment." => Some(()),
-                Seen::Event(_) | Seen::Media(_) | Seen::Mark(_) | Seen::Clear | Seen::Closed(_) => None,
+            .until("the agent is heard to ask for a moment", |seen| {
+                match seen {
+                    Seen::Event(TraceEvent::Agent { text, .. }) => said |= text == "One moment.",
+                    Seen::Media(_) => audible = true,
+                    Seen::Event(_) | Seen::Mark(_) | Seen::Clear | Seen::Closed(_) => {}
+                }
+                (said && audible).then_some(())
             })
             .await;
         line.api.arrival().await;
