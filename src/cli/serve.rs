@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::call::driver::Services;
 use crate::call::registry::Registry;
+use crate::call::switchboard::Switchboard;
 use crate::cli::{agents, engines};
 use crate::config::Config;
 use crate::dialog::conversation::Mind;
@@ -20,6 +21,7 @@ use crate::dialog::llm::LlmClient;
 use crate::http::{App, Probe, TwilioAccount, router};
 use crate::store::Store;
 use crate::telemetry::logging;
+use crate::twilio::rest::TwilioRest;
 
 pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     logging::init(&config.log);
@@ -70,6 +72,7 @@ pub(super) async fn app(config: Config, store: Option<Store>) -> anyhow::Result<
         tokio::spawn(async move { engine.prepare(sentences).await });
     }
     let silero = engines::silero(&config)?;
+    let switchboard = switchboard(&config, store.clone())?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let max_calls = config.server.max_calls.unwrap_or(CALLS_PER_CORE * cores);
     Ok(App {
@@ -82,6 +85,7 @@ pub(super) async fn app(config: Config, store: Option<Store>) -> anyhow::Result<
             vad_mode: config.turn.vad_mode,
             silero,
             log_transcripts: config.log.transcripts,
+            switchboard,
         },
         registry: Arc::new(Registry::new(max_calls)),
         twilio: TwilioAccount {
@@ -91,6 +95,23 @@ pub(super) async fn app(config: Config, store: Option<Store>) -> anyhow::Result<
         public_url: config.server.public_url,
         probe: Probe::new()?,
     })
+}
+
+/// What hands calls over and places them, where Twilio's API and this server's address are known.
+fn switchboard(config: &Config, store: Option<Store>) -> anyhow::Result<Option<Arc<Switchboard>>> {
+    let (Some(rest), Some(url)) = (config.twilio.rest(), &config.server.public_url) else {
+        return Ok(None);
+    };
+    let carrier = TwilioRest::new(rest).context("the client of Twilio's API cannot be set up")?;
+    let base = url.as_str().trim_end_matches('/').to_owned();
+    let (rules, number) = (config.outbound.clone(), config.twilio.phone_number.clone());
+    Ok(Some(Arc::new(Switchboard::new(
+        Arc::new(carrier),
+        store,
+        rules,
+        base,
+        number,
+    ))))
 }
 
 /// Finishes the calls there are, for as long as the grace lasts.
