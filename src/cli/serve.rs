@@ -18,6 +18,7 @@ use crate::cli::{agents, engines};
 use crate::config::Config;
 use crate::dialog::conversation::Mind;
 use crate::dialog::llm::LlmClient;
+use crate::dialog::tool::sms::Texts;
 use crate::http::{App, Probe, TwilioAccount, router};
 use crate::store::Store;
 use crate::telemetry::logging;
@@ -57,10 +58,15 @@ pub(super) fn spawn(listener: TcpListener, app: Arc<App>) -> JoinHandle<std::io:
 
 /// Everything a server needs: engines loaded and warm. Without a store nothing is looked up or written down.
 pub(super) async fn app(config: Config, store: Option<Store>) -> anyhow::Result<App> {
+    let switchboard = switchboard(&config, store.clone())?;
     let files = agents::Files {
         dir: config.server.agents_dir.clone(),
         default: config.agent.clone(),
         store: store.clone(),
+        texts: switchboard
+            .as_ref()
+            .zip(store.clone())
+            .and_then(|(switchboard, store)| Texts::new(Arc::clone(switchboard.carrier()), store, &config.outbound)),
     };
     let staff = files.load()?;
     let mind = Mind::new(LlmClient::new(&config.llm)?, config.turn.policy.reply_deadline);
@@ -72,7 +78,6 @@ pub(super) async fn app(config: Config, store: Option<Store>) -> anyhow::Result<
         tokio::spawn(async move { engine.prepare(sentences).await });
     }
     let silero = engines::silero(&config)?;
-    let switchboard = switchboard(&config, store.clone())?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let max_calls = config.server.max_calls.unwrap_or(CALLS_PER_CORE * cores);
     Ok(App {

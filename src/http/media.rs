@@ -11,9 +11,9 @@ use axum::response::Response;
 use crate::call::driver;
 use crate::call::registry::LiveCall;
 use crate::call::socket::{Received, Socket};
-use crate::http::App;
 use crate::http::incoming::TOKEN;
 use crate::http::signed::verify;
+use crate::http::{App, audit_refusal};
 use crate::twilio::message::{self, Inbound, Start};
 use crate::twilio::signature::Body;
 
@@ -67,6 +67,9 @@ async fn accept(app: &App, socket: &mut WebSocketLine) -> Result<(Start, LiveCal
                 }
                 let token = start.custom_parameters.get(TOKEN).map_or("", String::as_str);
                 let live = app.registry.open(&start.call_sid, &start.account_sid, token, now());
+                if live.is_err() {
+                    audit_refusal(app, "stream", &start.call_sid, "token").await;
+                }
                 return Ok((*start, live.map_err(|_| "not an expected call")?));
             }
             // Media before start has nowhere to go; `connected` says nothing.

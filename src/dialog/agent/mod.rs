@@ -152,6 +152,8 @@ struct Raw {
     #[serde(default)]
     outgoing: Outgoing,
     #[serde(default)]
+    sms: Sms,
+    #[serde(default)]
     stt: SttHints,
     #[serde(default)]
     limits: Limits,
@@ -228,6 +230,14 @@ pub struct HandOver {
     pub warm: Option<bool>,
     /// What they hear. Default the agent's name and the form that is being filled.
     pub summary: Option<Template>,
+}
+
+/// Text messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Sms {
+    /// Whether they may hold what was said in the call.
+    private: bool,
 }
 
 /// How calls are opened that we place.
