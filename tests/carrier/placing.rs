@@ -60,7 +60,7 @@ async fn a_person_who_is_called_hears_the_agent() {
     let told = line.server.app.registry.answered_by(&sid, AnsweredBy::Human);
     told.expect("the call is live");
     line.server.stt.hear(&["what are your hours"]);
-    assert_eq!(phone.exchange().await.heard, "We are open all day.");
+    assert_eq!(phone.exchange().await.heard, "We are open all day. Anything else?");
     phone.hang_up().await;
     line.ended(&sid, "caller").await;
     line.audited(("outbound-call", "placed", "*01")).await;
