@@ -32,8 +32,16 @@ pub(super) fn connect(app: &App, form: &SignedForm) -> Response {
     match app.registry.expect(&form.call_sid, &form.account_sid, parties, now()) {
         Ok(token) => {
             let stream = format!("{}/voice/stream", form.base.replacen("http", "ws", 1));
-            let fallback = format!("{}/voice/fallback", form.base);
-            match document::connect_stream(&stream, &[(TOKEN, &token)], None, &fallback) {
+            let [ended, status, fallback] =
+                ["stream-ended", "stream-status", "fallback"].map(|path| format!("{}/voice/{path}", form.base));
+            let connect = document::Connect {
+                stream: &stream,
+                parameters: &[(TOKEN, &token)],
+                action: Some(&ended),
+                status_callback: Some(&status),
+                fallback: &fallback,
+            };
+            match document::connect_stream(&connect) {
                 Ok(document) => twiml(document),
                 Err(error) => {
                     tracing::error!(call = form.call_sid, %error, "call {} cannot be connected: {error}", form.call_sid);
