@@ -84,7 +84,15 @@ pub(super) fn is_local(url: &Url) -> bool {
 /// One address or several with commas between.
 fn public_urls(value: &str) -> Result<Vec<Url>, Bad> {
     let parse = parse::http_url("https://phone.example.org");
-    value.split(',').map(|url| parse(url.trim())).collect()
+    let each = value.split(',').map(|url| parse(url.trim()));
+    each.collect::<Result<_, _>>().map_err(|bad| {
+        // What is wrong with one may stand beside another's password.
+        if value.contains('@') {
+            bad.shown_as("URLs not shown, as they may hold a password")
+        } else {
+            bad
+        }
+    })
 }
 
 fn socket_addr(value: &str) -> Result<SocketAddr, Bad> {

@@ -36,7 +36,7 @@ impl Twilio {
             signature: reader.or_default("TWILIO_SIGNATURE", algorithm),
             shared_key: reader.optional("TWILIO_SHARED_KEY", parse::secret),
             shared_key_old: reader.optional("TWILIO_SHARED_KEY_OLD", parse::secret),
-            unverified: !reader.or_default("TWILIO_VERIFY", on_or_off),
+            unverified: !reader.or_default("TWILIO_VERIFY", parse::on_or_off),
         }
     }
 
@@ -101,14 +101,6 @@ fn algorithm(value: &str) -> Result<Algorithm, Bad> {
         "sha1" => Ok(Algorithm::Sha1),
         "sha256" => Ok(Algorithm::Sha256),
         _ => Err(Bad::new("sha1 or sha256")),
-    }
-}
-
-fn on_or_off(value: &str) -> Result<bool, Bad> {
-    match value {
-        "on" => Ok(true),
-        "off" => Ok(false),
-        _ => Err(Bad::new("on or off")),
     }
 }
 

@@ -9,6 +9,7 @@ use axum::response::Response;
 
 use crate::call::registry::{Parties, Refused};
 use crate::http::signed::SignedForm;
+use crate::http::status::is_repeated;
 use crate::http::{App, refuse, twiml};
 use crate::twilio::twiml as document;
 
@@ -19,6 +20,9 @@ pub(super) async fn incoming(State(app): State<Arc<App>>, form: SignedForm) -> R
         "call {} rings",
         form.call_sid
     );
+    if is_repeated(&app, &form).await {
+        return twiml(document::hangup());
+    }
     connect(&app, &form)
 }
 

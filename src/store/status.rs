@@ -1,7 +1,5 @@
 //! How far calls are, as the carrier reports it.
 
-use sqlx::{Any, Transaction};
-
 use super::error::cannot;
 use super::{Kind, Store, StoreError, text};
 use crate::twilio::status::{AnsweredBy, CallStatus, FINAL, Price, Report};
@@ -41,7 +39,12 @@ impl Store {
             .await
             .map_err(cannot(what))?;
         if report.status.is_final() {
-            self.close(&mut transaction, sid).await.map_err(cannot(what))?;
+            // How the stream ended is for the stream's own end to say.
+            sqlx::query(self.by_kind(CLOSE_SQLITE, CLOSE_POSTGRES))
+                .bind(sid)
+                .execute(&mut *transaction)
+                .await
+                .map_err(cannot(what))?;
         }
         transaction.commit().await.map_err(cannot(what))
     }
@@ -80,12 +83,6 @@ impl Store {
         state.begun = streamed.is_some();
         state.outcome = streamed.and_then(|(outcome,)| outcome);
         Ok(Some(state))
-    }
-
-    /// How the stream ended stays for the stream's own end to say.
-    async fn close(&self, transaction: &mut Transaction<'static, Any>, sid: &str) -> Result<(), sqlx::Error> {
-        let closing = sqlx::query(self.by_kind(CLOSE_SQLITE, CLOSE_POSTGRES)).bind(sid);
-        closing.execute(&mut **transaction).await.map(drop)
     }
 
     fn by_kind(&self, sqlite: &'static str, postgres: &'static str) -> &'static str {
