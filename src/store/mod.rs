@@ -15,6 +15,7 @@ mod error;
 pub mod import;
 mod orders;
 mod seed;
+mod status;
 mod text;
 
 use std::time::Duration;
@@ -29,6 +30,7 @@ pub use coverage::{Coverage, Eligibility, PROCEDURES};
 pub use customers::{Customer, CustomerKey, NewCustomer};
 pub use error::{Fault, OpenError, StoreError};
 pub use orders::{NewTaskOrder, TaskOrder};
+pub use status::CallState;
 pub use text::phone;
 
 /// An open database with its tables as this version needs them. Clones share one bounded pool of connections.

@@ -78,7 +78,7 @@ async fn a_machine_is_told_the_message_or_hung_up_on() {
         phone.turn().await;
         let registry = &line.server.app.registry;
         registry.answered_by(&sid, AnsweredBy::MachineStart).expect("live");
-        registry.answered_by(&sid, AnsweredBy::MachineEnd).expect("live");
+        registry.answered_by(&sid, AnsweredBy::MachineEndBeep).expect("live");
         if leave_message {
             assert_eq!(phone.turn().await.heard, "Ms. Miller, please call us back.");
         }
