@@ -3,7 +3,9 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use tieline::call::codec::Codec;
 use tieline::call::inbound::Inbound;
+use tieline::call::socket::Received;
 use tieline::speech::WINDOW;
 use tieline::speech::ear::Ear;
 use tieline::speech::webrtc::WebRtcVad;
@@ -14,6 +16,8 @@ use tieline::twilio::message::{Inbound as Message, parse};
 mod message;
 #[path = "support/speech.rs"]
 mod speech;
+#[path = "support/start.rs"]
+mod start;
 
 fn inbound(c: &mut Criterion) {
     let messages = message::media_messages(&speech::line_speech());
@@ -39,16 +43,17 @@ fn inbound(c: &mut Criterion) {
     });
 
     let mut texts = messages.iter().cycle();
+    let mut codec = Codec::new(&start::start());
     let mut inbound = Inbound::new(Ear::new(Box::new(WebRtcVad::new(2)), None), 75);
     let mut windows = Vec::new();
     let mut received = 0;
     c.bench_function("inbound/whole_frame", |b| {
         b.iter(|| {
             windows.clear();
-            let Ok(Message::Media(media)) = parse(black_box(texts.next().map_or("", String::as_str))) else {
+            let Received::Audio(audio) = codec.read(black_box(texts.next().map_or("", String::as_str))) else {
                 unreachable!("all messages are media")
             };
-            assert!(inbound.take(&media, &mut windows));
+            inbound.take(audio, &mut windows);
             received += (windows.len() * WINDOW) as u64;
             inbound.discard_before(MediaTime::from_samples(received.saturating_sub(KEPT)));
             black_box(windows.len())

@@ -8,9 +8,10 @@ use axum::extract::{OriginalUri, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 
+use crate::call::codec::Codec;
 use crate::call::driver;
 use crate::call::registry::LiveCall;
-use crate::call::socket::{Received, Socket};
+use crate::call::socket::{Outgoing, Received, Socket};
 use crate::http::App;
 use crate::http::incoming::TOKEN;
 use crate::http::signed::verify;
@@ -25,15 +26,19 @@ pub(super) async fn stream(
 ) -> Result<Response, Response> {
     verify(&app, &uri, &headers, "ws", Body::None)?;
     let upgrade = upgrade.max_message_size(MAX_MESSAGE).max_frame_size(MAX_MESSAGE);
-    Ok(upgrade.on_upgrade(move |socket| serve(app, WebSocketLine(socket))))
+    Ok(upgrade.on_upgrade(move |socket| serve(app, socket)))
 }
 
-async fn serve(app: Arc<App>, mut socket: WebSocketLine) {
+async fn serve(app: Arc<App>, mut socket: WebSocket) {
     let accepted = tokio::time::timeout(START_TIMEOUT, accept(&app, &mut socket)).await;
     let (start, live) = match accepted {
         Ok(Ok(accepted)) => accepted,
-        Ok(Err(reason)) => return socket.refuse(reason).await,
-        Err(_) => return socket.refuse("no start message in time").await,
+        Ok(Err(reason)) => return refuse(socket, reason).await,
+        Err(_) => return refuse(socket, "no start message in time").await,
+    };
+    let mut line = WebSocketLine {
+        codec: Codec::new(&start),
+        socket,
     };
     let call_sid = live.call_sid().to_owned();
     tracing::info!(call = call_sid, stream = start.stream_sid, "call {call_sid} is live");
@@ -43,18 +48,18 @@ async fn serve(app: Arc<App>, mut socket: WebSocketLine) {
         parties: &live.parties,
         trace: &live.trace,
     };
-    let end = Box::pin(driver::run(&app.services, &call, live.stop.clone(), &mut socket)).await;
+    let end = Box::pin(driver::run(&app.services, &call, live.stop.clone(), &mut line)).await;
     live.ended(end);
-    socket.close().await;
+    line.close().await;
 }
 
 /// Waits for `start` and checks it against what the webhook promised.
-async fn accept(app: &App, socket: &mut WebSocketLine) -> Result<(Start, LiveCall), &'static str> {
+async fn accept(app: &App, socket: &mut WebSocket) -> Result<(Start, LiveCall), &'static str> {
     loop {
-        let text = match socket.receive().await {
-            Received::Text(text) => text,
-            Received::Ignored => continue,
-            Received::Closed => return Err("closed before start"),
+        let text = match socket.recv().await {
+            Some(Ok(Message::Text(text))) => text,
+            Some(Ok(Message::Binary(_) | Message::Ping(_) | Message::Pong(_))) => continue,
+            Some(Ok(Message::Close(_)) | Err(_)) | None => return Err("closed before start"),
         };
         match message::parse(&text) {
             Ok(Inbound::Start(start)) => {
@@ -73,55 +78,39 @@ async fn accept(app: &App, socket: &mut WebSocketLine) -> Result<(Start, LiveCal
     }
 }
 
-/// An axum WebSocket as the driver sees it.
-struct WebSocketLine(WebSocket);
+async fn refuse(mut socket: WebSocket, reason: &'static str) {
+    tracing::warn!(reason, "a media stream was refused: {reason}");
+    let frame = CloseFrame {
+        code: close_code::POLICY,
+        reason: Utf8Bytes::from_static(reason),
+    };
+    // It may be gone already.
+    let _ = socket.send(Message::Close(Some(frame))).await;
+}
 
-impl WebSocketLine {
-    async fn refuse(mut self, reason: &'static str) {
-        tracing::warn!(reason, "a media stream was refused: {reason}");
-        let frame = CloseFrame {
-            code: close_code::POLICY,
-            reason: Utf8Bytes::from_static(reason),
-        };
-        // It may be gone already.
-        let _ = self.0.send(Message::Close(Some(frame))).await;
-    }
+/// An axum WebSocket as the driver sees it.
+struct WebSocketLine {
+    socket: WebSocket,
+    codec: Codec,
 }
 
 impl Socket for WebSocketLine {
-    type Text = Utf8BytesText;
-
-    async fn receive(&mut self) -> Received<Utf8BytesText> {
-        match self.0.recv().await {
-            Some(Ok(Message::Text(text))) => Received::Text(Utf8BytesText(text)),
+    async fn receive(&mut self) -> Received<'_> {
+        match self.socket.recv().await {
+            Some(Ok(Message::Text(text))) => self.codec.read(&text),
             Some(Ok(Message::Binary(_) | Message::Ping(_) | Message::Pong(_))) => Received::Ignored,
             Some(Ok(Message::Close(_)) | Err(_)) | None => Received::Closed,
         }
     }
 
-    async fn send(&mut self, text: &str) -> bool {
-        self.0.send(Message::Text(text.into())).await.is_ok()
+    async fn send(&mut self, outgoing: Outgoing<'_>) -> bool {
+        let text = self.codec.write(outgoing);
+        self.socket.send(Message::Text(text.into())).await.is_ok()
     }
 
     async fn close(&mut self) {
         // It may be gone already.
-        let _ = self.0.send(Message::Close(None)).await;
-    }
-}
-
-struct Utf8BytesText(Utf8Bytes);
-
-impl AsRef<str> for Utf8BytesText {
-    fn as_ref(&self) -> &str {
-        self.0.as_str()
-    }
-}
-
-impl std::ops::Deref for Utf8BytesText {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        self.0.as_str()
+        let _ = self.socket.send(Message::Close(None)).await;
     }
 }
 
