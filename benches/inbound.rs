@@ -10,6 +10,7 @@ use tieline::speech::WINDOW;
 use tieline::speech::ear::Ear;
 use tieline::speech::webrtc::WebRtcVad;
 use tieline::time::MediaTime;
+use tieline::twilio::dialect::Dialect;
 use tieline::twilio::message::{Inbound as Message, parse};
 
 #[path = "support/message.rs"]
@@ -27,7 +28,7 @@ fn inbound(c: &mut Criterion) {
         b.iter(|| {
             texts
                 .next()
-                .is_some_and(|text| black_box(parse(black_box(text))).is_ok())
+                .is_some_and(|text| black_box(parse(Dialect::Twilio, black_box(text))).is_ok())
         });
     });
 
@@ -35,7 +36,7 @@ fn inbound(c: &mut Criterion) {
     let mut payload = Vec::new();
     c.bench_function("inbound/parse_and_base64", |b| {
         b.iter(|| {
-            let Ok(Message::Media(media)) = parse(black_box(texts.next().map_or("", String::as_str))) else {
+            let Ok(Message::Media(media)) = parse(Dialect::Twilio, black_box(texts.next().map_or("", String::as_str))) else {
                 unreachable!("all messages are media")
             };
             media.decode(&mut payload)
@@ -43,7 +44,7 @@ fn inbound(c: &mut Criterion) {
     });
 
     let mut texts = messages.iter().cycle();
-    let mut codec = Codec::new(&start::start());
+    let mut codec = Codec::new(Dialect::Twilio, &start::start()).expect("our format");
     let mut inbound = Inbound::new(Ear::new(Box::new(WebRtcVad::new(2)), None), 75);
     let mut windows = Vec::new();
     let mut received = 0;

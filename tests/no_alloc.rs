@@ -25,6 +25,7 @@ use tieline::time::SampleRate;
 use tieline::turn::event::{Action, Input, MarkName, SentenceId, TurnId, Voice};
 use tieline::turn::machine::{Machine, Phrases};
 use tieline::turn::policy::Policy;
+use tieline::twilio::dialect::Dialect;
 use tieline::twilio::message::Outbound as Encoder;
 
 #[path = "../benches/support/start.rs"]
@@ -94,7 +95,7 @@ impl Call {
             ..Phrases::default()
         };
         let mut call = Self {
-            codec: Codec::new(&beginning::start()),
+            codec: Codec::new(Dialect::Twilio, &beginning::start()).expect("our format"),
             inbound: Inbound::new(Ear::new(Box::new(WebRtcVad::new(2)), None), 75),
             machine: Machine::new(Policy::default(), phrases),
             windows: Vec::new(),
@@ -194,13 +195,13 @@ fn a_frame_of_the_caller_allocates_nothing_while_the_agent_speaks() {
 
 #[test]
 fn sending_audio_allocates_nothing_and_a_mark_a_little() {
-    let (mut outbound, mut codec) = (Outbound::default(), Codec::new(&beginning::start()));
+    let (mut outbound, mut codec) = (Outbound::default(), Codec::new(Dialect::Twilio, &beginning::start()).expect("our format"));
     let sentence: LineAudio = vec![0x5A; 8_000 * 10].into();
     // Warm-up: the first message is the longest, the whole lead.
     outbound.queue(LineAudio::clone(&sentence));
     codec.write(Outgoing::Audio(outbound.next(3_200)));
     for samples in std::iter::repeat_n(480, 100) {
-        let (count, length) = allocations(|| codec.write(Outgoing::Audio(outbound.next(samples))).len());
+        let (count, length) = allocations(|| codec.write(Outgoing::Audio(outbound.next(samples)))[0].len());
         assert_eq!((count, length > 640), (0, true));
     }
     // Once per sentence: the mark's name.
@@ -211,16 +212,16 @@ fn sending_audio_allocates_nothing_and_a_mark_a_little() {
             index: 0,
         },
     };
-    let (count, _) = allocations(|| codec.write(Outgoing::Mark(name)).len());
+    let (count, _) = allocations(|| codec.write(Outgoing::Mark(name))[0].len());
     assert!((1..=2).contains(&count), "{count} allocations for a mark");
     // Once per reply that is interrupted.
-    assert_eq!(allocations(|| codec.write(Outgoing::Clear).len()).0, 0);
+    assert_eq!(allocations(|| codec.write(Outgoing::Clear)[0].len()).0, 0);
 }
 
 #[test]
 fn encoding_a_block_of_speech_allocates_nothing() {
     let mut resampler = Resampler::new(SampleRate::hz(22_050), SampleRate::LINE).expect("valid");
-    let encoder = Encoder::new("MZ1");
+    let encoder = Encoder::new(Dialect::Twilio, "MZ1");
     let (mut line, mut bytes, mut text) = (Vec::new(), Vec::new(), String::new());
     let mut encode = |block: &[f32]| {
         line.clear();
