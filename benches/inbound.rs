@@ -36,7 +36,8 @@ fn inbound(c: &mut Criterion) {
     let mut payload = Vec::new();
     c.bench_function("inbound/parse_and_base64", |b| {
         b.iter(|| {
-            let Ok(Message::Media(media)) = parse(Dialect::Twilio, black_box(texts.next().map_or("", String::as_str))) else {
+            let Ok(Message::Media(media)) = parse(Dialect::Twilio, black_box(texts.next().map_or("", String::as_str)))
+            else {
                 unreachable!("all messages are media")
             };
             media.decode(&mut payload)

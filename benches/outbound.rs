@@ -40,7 +40,10 @@ fn outbound(c: &mut Criterion) {
 
     // What is left on the call's task once a sentence waits in the queue as line audio.
     let sentence: LineAudio = vec![0x5A; 8_000 * 5].into();
-    let (mut outbound, mut codec) = (Outbound::default(), Codec::new(Dialect::Twilio, &start::start()).expect("our format"));
+    let (mut outbound, mut codec) = (
+        Outbound::default(),
+        Codec::new(Dialect::Twilio, &start::start()).expect("our format"),
+    );
     let mut left = 0;
     c.bench_function("outbound/message_of_160", |b| {
         b.iter(|| {

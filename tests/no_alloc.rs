@@ -195,7 +195,10 @@ fn a_frame_of_the_caller_allocates_nothing_while_the_agent_speaks() {
 
 #[test]
 fn sending_audio_allocates_nothing_and_a_mark_a_little() {
-    let (mut outbound, mut codec) = (Outbound::default(), Codec::new(Dialect::Twilio, &beginning::start()).expect("our format"));
+    let (mut outbound, mut codec) = (
+        Outbound::default(),
+        Codec::new(Dialect::Twilio, &beginning::start()).expect("our format"),
+    );
     let sentence: LineAudio = vec![0x5A; 8_000 * 10].into();
     // Warm-up: the first message is the longest, the whole lead.
     outbound.queue(LineAudio::clone(&sentence));

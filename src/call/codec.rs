@@ -229,7 +229,11 @@ mod tests {
         let heard = play(&mut Order::default(), &[1, 3, 4, 5, 6, 7, 2, 8]);
         assert_eq!(
             heard,
-            [(Some(20), vec![1]), (Some(60), vec![3, 4, 5, 6, 7]), (Some(160), vec![8])]
+            [
+                (Some(20), vec![1]),
+                (Some(60), vec![3, 4, 5, 6, 7]),
+                (Some(160), vec![8])
+            ]
         );
     }
 

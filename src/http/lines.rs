@@ -124,12 +124,23 @@ fn fallback(app: &App, ring: &Ring) -> Response {
         return twiml(crate::twilio::twiml::hangup());
     }
     if app.registry.should_reconnect(&ring.call) {
-        tracing::warn!(call = ring.call, "the stream of call {} broke; connecting it again", ring.call);
+        tracing::warn!(
+            call = ring.call,
+            "the stream of call {} broke; connecting it again",
+            ring.call
+        );
         return connect(app, ring);
     }
-    tracing::error!(call = ring.call, "the stream of call {} broke too often; giving the call up", ring.call);
+    tracing::error!(
+        call = ring.call,
+        "the stream of call {} broke too often; giving the call up",
+        ring.call
+    );
     let staff = app.services.staff.borrow();
-    twiml(answers::say_and_hangup(ring.dialect, &staff.agents.default().phrases.apology))
+    twiml(answers::say_and_hangup(
+        ring.dialect,
+        &staff.agents.default().phrases.apology,
+    ))
 }
 
 fn connect(app: &App, ring: &Ring) -> Response {
@@ -140,7 +151,11 @@ fn connect(app: &App, ring: &Ring) -> Response {
             twiml(answers::connect(ring.dialect, &stream.url, &parameters, &fallback))
         }
         Err(Refused::Full) => {
-            tracing::warn!(call = ring.call, "call {} was refused: all lines are busy (MAX_CALLS)", ring.call);
+            tracing::warn!(
+                call = ring.call,
+                "call {} was refused: all lines are busy (MAX_CALLS)",
+                ring.call
+            );
             twiml(answers::busy(ring.dialect))
         }
         Err(Refused::Draining) => refuse(StatusCode::SERVICE_UNAVAILABLE, "the server is draining"),
@@ -154,7 +169,9 @@ struct Stream {
 }
 
 fn expect(app: &App, ring: &Ring) -> Result<Stream, Refused> {
-    let token = app.registry.expect(&ring.call, &ring.account, ring.parties.clone(), now())?;
+    let token = app
+        .registry
+        .expect(&ring.call, &ring.account, ring.parties.clone(), now())?;
     let base = format!("{}/{}/stream", ring.base.replacen("http", "ws", 1), ring.dialect.name());
     Ok(if ring.dialect == Dialect::SignalWire {
         Stream {
@@ -182,20 +199,31 @@ async fn ring(app: &Arc<App>, dialect: Dialect, request: Request) -> Result<Ring
     let base = base(app, &headers).ok_or_else(|| refuse(StatusCode::BAD_REQUEST, "the request has no usable Host"))?;
     if !is_proved(app, dialect, &headers, &format!("{base}{uri}"), &body, &form) {
         let line = dialect.name();
-        tracing::warn!(line, "a request to the {line} line does not prove to be from there; check PUBLIC_URL and its key");
+        tracing::warn!(
+            line,
+            "a request to the {line} line does not prove to be from there; check PUBLIC_URL and its key"
+        );
         return Err(refuse(StatusCode::FORBIDDEN, "forbidden"));
     }
     read(dialect, &form, base).ok_or_else(|| refuse(StatusCode::BAD_REQUEST, "the call's id is missing or malformed"))
 }
 
-fn is_proved(app: &App, dialect: Dialect, headers: &HeaderMap, url: &str, body: &[u8], form: &[(String, String)]) -> bool {
+fn is_proved(
+    app: &App,
+    dialect: Dialect,
+    headers: &HeaderMap,
+    url: &str,
+    body: &[u8],
+    form: &[(String, String)],
+) -> bool {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
     match dialect {
         Dialect::SignalWire => app.lines.signalwire.as_ref().is_some_and(|key| {
             let given = ["x-signalwire-signature", "x-twilio-signature"].map(text);
             // Its libraries take either header.
             let urls = signature::candidates(url);
-            let verify = |given: &str| signature::verify(&[key.expose()], Algorithm::Sha1, &urls, Body::Form(form), given);
+            let verify =
+                |given: &str| signature::verify(&[key.expose()], Algorithm::Sha1, &urls, Body::Form(form), given);
             given.into_iter().any(verify)
         }),
         Dialect::Telnyx => app.lines.telnyx.as_ref().is_some_and(|key| {
@@ -206,14 +234,21 @@ fn is_proved(app: &App, dialect: Dialect, headers: &HeaderMap, url: &str, body: 
             let nonce = text("x-plivo-signature-v3-nonce");
             // The second one is by the main account, where the call is a subaccount's.
             let given = ["x-plivo-signature-v3", "x-plivo-signature-ma-v3"].map(text);
-            given.into_iter().any(|given| proof::plivo(token.expose(), url, form, nonce, given))
+            given
+                .into_iter()
+                .any(|given| proof::plivo(token.expose(), url, form, nonce, given))
         }),
         Dialect::Twilio | Dialect::Exotel => false,
     }
 }
 
 fn read(dialect: Dialect, fields: &[(String, String)], base: String) -> Option<Ring> {
-    let field = |name: &str| fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    let field = |name: &str| {
+        fields
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    };
     let (call, from, to) = match dialect {
         Dialect::Plivo => ("CallUUID", "From", "To"),
         Dialect::Exotel => ("CallSid", "CallFrom", "CallTo"),
@@ -266,7 +301,10 @@ async fn exotel_incoming(
     let Some(expected) = &app.lines.exotel else {
         return refuse(StatusCode::NOT_FOUND, "this line is not configured");
     };
-    let given = secret.map(|Path(secret)| secret).or_else(|| basic_password(&headers)).unwrap_or_default();
+    let given = secret
+        .map(|Path(secret)| secret)
+        .or_else(|| basic_password(&headers))
+        .unwrap_or_default();
     if !bool::from(expected.expose().as_bytes().ct_eq(given.as_bytes())) {
         tracing::warn!("a request to the exotel line does not bring EXOTEL_SECRET and was refused");
         return refuse(StatusCode::FORBIDDEN, "forbidden");
@@ -282,12 +320,19 @@ async fn exotel_incoming(
     match expect(&app, &ring) {
         Ok(stream) => {
             let answer = serde_json::json!({ "url": stream.url }).to_string();
-            let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+            let headers = [
+                (header::CONTENT_TYPE, "application/json"),
+                (header::CACHE_CONTROL, "no-store"),
+            ];
             (headers, answer).into_response()
         }
         // Without a stream the flow goes on to the applet that the site has put behind this one.
         Err(Refused::Full | Refused::Draining) => {
-            tracing::warn!(call = ring.call, "call {} was refused: all lines are busy or draining", ring.call);
+            tracing::warn!(
+                call = ring.call,
+                "call {} was refused: all lines are busy or draining",
+                ring.call
+            );
             refuse(StatusCode::SERVICE_UNAVAILABLE, "no line is free")
         }
     }

@@ -68,7 +68,9 @@ impl Dialect {
             }
             (Self::Twilio | Self::SignalWire, _) => Err("the media format is not audio/x-mulaw, 8000 Hz, mono"),
             (Self::Telnyx, _) => Err("the media format is not PCMU, 8000 Hz, mono; the TeXML asks for codec PCMU"),
-            (Self::Plivo, _) => Err("the media format is not audio/x-mulaw, 8000 Hz; the XML asks for it by contentType"),
+            (Self::Plivo, _) => {
+                Err("the media format is not audio/x-mulaw, 8000 Hz; the XML asks for it by contentType")
+            }
             (Self::Exotel, _) => Err("the media format is not 8000 Hz; set the applet's sample rate to 8000"),
         }
     }

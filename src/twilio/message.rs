@@ -152,7 +152,11 @@ fn read_start(dialect: Dialect, message: &Value) -> Option<Start> {
             encoding: format["encoding"].as_str()?.to_owned(),
             sample_rate: number(&format[names.rate])?,
             // Plivo and Exotel do not say, and have one.
-            channels: if format["channels"].is_null() { 1 } else { number(&format["channels"])? },
+            channels: if format["channels"].is_null() {
+                1
+            } else {
+                number(&format["channels"])?
+            },
         },
         custom_parameters: parameters
             .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
@@ -395,7 +399,8 @@ mod tests {
             assert_eq!(parse(TWILIO, text).expect("json"), Inbound::Other, "{text}");
         }
         assert!(parse(TWILIO, "{").is_err());
-        let Inbound::Media(media) = parse(TWILIO, r#"{"event":"media","media":{"payload":"%%%"}}"#).expect("json") else {
+        let Inbound::Media(media) = parse(TWILIO, r#"{"event":"media","media":{"payload":"%%%"}}"#).expect("json")
+        else {
             panic!()
         };
         assert!(!media.decode(&mut Vec::new()));

@@ -21,7 +21,9 @@ pub fn telnyx(key: &[u8; 32], timestamp: &str, body: &[u8], signature: &str, uni
         return false;
     }
     let signed = [timestamp.as_bytes(), b"|", body].concat();
-    UnparsedPublicKey::new(&ED25519, key).verify(&signed, &signature).is_ok()
+    UnparsedPublicKey::new(&ED25519, key)
+        .verify(&signed, &signature)
+        .is_ok()
 }
 
 /// Plivo's V3: HMAC-SHA256 over the URL, the form and a nonce. The header may hold several signatures, with commas between.
@@ -92,7 +94,10 @@ mod tests {
     use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 
     fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-        pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
+        pairs
+            .iter()
+            .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
     }
 
     type Vector = (&'static str, bool, &'static str);
@@ -115,12 +120,28 @@ mod tests {
     /// Computed with plivo 4.63.0 of PyPI (`get_signature_v3` over `construct_post_url`).
     #[test]
     fn plivos_own_sdk_signs_the_same() {
-        let form = pairs(&[("To", "15551239999"), ("CallUUID", "c-1"), ("From", "15551230001"), ("Multi", "b"), ("Multi", "a")]);
-        for (url, form, expected) in [
-            PLIVO_FORM, PLIVO_QUERY, PLIVO_BOTH,
-        ].map(|(url, with, expected)| (url, if with { form.clone() } else { Vec::new() }, expected)) {
-            assert_eq!(plivo_sign("MAtoken", url, &form, "05429567804466091622"), expected, "{url}");
-            assert!(plivo("MAtoken", url, &form, "05429567804466091622", &format!("bad,{expected}")));
+        let form = pairs(&[
+            ("To", "15551239999"),
+            ("CallUUID", "c-1"),
+            ("From", "15551230001"),
+            ("Multi", "b"),
+            ("Multi", "a"),
+        ]);
+        for (url, form, expected) in [PLIVO_FORM, PLIVO_QUERY, PLIVO_BOTH]
+            .map(|(url, with, expected)| (url, if with { form.clone() } else { Vec::new() }, expected))
+        {
+            assert_eq!(
+                plivo_sign("MAtoken", url, &form, "05429567804466091622"),
+                expected,
+                "{url}"
+            );
+            assert!(plivo(
+                "MAtoken",
+                url,
+                &form,
+                "05429567804466091622",
+                &format!("bad,{expected}")
+            ));
             assert!(!plivo("MAtoken", url, &form, "05429567804466091623", expected));
             assert!(!plivo("MAother", url, &form, "05429567804466091622", expected));
             assert!(!plivo("", url, &form, "05429567804466091622", expected));
