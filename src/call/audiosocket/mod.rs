@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use crate::call::driver::{self, Services};
-use crate::call::registry::{LiveCall, Parties, Registry};
+use crate::call::registry::{LiveCall, Parties, Refused, Registry};
 use crate::call::socket::Socket as _;
 use line::Line;
 
@@ -44,8 +44,8 @@ pub async fn serve(listener: TcpListener, services: Services, registry: Arc<Regi
     let waiting = Arc::new(Semaphore::new(MAX_WAITING));
     loop {
         let Ok((stream, _)) = listener.accept().await else {
-            // Out of file handles: let calls end first.
-            tokio::task::yield_now().await;
+            // Out of file handles: calls end first.
+            tokio::time::sleep_until((now() + PAUSE).into()).await;
             continue;
         };
         let Ok(permit) = Arc::clone(&waiting).try_acquire_owned() else {
@@ -83,8 +83,8 @@ async fn admit(line: &mut Line, registry: &Arc<Registry>, callers: &Callers) -> 
     let parties = Parties { from: None, to };
     let token = registry.expect(&call_sid, ACCOUNT, parties, now());
     let token = token.map_err(|refused| match refused {
-        crate::call::registry::Refused::Full => "all lines are busy (MAX_CALLS)",
-        crate::call::registry::Refused::Draining => "the server is draining",
+        Refused::Full => "all lines are busy (MAX_CALLS)",
+        Refused::Draining => "the server is draining",
     })?;
     if callers.known.is_empty() {
         let uuid = hex(id);
@@ -130,6 +130,8 @@ fn now() -> Instant {
 
 /// The account of all calls that have no carrier.
 const ACCOUNT: &str = "audiosocket";
+/// Before the next attempt to take a connection.
+const PAUSE: Duration = Duration::from_millis(100);
 const ID_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections that have not said who they are.
 const MAX_WAITING: usize = 32;
