@@ -3,6 +3,7 @@
 mod fallback;
 mod health;
 mod incoming;
+mod lines;
 mod media;
 mod signed;
 mod trace;
@@ -21,6 +22,7 @@ use crate::call::registry::Registry;
 use crate::config::Secret;
 
 pub use health::{Health, Probe};
+pub use lines::Lines;
 
 /// What the handlers share.
 pub struct App {
@@ -34,6 +36,8 @@ pub struct App {
     pub public_url: Option<Url>,
     /// Whether the LLM endpoint answers.
     pub probe: Probe,
+    /// Other carriers.
+    pub lines: Lines,
 }
 
 /// Whose calls are answered.
@@ -54,6 +58,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/voice/stream", get(media::stream))
         .route("/voice/trace/{call_sid}", get(trace::trace))
         .route("/voice/health", get(health::health))
+        .merge(lines::routes())
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(app)
 }

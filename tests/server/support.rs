@@ -12,7 +12,7 @@ use tieline::dialog::conversation::{Mind, Staff};
 use tieline::dialog::llm::LlmClient;
 use tieline::dialog::slot::Slot;
 use tieline::engine::{Engine, Sizes};
-use tieline::http::{App, Probe, TwilioAccount, router};
+use tieline::http::{App, Lines, Probe, TwilioAccount, router};
 use tieline::speech::spoken::spoken;
 use tieline::store::Store;
 use tieline::turn::endpoint::{Endpointing, Witnesses};
@@ -41,6 +41,7 @@ pub(crate) struct Setup {
     /// Its file, instead of the usual one.
     pub(crate) agent: Option<String>,
     pub(crate) store: Option<Store>,
+    pub(crate) lines: Lines,
 }
 
 impl Default for Setup {
@@ -59,6 +60,7 @@ impl Default for Setup {
             expect: None,
             agent: None,
             store: None,
+            lines: Lines::default(),
         }
     }
 }
@@ -138,6 +140,7 @@ impl TestServer {
             },
             public_url: setup.public_url.map(|url| url.parse().expect("a URL")),
             probe: Probe::new().expect("a probe"),
+            lines: setup.lines,
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
