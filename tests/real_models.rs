@@ -252,6 +252,7 @@ async fn server(llm: &str) -> String {
         public_url: None,
         probe: Probe::new().expect("client"),
         also_public: Vec::new(),
+        lines: tieline::http::Lines::default(),
         progress: Progress::new(),
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
