@@ -116,6 +116,12 @@ impl Config {
         let mut addresses = self.server.public_url.iter().chain(&self.server.also_public);
         let public = addresses.find(|url| !server::is_local(url));
         self.twilio.cross_check(public, reader);
+        if reader.is_set("TWILIO_API_KEY_SID") != reader.is_set("TWILIO_API_KEY_SECRET") {
+            self.warnings.push(
+                "one of TWILIO_API_KEY_SID and TWILIO_API_KEY_SECRET is not set, so TWILIO_AUTH_TOKEN is used instead; set both"
+                    .to_owned(),
+            );
+        }
         if self.outbound.is_wanted() {
             let lacking: Vec<&str> = [
                 ("PUBLIC_URL", self.server.public_url.is_some()),
@@ -123,7 +129,7 @@ impl Config {
                 ("TWILIO_PHONE_NUMBER", reader.is_set("TWILIO_PHONE_NUMBER")),
                 (
                     "TWILIO_AUTH_TOKEN (or TWILIO_API_KEY_SID and TWILIO_API_KEY_SECRET)",
-                    reader.is_set("TWILIO_AUTH_TOKEN") || reader.is_set("TWILIO_API_KEY_SECRET"),
+                    reader.is_set("TWILIO_AUTH_TOKEN") || self.twilio.api_key.is_some(),
                 ),
             ]
             .into_iter()

@@ -150,16 +150,10 @@ fn algorithm(value: &str) -> Result<Algorithm, Bad> {
     }
 }
 
-/// Both halves of an API key.
+/// Both halves of an API key; one alone is none.
 fn key(reader: &mut Reader<'_>) -> Option<(String, Secret)> {
     let sid = reader.optional("TWILIO_API_KEY_SID", key_sid);
     let secret = reader.optional("TWILIO_API_KEY_SECRET", parse::secret);
-    if reader.is_set("TWILIO_API_KEY_SID") != reader.is_set("TWILIO_API_KEY_SECRET") {
-        reader.conflict(
-            "TWILIO_API_KEY_SID and TWILIO_API_KEY_SECRET belong together: set both, or neither to use TWILIO_AUTH_TOKEN"
-                .to_owned(),
-        );
-    }
     sid.zip(secret)
 }
 

@@ -48,7 +48,7 @@ async fn a_call_is_handed_over_by_command_and_only_where_it_may_be() {
     line.server.stt.hear(&["what are your hours"]);
     assert_eq!(
         phone.exchange().await.heard,
-        "We are open all day.",
+        "We are open all day. Anything else?",
         "nothing has happened"
     );
     transfer(Some("+15550188002")).expect("told");

@@ -193,7 +193,7 @@ const CASES: &[(&str, &str, usize, &str)] = &[
         "{{ kind }} at",
         "{{ kin }} at",
         32,
-        "form service: nothing is called kin; there are: caller, customer, kind, language",
+        "form service: nothing is called kin; there are: caller, context, customer, kind, language",
     ),
     ("{{ kind }} at", "{{ kind } at", 32, "this text is not minijinja"),
     (
