@@ -78,7 +78,10 @@ mod tests {
         #[cfg(unix)]
         {
             let file = data.join(FILE).metadata().expect("the file");
-            assert_eq!(std::os::unix::fs::PermissionsExt::mode(&file.permissions()) & 0o777, 0o600);
+            assert_eq!(
+                std::os::unix::fs::PermissionsExt::mode(&file.permissions()) & 0o777,
+                0o600
+            );
         }
         std::fs::write(data.join(FILE), "\n").expect("written");
         assert!(key(&data).is_err(), "an empty key opens nothing");

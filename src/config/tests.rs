@@ -257,7 +257,10 @@ fn signatures_are_of_one_kind_with_up_to_two_keys() {
 fn the_first_public_address_is_the_one_given_out() {
     let config = good(&[("PUBLIC_URL", "http://a/x/, http://b,http://c:1")]);
     let also: Vec<&str> = config.server.also_public.iter().map(url::Url::as_str).collect();
-    assert_eq!(config.server.public_url.as_ref().map(url::Url::as_str), Some("http://a/x"));
+    assert_eq!(
+        config.server.public_url.as_ref().map(url::Url::as_str),
+        Some("http://a/x")
+    );
     assert_eq!(also, ["http://b/", "http://c:1/"]);
     let shown = ("PUBLIC_URL", "http://a/x,http://b/,http://c:1/".to_owned());
     assert!(config.describe().contains(&shown), "{:?}", config.describe());

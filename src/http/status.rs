@@ -5,7 +5,7 @@
 //! was overheard once stays valid for ever.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -78,7 +78,12 @@ pub(super) async fn recording(State(app): State<Arc<App>>, form: SignedForm) -> 
     let given = form.field("RecordingStatus").unwrap_or_default();
     let status = RECORDING_STATES.into_iter().find(|state| *state == given);
     if let (Some(recording), Some(status)) = (recording, status) {
-        tracing::info!(call, recording, status, "recording {recording} of call {call}: {status}");
+        tracing::info!(
+            call,
+            recording,
+            status,
+            "recording {recording} of call {call}: {status}"
+        );
         app.progress.recording(call, recording, status);
     }
     done()
@@ -89,9 +94,14 @@ pub(super) async fn is_repeated(app: &App, form: &SignedForm) -> bool {
     let call = form.call_sid.as_str();
     let repeated = app.registry.had_stream(call)
         || said_over(app, form)
-        || known(app, call).await.is_some_and(|state| state.begun || is_final(&state));
+        || known(app, call)
+            .await
+            .is_some_and(|state| state.begun || is_final(&state));
     if repeated {
-        tracing::warn!(call, "a webhook of call {call} came again after it had begun; it is hung up");
+        tracing::warn!(
+            call,
+            "a webhook of call {call} came again after it had begun; it is hung up"
+        );
     }
     repeated
 }
@@ -123,15 +133,23 @@ fn is_ours(outcome: &str) -> bool {
     reasons.iter().any(|&reason| CallEnd::Agent(reason).name() == outcome)
 }
 
-/// What the database knows of a call. A caller is not turned away because it does not answer.
+/// What the database knows of a call. A caller is not turned away because it does not answer, nor kept waiting for it.
 async fn known(app: &App, call: &str) -> Option<CallState> {
-    let state = app.services.store.as_ref()?.call_state(call).await;
-    state
-        .inspect_err(
-            |error| tracing::warn!(call, %error, "what is known of call {call} cannot be read; it is taken as new: {error}"),
-        )
-        .ok()
-        .flatten()
+    let store = app.services.store.as_ref()?;
+    match tokio::time::timeout(PATIENCE, store.call_state(call)).await {
+        Ok(Ok(state)) => state,
+        Ok(Err(error)) => {
+            tracing::warn!(call, %error, "what is known of call {call} cannot be read; it is taken as new: {error}");
+            None
+        }
+        Err(_) => {
+            tracing::warn!(
+                call,
+                "the database is too slow to tell what is known of call {call}; it is taken as new"
+            );
+            None
+        }
+    }
 }
 
 /// The answer to a report. One that was not kept is asked for again.
@@ -164,5 +182,7 @@ fn now() -> Instant {
 }
 
 const RECORDING_STATES: [&str; 4] = ["in-progress", "completed", "absent", "failed"];
+/// A caller hears nothing meanwhile.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Longest text of an error that is logged.
 const ERROR_CHARS: usize = 200;

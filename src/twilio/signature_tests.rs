@@ -47,7 +47,11 @@ fn every_vector_verifies() {
         let signed = sign_with(vector.algorithm, vector.token, vector.url, &pairs);
         assert_eq!(signed, vector.signature, "{id}");
     }
-    assert_ne!(vector("V3-").signature, vector("V3c").signature, "the scheme is signed too");
+    assert_ne!(
+        vector("V3-").signature,
+        vector("V3c").signature,
+        "the scheme is signed too"
+    );
 }
 
 #[test]
@@ -90,11 +94,21 @@ fn every_changed_request_is_refused() {
             );
         }
         let elsewhere = vector.url.replace("example", "exbmple");
-        assert!(!vector.verifies(&pairs, &elsewhere, vector.signature), "{}: host", vector.id);
+        assert!(
+            !vector.verifies(&pairs, &elsewhere, vector.signature),
+            "{}: host",
+            vector.id
+        );
         let other_token = format!("{}0", vector.token);
         let body = Body::Form(&pairs);
         let urls = [vector.url.to_owned()];
-        assert!(!verify(&[&other_token], vector.algorithm, &urls, body, vector.signature));
+        assert!(!verify(
+            &[&other_token],
+            vector.algorithm,
+            &urls,
+            body,
+            vector.signature
+        ));
     }
 }
 
@@ -122,7 +136,9 @@ fn values_are_decoded_once_and_never_trimmed() {
 fn a_raw_body_needs_its_hash_in_the_url() {
     let json = vector("V4");
     let (token, url) = ([json.token], [json.url.to_owned()]);
-    let Sent::Json(body) = json.sent else { panic!("a JSON body") };
+    let Sent::Json(body) = json.sent else {
+        panic!("a JSON body")
+    };
     let body = body.as_bytes();
     assert!(verify(&token, Algorithm::Sha1, &url, Body::Raw(body), json.signature));
     assert!(!verify(&token, Algorithm::Sha1, &url, Body::Raw(b"{}"), json.signature));
@@ -210,7 +226,10 @@ fn an_upgrade_is_tried_with_and_without_slash_and_port() {
     ] {
         assert!(!opens(upgrade, &sign(token[0], other, &[])), "{other}");
     }
-    assert!(!opens("https://voice.example.org/twilio/media", vector("V3-").signature));
+    assert!(!opens(
+        "https://voice.example.org/twilio/media",
+        vector("V3-").signature
+    ));
 }
 
 const TOKEN: &str = "2f7c1a90b4e3d6587f0e9a1b2c3d4e5f";

@@ -71,9 +71,20 @@ impl Request {
         let mut url = random_url(random);
         let body = if json { text(random, 60) } else { random_form(random) };
         if json {
-            let hashed = if random.random_bool(0.7) { body.clone() } else { text(random, 9) };
-            let hash: String = Sha256::digest(hashed).iter().map(|byte| format!("{byte:02x}")).collect();
-            let hash = if random.random_bool(0.1) { hash.to_uppercase() } else { hash };
+            let hashed = if random.random_bool(0.7) {
+                body.clone()
+            } else {
+                text(random, 9)
+            };
+            let hash: String = Sha256::digest(hashed)
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
+            let hash = if random.random_bool(0.1) {
+                hash.to_uppercase()
+            } else {
+                hash
+            };
             url.push_str(if url.contains('?') { "&" } else { "?" });
             url.push_str(&format!("bodySHA256={hash}"));
         }
@@ -111,14 +122,22 @@ impl Request {
     }
 
     fn sign(&self) -> Option<String> {
-        let pairs = if self.json { Vec::new() } else { form_pairs(self.body.as_bytes()) };
+        let pairs = if self.json {
+            Vec::new()
+        } else {
+            form_pairs(self.body.as_bytes())
+        };
         let algorithm = Algorithm::from_settings(self.settings)?;
         Some(sign_with(algorithm, &self.token, &self.url, &pairs))
     }
 
     fn verifies(&self, signature: &str) -> bool {
         let pairs = form_pairs(self.body.as_bytes());
-        let body = if self.json { Body::Raw(self.body.as_bytes()) } else { Body::Form(&pairs) };
+        let body = if self.json {
+            Body::Raw(self.body.as_bytes())
+        } else {
+            Body::Form(&pairs)
+        };
         let urls = candidates(&self.url);
         Algorithm::from_settings(self.settings)
             .is_some_and(|algorithm| verify(&[&self.token], algorithm, &urls, body, signature))
@@ -138,7 +157,11 @@ fn signatures_agree_on_a_thousand_random_requests() {
             signed += 1;
         }
         let signature = ours.unwrap_or_else(|| "MDEyMzQ1Njc4OTAxMjM0NTY3ODk=".to_owned());
-        let flipped = format!("{}{}", if signature.starts_with('A') { 'B' } else { 'A' }, &signature[1..]);
+        let flipped = format!(
+            "{}{}",
+            if signature.starts_with('A') { 'B' } else { 'A' },
+            &signature[1..]
+        );
         let changed = request.changed(&mut random);
         for (arrived, signature) in [(&request, &signature), (&request, &flipped), (&changed, &signature)] {
             let theirs = oracle.ask(&arrived.question("validate", signature));
@@ -150,7 +173,10 @@ fn signatures_agree_on_a_thousand_random_requests() {
             println!("oracle: {n} of {REQUESTS} requests agree, {signed} signed, {valid} valid, {invalid} invalid");
         }
     }
-    assert!(signed > 500 && valid > 500 && invalid > 500, "{signed} {valid} {invalid}");
+    assert!(
+        signed > 500 && valid > 500 && invalid > 500,
+        "{signed} {valid} {invalid}"
+    );
 }
 
 #[test]
@@ -209,16 +235,28 @@ impl Element {
         let attributes = node.attributes();
         Self {
             name: node.tag_name().name().to_owned(),
-            attributes: attributes.map(|a| (a.name().to_owned(), a.value().to_owned())).collect(),
+            attributes: attributes
+                .map(|a| (a.name().to_owned(), a.value().to_owned()))
+                .collect(),
             text: node.text().unwrap_or_default().to_owned(),
-            children: node.children().filter(roxmltree::Node::is_element).map(Self::of).collect(),
+            children: node
+                .children()
+                .filter(roxmltree::Node::is_element)
+                .map(Self::of)
+                .collect(),
         }
     }
 }
 
 fn random_url(random: &mut StdRng) -> String {
     let scheme = ["https", "https", "http"].choose(random).expect("one");
-    let host = ["voice.example.org", "Voice.Example.ORG", "xn--bcher-kva.example", "10.0.0.5", "localhost"];
+    let host = [
+        "voice.example.org",
+        "Voice.Example.ORG",
+        "xn--bcher-kva.example",
+        "10.0.0.5",
+        "localhost",
+    ];
     let port = ["", "", ":443", ":80", ":8443"].choose(random).expect("one");
     let mut url = format!("{scheme}://{}{port}", host.choose(random).expect("one"));
     for _ in 0..random.random_range(0..4) {
@@ -263,10 +301,16 @@ fn text(random: &mut StdRng, most: usize) -> String {
         .map(|_| match random.random_range(0..10) {
             0..=4 => char::from(random.random_range(b'!'..=b'~')),
             5 => ' ',
-            6 => *['é', 'ß', 'Ã', 'İ', '\u{301}', '\u{a0}', '\u{ad}'].choose(random).expect("one"),
-            7 => *['漢', '한', 'ع', '\u{200d}', '\u{202e}', '\u{feff}', '\u{fffd}'].choose(random).expect("one"),
+            6 => *['é', 'ß', 'Ã', 'İ', '\u{301}', '\u{a0}', '\u{ad}']
+                .choose(random)
+                .expect("one"),
+            7 => *['漢', '한', 'ع', '\u{200d}', '\u{202e}', '\u{feff}', '\u{fffd}']
+                .choose(random)
+                .expect("one"),
             8 => *['😀', '𝄞', '👩', '\u{10fffd}'].choose(random).expect("one"),
-            _ => *['&', '=', '+', '%', '"', '\'', '<', '>', ';', '#'].choose(random).expect("one"),
+            _ => *['&', '=', '+', '%', '"', '\'', '<', '>', ';', '#']
+                .choose(random)
+                .expect("one"),
         })
         .collect()
 }
@@ -288,7 +332,16 @@ const SETTINGS: [Option<&str>; 12] = [
     Some("algorithm=HMAC_MD5"),
     Some("xalgorithm=HMAC_SHA256"),
 ];
-const PATHS: [&str; 8] = ["voice", "incoming", "a%20b", "%C3%A9", "~x_y-z.php", "a+b", "%2F", "caf\u{e9}"];
+const PATHS: [&str; 8] = [
+    "voice",
+    "incoming",
+    "a%20b",
+    "%C3%A9",
+    "~x_y-z.php",
+    "a+b",
+    "%2F",
+    "caf\u{e9}",
+];
 const QUERIES: [&str; 8] = [
     "a=1",
     "b=%26",
@@ -300,5 +353,14 @@ const QUERIES: [&str; 8] = [
     "g=https://h/p?q=1",
 ];
 const NAMES: [&str; 10] = [
-    "CallSid", "callsid", "CALLSID", "Caller", "Called", "CallToken", "From", "MediaUrl", "B", "a",
+    "CallSid",
+    "callsid",
+    "CALLSID",
+    "Caller",
+    "Called",
+    "CallToken",
+    "From",
+    "MediaUrl",
+    "B",
+    "a",
 ];

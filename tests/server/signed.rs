@@ -75,7 +75,8 @@ async fn every_webhook_wants_a_signature() {
         let fields = form("CA1");
         let good = sign(AUTH_TOKEN, &server.url(path), &fields);
         let elsewhere = sign(AUTH_TOKEN, &server.url("/voice/other"), &fields);
-        let (flipped, longer) = (format!("A{}", &good[1..]), format!("{good}AAAA"));
+        let flipped = format!("{}{}", if good.starts_with('A') { 'B' } else { 'A' }, &good[1..]);
+        let longer = format!("{good}AAAA");
         let wrong = ["", " ", "not base64", AUTH_TOKEN, &flipped, &longer, &elsewhere];
         for header in wrong {
             let answer = post(&server, path, FORM, &encoded(&fields), &[(SIGNATURE, header)]).await;
@@ -83,7 +84,11 @@ async fn every_webhook_wants_a_signature() {
         }
         assert_eq!(post(&server, path, FORM, &encoded(&fields), &[]).await.0, 403, "{path}");
         let body = encoded(&fields);
-        for changed in [format!("{body}&Extra="), body.replace("CA1", "CA2"), body.replace("ringing", "")] {
+        for changed in [
+            format!("{body}&Extra="),
+            body.replace("CA1", "CA2"),
+            body.replace("ringing", ""),
+        ] {
             let answer = post(&server, path, FORM, &changed, &[(SIGNATURE, &good)]).await;
             assert_eq!(answer.0, 403, "{path} {changed}");
         }
@@ -111,7 +116,10 @@ async fn two_keys_are_good_while_one_replaces_the_other() {
     let server = TestServer::start(account(Some("new-token"), Some(AUTH_TOKEN), Algorithm::Sha1)).await;
     let stream = format!("ws://{}/voice/stream", server.address);
     for (token, webhook, socket) in [("new-token", 200, 101), (AUTH_TOKEN, 200, 101), ("third", 403, 403)] {
-        assert_eq!(server.post("/voice/incoming", &form("CA1"), Some(token)).await.0, webhook);
+        assert_eq!(
+            server.post("/voice/incoming", &form("CA1"), Some(token)).await.0,
+            webhook
+        );
         assert_eq!(upgrade(&server, &sign(token, &stream, &[])).await, socket);
     }
 }
@@ -126,7 +134,10 @@ async fn the_algorithm_is_the_configured_one_whatever_the_request_says() {
         for used in [Algorithm::Sha1, Algorithm::Sha256] {
             let signature = sign_with(used, AUTH_TOKEN, &url, &fields);
             let names = ["HMAC_SHA1", "HMAC_SHA256", "HMAC_MD5", "none"];
-            let said: Vec<Option<String>> = [None].into_iter().chain(names.map(|name| Some(settings(name)))).collect();
+            let said: Vec<Option<String>> = [None]
+                .into_iter()
+                .chain(names.map(|name| Some(settings(name))))
+                .collect();
             for (n, said) in said.iter().enumerate() {
                 let mut headers = vec![(SIGNATURE, signature.as_str())];
                 headers.extend(said.as_deref().map(|said| (SETTINGS, said)));
@@ -161,7 +172,14 @@ async fn a_json_body_is_proved_by_its_hash_in_the_signed_url() {
     assert_eq!(server.app.progress.status_of("CA1"), Some(CallStatus::Ringing));
     // A form is not read as anything else to get around its signature.
     let bare = sign(AUTH_TOKEN, &server.url("/voice/status"), &[]);
-    let answer = post(&server, "/voice/status", "text/plain", &encoded(&form("CA1")), &[(SIGNATURE, &bare)]).await;
+    let answer = post(
+        &server,
+        "/voice/status",
+        "text/plain",
+        &encoded(&form("CA1")),
+        &[(SIGNATURE, &bare)],
+    )
+    .await;
     assert_eq!(answer.0, 403);
 }
 
@@ -176,7 +194,10 @@ async fn each_public_address_signs_and_is_answered_with() {
     let path = "/voice/incoming";
     for (n, (base, stream)) in [
         ("https://one.example.org", "wss://one.example.org/voice/stream"),
-        ("https://two.example.org/phone", "wss://two.example.org/phone/voice/stream"),
+        (
+            "https://two.example.org/phone",
+            "wss://two.example.org/phone/voice/stream",
+        ),
         ("http://10.0.0.5:8080", "ws://10.0.0.5:8080/voice/stream"),
     ]
     .into_iter()

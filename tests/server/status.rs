@@ -32,7 +32,11 @@ async fn server(store: Option<&Store>) -> TestServer {
 fn with(call_sid: &str, fields: &[(&str, &str)]) -> Vec<(String, String)> {
     let mut form = form(call_sid);
     form.retain(|(name, _)| !fields.iter().any(|(other, _)| other == name));
-    form.extend(fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    form.extend(
+        fields
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+    );
     form
 }
 
@@ -65,7 +69,10 @@ async fn states_move_forward_however_they_are_reported() {
         report(&server, "/voice/status", "CA1", &[("CallStatus", late)]).await;
     }
     let state = store.call_state("CA1").await.expect("answered").expect("known");
-    assert_eq!((state.status, state.duration_s), (Some(CallStatus::Completed), Some(42)));
+    assert_eq!(
+        (state.status, state.duration_s),
+        (Some(CallStatus::Completed), Some(42))
+    );
     let price = state.price.expect("a price");
     assert_eq!((price.micros, price.currency()), (8_500, "USD"));
     assert_eq!(server.app.progress.status_of("CA1"), Some(CallStatus::Completed));
@@ -122,7 +129,10 @@ async fn a_webhook_that_comes_again_opens_no_call() {
     for path in ["/voice/fallback", "/voice/stream-ended"] {
         for status in ["completed", "failed", "canceled"] {
             let fields = with("CA3", &[("CallStatus", status)]);
-            assert!(is_hung_up(&server.post(path, &fields, Some(AUTH_TOKEN)).await), "{path}");
+            assert!(
+                is_hung_up(&server.post(path, &fields, Some(AUTH_TOKEN)).await),
+                "{path}"
+            );
         }
     }
 }
@@ -175,7 +185,11 @@ async fn a_stream_that_ended_is_followed_by_what_became_of_its_call() {
     again.raw(Message::Close(None)).await;
     again.closed().await;
     for event in ["stream-started", "stream-stopped", "stream-error", "odd", ""] {
-        let fields = [("StreamSid", "MZ1"), ("StreamEvent", event), ("StreamError", "31920\n\u{1b}[0m")];
+        let fields = [
+            ("StreamSid", "MZ1"),
+            ("StreamEvent", event),
+            ("StreamError", "31920\n\u{1b}[0m"),
+        ];
         report(&server, "/voice/stream-status", "CA1", &fields).await;
     }
 }
@@ -192,7 +206,10 @@ async fn who_answered_is_kept_and_told() {
     let beep = AnsweredBy::MachineEndBeep;
     assert_eq!(server.app.progress.answered_by("CA1"), Some(beep));
     let state = store.call_state("CA1").await.expect("answered").expect("known");
-    assert_eq!((state.answered_by, state.status, state.begun), (Some(beep), None, false));
+    assert_eq!(
+        (state.answered_by, state.status, state.begun),
+        (Some(beep), None, false)
+    );
     assert_eq!(news.try_recv().expect("news").what, What::Answered(beep));
     assert!(news.try_recv().is_err());
 }
@@ -202,7 +219,12 @@ async fn a_recordings_state_is_told_by_its_id_alone() {
     let server = server(None).await;
     let mut news = server.app.progress.news();
     let url = ("RecordingUrl", "http://127.0.0.1:1/recording");
-    for (sid, status) in [("RE1/../x", "completed"), ("CA1", "completed"), ("RE1", "stolen"), ("RE1", "completed")] {
+    for (sid, status) in [
+        ("RE1/../x", "completed"),
+        ("CA1", "completed"),
+        ("RE1", "stolen"),
+        ("RE1", "completed"),
+    ] {
         let fields = [("RecordingSid", sid), ("RecordingStatus", status), url];
         report(&server, "/voice/recording-status", "CA1", &fields).await;
     }
