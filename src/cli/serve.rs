@@ -13,14 +13,18 @@ use tokio::task::JoinHandle;
 
 use crate::call::audiosocket::{self, Callers};
 use crate::call::driver::Services;
+use crate::call::progress::Progress;
 use crate::call::registry::Registry;
-use crate::cli::{agents, engines};
+use crate::call::switchboard::Switchboard;
+use crate::cli::{agents, engines, local_key};
 use crate::config::Config;
 use crate::dialog::conversation::Mind;
 use crate::dialog::llm::LlmClient;
+use crate::dialog::tool::sms::Texts;
 use crate::http::{App, Lines, Probe, TwilioAccount, router};
 use crate::store::Store;
 use crate::telemetry::logging;
+use crate::twilio::rest::TwilioRest;
 
 pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     logging::init(&config.log);
@@ -33,7 +37,12 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     })?;
     let pbx = pbx(&config).await?;
     let store = Store::open(&config.database).await?;
-    let app = Arc::new(app(config, Some(store.clone())).await?);
+    let local_key = local_key::of(&config);
+    let mut app = app(config, Some(store.clone())).await?;
+    if app.twilio.auth_token.is_none() && !app.twilio.unverified {
+        app.twilio.other_key = app.twilio.other_key.or(local_key);
+    }
+    let app = Arc::new(app);
     let registry = Arc::clone(&app.registry);
     let address = listener.local_addr().context("the listener has no address")?;
     let pbx = pbx.map(|(listener, callers)| {
@@ -82,10 +91,15 @@ pub(super) fn spawn(listener: TcpListener, app: Arc<App>) -> JoinHandle<std::io:
 
 /// Everything a server needs: engines loaded and warm. Without a store nothing is looked up or written down.
 pub(super) async fn app(config: Config, store: Option<Store>) -> anyhow::Result<App> {
+    let switchboard = switchboard(&config, store.clone())?;
     let files = agents::Files {
         dir: config.server.agents_dir.clone(),
         default: config.agent.clone(),
         store: store.clone(),
+        texts: switchboard
+            .as_ref()
+            .zip(store.clone())
+            .and_then(|(switchboard, store)| Texts::new(Arc::clone(switchboard.carrier()), store, &config.outbound)),
     };
     let staff = files.load()?;
     let mind = Mind::new(LlmClient::new(&config.llm)?, config.turn.policy.reply_deadline);
@@ -99,6 +113,14 @@ pub(super) async fn app(config: Config, store: Option<Store>) -> anyhow::Result<
     let silero = engines::silero(&config)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let max_calls = config.server.max_calls.unwrap_or(CALLS_PER_CORE * cores);
+    let (auth_token, other_key) = config.twilio.signing_keys();
+    let twilio = TwilioAccount {
+        auth_token: auth_token.cloned(),
+        other_key: other_key.cloned(),
+        account_sid: config.twilio.account_sid.clone(),
+        algorithm: config.twilio.signature,
+        unverified: config.twilio.unverified,
+    };
     Ok(App {
         services: Services {
             engine,
@@ -109,12 +131,10 @@ pub(super) async fn app(config: Config, store: Option<Store>) -> anyhow::Result<
             vad_mode: config.turn.vad_mode,
             silero,
             log_transcripts: config.log.transcripts,
+            switchboard,
         },
         registry: Arc::new(Registry::new(max_calls)),
-        twilio: TwilioAccount {
-            account_sid: config.twilio.account_sid,
-            auth_token: config.twilio.auth_token,
-        },
+        twilio,
         public_url: config.server.public_url,
         probe: Probe::new()?,
         lines: Lines {
@@ -123,7 +143,26 @@ pub(super) async fn app(config: Config, store: Option<Store>) -> anyhow::Result<
             plivo: config.lines.plivo,
             exotel: config.lines.exotel,
         },
+        also_public: config.server.also_public,
+        progress: Progress::new(),
     })
+}
+
+/// What hands calls over and places them, where Twilio's API and this server's address are known.
+fn switchboard(config: &Config, store: Option<Store>) -> anyhow::Result<Option<Arc<Switchboard>>> {
+    let (Some(rest), Some(url)) = (config.twilio.rest(), &config.server.public_url) else {
+        return Ok(None);
+    };
+    let carrier = TwilioRest::new(rest).context("the client of Twilio's API cannot be set up")?;
+    let base = url.as_str().trim_end_matches('/').to_owned();
+    let (rules, number) = (config.outbound.clone(), config.twilio.phone_number.clone());
+    Ok(Some(Arc::new(Switchboard::new(
+        Arc::new(carrier),
+        store,
+        rules,
+        base,
+        number,
+    ))))
 }
 
 /// Finishes the calls there are, for as long as the grace lasts.
@@ -174,8 +213,10 @@ fn announce(config: &Config) {
     if config.llm.base_url.is_none() {
         tracing::info!("no LLM endpoint is configured: the guided dialog of the agent's file answers");
     }
-    if config.twilio.auth_token.is_none() {
-        tracing::warn!("TWILIO_AUTH_TOKEN is not set: webhooks are not verified. Do not expose this server");
+    if config.twilio.unverified {
+        tracing::warn!("TWILIO_VERIFY is off: webhooks are not verified. Do not expose this server");
+    } else if config.twilio.signing_keys().0.is_none() {
+        tracing::warn!("TWILIO_AUTH_TOKEN is not set: only `tieline call` on this machine gets through, not Twilio");
     }
 }
 

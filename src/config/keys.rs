@@ -50,13 +50,61 @@ pub(super) fn find(name: &str) -> &'static Key {
 /// All keys, in the order of `.env.example`.
 pub const KEYS: &[Key] = &[
     // Twilio
-    unset("PUBLIC_URL", "the address at which Twilio reaches this server"),
+    unset(
+        "PUBLIC_URL",
+        "the address at which Twilio reaches this server; several with commas between, our own first",
+    ),
     unset("TWILIO_ACCOUNT_SID", "the Twilio account"),
     secret(
         "TWILIO_AUTH_TOKEN",
         "the key that Twilio's webhook signatures are checked with",
     ),
     unset("TWILIO_PHONE_NUMBER", "the number callers dial, in E.164 form"),
+    secret(
+        "TWILIO_AUTH_TOKEN_OLD",
+        "another auth token that is good too, while one replaces the other",
+    ),
+    key(
+        "TWILIO_SIGNATURE",
+        "sha1",
+        "how webhooks are signed: sha1 with the auth token, or sha256 with TWILIO_SHARED_KEY",
+    ),
+    secret("TWILIO_SHARED_KEY", "the shared key of sha256 signatures"),
+    secret(
+        "TWILIO_SHARED_KEY_OLD",
+        "another shared key that is good too, while one replaces the other",
+    ),
+    key(
+        "TWILIO_VERIFY",
+        "on",
+        "whether webhooks must be signed; off is for development on this machine",
+    ),
+    unset(
+        "TWILIO_API_KEY_SID",
+        "an API key that asks Twilio's REST API instead of the account's auth token",
+    ),
+    secret("TWILIO_API_KEY_SECRET", "the secret of that API key"),
+    unset("TWILIO_REGION", "the Twilio region whose API is asked"),
+    unset("TWILIO_EDGE", "the Twilio edge by which it is asked"),
+    unset(
+        "TWILIO_API_URL",
+        "where Twilio's REST API is, when it is not at twilio.com",
+    ),
+    // Outbound
+    unset(
+        "TRANSFER_NUMBERS",
+        "the only numbers that callers are handed over to, the usual one first; unset: calls are not handed over",
+    ),
+    unset(
+        "OUTBOUND_ALLOW",
+        "whom this server may call: numbers, or how they begin with * behind it; unset: nobody",
+    ),
+    key("OUTBOUND_PER_DAY", "50", "calls placed in 24 hours"),
+    key("OUTBOUND_HOURS", "08:00-20:00", "when calls may be placed"),
+    key("TIME_ZONE", "UTC", "whose clock that is"),
+    key("SMS", "off", "whether text messages are sent"),
+    key("SMS_PER_DAY", "50", "text messages sent in 24 hours"),
+    unset("SMS_NUMBERS", "to whom beside the caller"),
     // Agent and LLM
     key(
         "AGENT",

@@ -10,6 +10,7 @@ mod keys;
 mod lines;
 mod llm;
 mod log;
+mod outbound;
 mod parse;
 mod secret;
 mod server;
@@ -28,6 +29,7 @@ pub use keys::{KEYS, Key};
 pub use lines::{Lines, Uuids};
 pub use llm::Llm;
 pub use log::{Log, LogFormat};
+pub use outbound::{Allowed, Hours, Outbound};
 pub use secret::Secret;
 pub use server::Server;
 pub use speech::{Stt, Tts};
@@ -48,6 +50,8 @@ pub struct Config {
     pub twilio: Twilio,
     /// Other carriers, and a PBX.
     pub lines: Lines,
+    /// What may be dialled.
+    pub outbound: Outbound,
     /// The language model.
     pub llm: Llm,
     /// Speech to text.
@@ -73,6 +77,7 @@ impl Config {
             agent: reader.or_default("AGENT", agent_name),
             twilio: Twilio::parse(reader),
             lines: Lines::parse(reader),
+            outbound: Outbound::parse(reader),
             llm: Llm::parse(reader),
             stt: Stt::parse(reader),
             tts: Tts::parse(reader),
@@ -97,6 +102,7 @@ impl Config {
         self.database.describe(&mut lines);
         self.twilio.describe(&mut lines);
         self.lines.describe(&mut lines);
+        self.outbound.describe(&mut lines);
         self.llm.describe(&mut lines);
         self.stt.describe(&mut lines);
         self.tts.describe(&mut lines);
@@ -107,14 +113,28 @@ impl Config {
     }
 
     fn cross_check(&mut self, reader: &mut Reader<'_>) {
-        if let Some(url) = &self.server.public_url
-            && !server::is_local(url)
-            && !reader.is_set("TWILIO_AUTH_TOKEN")
-        {
-            reader.conflict(format!(
-                "PUBLIC_URL is {url}, which anyone can reach, and TWILIO_AUTH_TOKEN is not set, so webhooks could not be \
-                 verified. Set TWILIO_AUTH_TOKEN to the auth token of your Twilio account, or unset PUBLIC_URL"
-            ));
+        let mut addresses = self.server.public_url.iter().chain(&self.server.also_public);
+        let public = addresses.find(|url| !server::is_local(url));
+        self.twilio.cross_check(public, reader);
+        if self.outbound.is_wanted() {
+            let lacking: Vec<&str> = [
+                ("PUBLIC_URL", self.server.public_url.is_some()),
+                ("TWILIO_ACCOUNT_SID", reader.is_set("TWILIO_ACCOUNT_SID")),
+                ("TWILIO_PHONE_NUMBER", reader.is_set("TWILIO_PHONE_NUMBER")),
+                (
+                    "TWILIO_AUTH_TOKEN (or TWILIO_API_KEY_SID and TWILIO_API_KEY_SECRET)",
+                    reader.is_set("TWILIO_AUTH_TOKEN") || reader.is_set("TWILIO_API_KEY_SECRET"),
+                ),
+            ]
+            .into_iter()
+            .filter_map(|(name, given)| (!given).then_some(name))
+            .collect();
+            if !lacking.is_empty() {
+                reader.conflict(format!(
+                    "TRANSFER_NUMBERS, OUTBOUND_ALLOW and SMS need Twilio's API, which needs {}. Set it, or unset these",
+                    lacking.join(", ")
+                ));
+            }
         }
         let policy = &self.turn.policy;
         if policy.barge_in_min < policy.onset && !reader.is_bad("BARGE_IN_MIN") && !reader.is_bad("SPEECH_ONSET") {

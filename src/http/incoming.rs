@@ -7,8 +7,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
+use crate::call::opening::Opening;
 use crate::call::registry::{Parties, Refused};
 use crate::http::signed::SignedForm;
+use crate::http::status::is_repeated;
 use crate::http::{App, refuse, twiml};
 use crate::twilio::twiml as document;
 
@@ -19,21 +21,40 @@ pub(super) async fn incoming(State(app): State<Arc<App>>, form: SignedForm) -> R
         "call {} rings",
         form.call_sid
     );
+    if is_repeated(&app, &form).await {
+        return twiml(document::hangup());
+    }
     connect(&app, &form)
 }
 
 /// `TwiML` that opens a media stream for this call, or says that no line is free.
 pub(super) fn connect(app: &App, form: &SignedForm) -> Response {
+    connect_with(app, form, None)
+}
+
+/// The same for a call that does not begin as one that rings.
+pub(super) fn connect_with(app: &App, form: &SignedForm, opening: Option<Opening>) -> Response {
     let number = |name| form.field(name).filter(|text| is_number(text)).map(str::to_owned);
     let parties = Parties {
         from: number("From"),
         to: number("To"),
     };
-    match app.registry.expect(&form.call_sid, &form.account_sid, parties, now()) {
+    let expected = app
+        .registry
+        .expect_with(&form.call_sid, &form.account_sid, parties, opening, now());
+    match expected {
         Ok(token) => {
             let stream = format!("{}/voice/stream", form.base.replacen("http", "ws", 1));
-            let fallback = format!("{}/voice/fallback", form.base);
-            match document::connect_stream(&stream, &[(TOKEN, &token)], None, &fallback) {
+            let [ended, status, fallback] =
+                ["stream-ended", "stream-status", "fallback"].map(|path| format!("{}/voice/{path}", form.base));
+            let connect = document::Connect {
+                stream: &stream,
+                parameters: &[(TOKEN, &token)],
+                action: Some(&ended),
+                status_callback: Some(&status),
+                fallback: &fallback,
+            };
+            match document::connect_stream(&connect) {
                 Ok(document) => twiml(document),
                 Err(error) => {
                     tracing::error!(call = form.call_sid, %error, "call {} cannot be connected: {error}", form.call_sid);

@@ -6,7 +6,9 @@ mod incoming;
 mod lines;
 mod media;
 mod signed;
+mod status;
 mod trace;
+mod transfer;
 
 use std::sync::Arc;
 
@@ -18,8 +20,11 @@ use axum::routing::{get, post};
 use url::Url;
 
 use crate::call::driver::Services;
+use crate::call::progress::Progress;
 use crate::call::registry::Registry;
 use crate::config::Secret;
+use crate::store::AuditEvent;
+use crate::twilio::signature::Algorithm;
 
 pub use health::{Health, Probe};
 pub use lines::Lines;
@@ -38,15 +43,25 @@ pub struct App {
     pub probe: Probe,
     /// Other carriers.
     pub lines: Lines,
+    /// More addresses like `public_url`.
+    pub also_public: Vec<Url>,
+    /// What Twilio reports of calls beside their streams.
+    pub progress: Progress,
 }
 
-/// Whose calls are answered.
+/// Whose calls are answered, and how their requests prove themselves. By default none does.
 #[derive(Debug, Clone, Default)]
 pub struct TwilioAccount {
     /// Only this account's, if set.
     pub account_sid: Option<String>,
-    /// Only requests signed with this, if set.
+    /// What requests are signed with: the auth token, or the shared key.
     pub auth_token: Option<Secret>,
+    /// Another key that is as good: the one before or after it, or the one of callers on this machine.
+    pub other_key: Option<Secret>,
+    /// By which algorithm. A request does not choose it.
+    pub algorithm: Algorithm,
+    /// Takes requests without a signature. For development and tests.
+    pub unverified: bool,
 }
 
 /// All routes.
@@ -55,6 +70,16 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/voice/incoming", post(incoming::incoming))
         .route("/api/phone/incoming", post(incoming::incoming))
         .route("/voice/fallback", post(fallback::fallback))
+        .route("/voice/whisper", post(transfer::whisper))
+        .route("/voice/accept", post(transfer::accept))
+        .route("/voice/after-transfer", post(transfer::after_transfer))
+        .route("/voice/outgoing", post(transfer::outgoing))
+        .route("/voice/stream-ended", post(fallback::fallback))
+        .route("/voice/stream-status", post(status::stream))
+        .route("/voice/status", post(status::call))
+        .route("/api/phone/status", post(status::call))
+        .route("/voice/amd", post(status::answered))
+        .route("/voice/recording-status", post(status::recording))
         .route("/voice/stream", get(media::stream))
         .route("/voice/trace/{call_sid}", get(trace::trace))
         .route("/voice/health", get(health::health))
@@ -75,10 +100,27 @@ fn twiml(document: String) -> Response {
         .into_response()
 }
 
+/// Writes down that somebody was refused who may be up to something, so many times a day. No text may hold PHI.
+async fn audit_refusal(app: &App, action: &str, subject: &str, detail: &str) {
+    let Some(store) = &app.services.store else { return };
+    let event = AuditEvent {
+        actor: "carrier",
+        action,
+        subject: Some(subject).filter(|sid| signed::is_sid(sid)).unwrap_or_default(),
+        outcome: "refused",
+        detail,
+    };
+    if let Err(error) = store.audit_within(&event, MOST_REFUSALS).await {
+        tracing::error!(action, %error, "a refusal is not in the audit trail: {error}");
+    }
+}
+
 /// A refusal with a reason that holds nothing of the request.
 fn refuse(status: StatusCode, reason: &'static str) -> Response {
     (status, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], reason).into_response()
 }
 
+/// Refusals of one kind that are written down in 24 hours: enough to be seen, too few to fill a disk.
+const MOST_REFUSALS: u32 = 1_000;
 /// Twilio's forms have some twenty short fields.
 const MAX_BODY: usize = 64 * 1024;
