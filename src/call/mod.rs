@@ -5,6 +5,7 @@ pub mod inbound;
 mod keys;
 pub mod outbound;
 mod record;
+pub mod recorded;
 pub mod registry;
 pub mod socket;
 mod standing;

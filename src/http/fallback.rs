@@ -8,13 +8,16 @@ use axum::response::Response;
 
 use crate::http::incoming::connect;
 use crate::http::signed::SignedForm;
-use crate::http::{App, twiml};
+use crate::http::{App, recorded, twiml};
 use crate::twilio::twiml as document;
 
 pub(super) async fn fallback(State(app): State<Arc<App>>, form: SignedForm) -> Response {
     let ended = form.field("CallStatus").is_some_and(|status| status == "completed");
     if ended || app.registry.was_finished(&form.call_sid) {
         return twiml(document::hangup());
+    }
+    if let Some(recorder) = &app.recorder {
+        return recorded::begin(recorder, &form).await;
     }
     if app.registry.should_reconnect(&form.call_sid) {
         tracing::warn!(

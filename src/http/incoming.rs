@@ -9,7 +9,7 @@ use axum::response::Response;
 
 use crate::call::registry::{Parties, Refused};
 use crate::http::signed::SignedForm;
-use crate::http::{App, refuse, twiml};
+use crate::http::{App, recorded, refuse, twiml};
 use crate::twilio::twiml as document;
 
 pub(super) async fn incoming(State(app): State<Arc<App>>, form: SignedForm) -> Response {
@@ -19,17 +19,15 @@ pub(super) async fn incoming(State(app): State<Arc<App>>, form: SignedForm) -> R
         "call {} rings",
         form.call_sid
     );
+    if let Some(recorder) = &app.recorder {
+        return recorded::begin(recorder, &form).await;
+    }
     connect(&app, &form)
 }
 
 /// `TwiML` that opens a media stream for this call, or says that no line is free.
 pub(super) fn connect(app: &App, form: &SignedForm) -> Response {
-    let number = |name| form.field(name).filter(|text| is_number(text)).map(str::to_owned);
-    let parties = Parties {
-        from: number("From"),
-        to: number("To"),
-    };
-    match app.registry.expect(&form.call_sid, &form.account_sid, parties, now()) {
+    match app.registry.expect(&form.call_sid, &form.account_sid, parties(form), now()) {
         Ok(token) => {
             let stream = format!("{}/voice/stream", form.base.replacen("http", "ws", 1));
             let fallback = format!("{}/voice/fallback", form.base);
@@ -51,6 +49,15 @@ pub(super) fn connect(app: &App, form: &SignedForm) -> Response {
         }
         // An error lets Twilio try the fallback URL, which may be another server.
         Err(Refused::Draining) => refuse(StatusCode::SERVICE_UNAVAILABLE, "the server is draining"),
+    }
+}
+
+/// Who calls whom.
+pub(super) fn parties(form: &SignedForm) -> Parties {
+    let number = |name| form.field(name).filter(|text| is_number(text)).map(str::to_owned);
+    Parties {
+        from: number("From"),
+        to: number("To"),
     }
 }
 

@@ -4,6 +4,7 @@ mod fallback;
 mod health;
 mod incoming;
 mod media;
+mod recorded;
 mod signed;
 mod trace;
 
@@ -17,6 +18,7 @@ use axum::routing::{get, post};
 use url::Url;
 
 use crate::call::driver::Services;
+use crate::call::recorded::Recorder;
 use crate::call::registry::Registry;
 use crate::config::Secret;
 
@@ -34,6 +36,8 @@ pub struct App {
     pub public_url: Option<Url>,
     /// Whether the LLM endpoint answers.
     pub probe: Probe,
+    /// Who holds calls turn by turn, where media streams cannot be used.
+    pub recorder: Option<Arc<Recorder>>,
 }
 
 /// Whose calls are answered.
@@ -52,6 +56,9 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/phone/incoming", post(incoming::incoming))
         .route("/voice/fallback", post(fallback::fallback))
         .route("/voice/stream", get(media::stream))
+        .route("/voice/process-speech", post(recorded::process_speech))
+        .route("/api/phone/process-speech", post(recorded::process_speech))
+        .route("/voice/audio/{file}", get(recorded::audio))
         .route("/voice/trace/{call_sid}", get(trace::trace))
         .route("/voice/health", get(health::health))
         .layer(DefaultBodyLimit::max(MAX_BODY))
