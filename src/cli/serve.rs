@@ -12,14 +12,17 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use crate::call::driver::Services;
+use crate::call::recorded::{Patience, Recorder};
 use crate::call::registry::Registry;
+use crate::call::switchboard::Switchboard;
 use crate::cli::{agents, engines};
-use crate::config::Config;
+use crate::config::{Config, Transport};
 use crate::dialog::conversation::Mind;
 use crate::dialog::llm::LlmClient;
 use crate::http::{App, Probe, TwilioAccount, router};
 use crate::store::Store;
 use crate::telemetry::logging;
+use crate::twilio::rest::TwilioRest;
 
 pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     logging::init(&config.log);
@@ -32,7 +35,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     })?;
     let store = Store::open(&config.database).await?;
     let app = Arc::new(app(config, Some(store.clone())).await?);
-    let registry = Arc::clone(&app.registry);
+    let (registry, recorder) = (Arc::clone(&app.registry), app.recorder.clone());
     let address = listener.local_addr().context("the listener has no address")?;
     let mut server = spawn(listener, app);
     writeln!(std::io::stdout(), "ready http://{address}").context("standard output is closed")?;
@@ -43,6 +46,9 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
         () = stop_signal()? => drain(&registry, grace).await,
     }
     server.abort();
+    if let Some(recorder) = recorder {
+        recorder.finish(LAST_DELETIONS).await;
+    }
     store.close().await;
     Ok(ExitCode::SUCCESS)
 }
@@ -70,27 +76,68 @@ pub(super) async fn app(config: Config, store: Option<Store>) -> anyhow::Result<
         tokio::spawn(async move { engine.prepare(sentences).await });
     }
     let silero = engines::silero(&config)?;
+    let switchboard = switchboard(&config, store.clone())?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let max_calls = config.server.max_calls.unwrap_or(CALLS_PER_CORE * cores);
+    let services = Services {
+        engine,
+        mind,
+        staff: agents::watch(files, staff),
+        store,
+        policy: config.turn.policy,
+        vad_mode: config.turn.vad_mode,
+        silero,
+        log_transcripts: config.log.transcripts,
+        switchboard,
+    };
+    let registry = Arc::new(Registry::new(max_calls));
+    let recorder = recorder(config.twilio.transport, &services, &registry);
     Ok(App {
-        services: Services {
-            engine,
-            mind,
-            staff: agents::watch(files, staff),
-            store,
-            policy: config.turn.policy,
-            vad_mode: config.turn.vad_mode,
-            silero,
-            log_transcripts: config.log.transcripts,
-        },
-        registry: Arc::new(Registry::new(max_calls)),
+        services,
+        registry,
         twilio: TwilioAccount {
             account_sid: config.twilio.account_sid,
             auth_token: config.twilio.auth_token,
         },
         public_url: config.server.public_url,
         probe: Probe::new()?,
+        recorder,
     })
+}
+
+/// Who holds calls turn by turn, if they are to be held so.
+fn recorder(transport: Transport, services: &Services, registry: &Arc<Registry>) -> Option<Arc<Recorder>> {
+    match transport {
+        Transport::Stream => None,
+        Transport::Record => {
+            // The configuration was refused without the credentials it takes.
+            let carrier = Arc::clone(services.switchboard.as_ref()?.carrier());
+            let (services, registry) = (services.clone(), Arc::clone(registry));
+            Some(Arc::new(Recorder::new(
+                services,
+                registry,
+                carrier,
+                Patience::default(),
+            )))
+        }
+    }
+}
+
+/// What hands calls over and places them, where Twilio's API and this server's address are known.
+fn switchboard(config: &Config, store: Option<Store>) -> anyhow::Result<Option<Arc<Switchboard>>> {
+    let (Some(rest), Some(url)) = (config.twilio.rest(), &config.server.public_url) else {
+        return Ok(None);
+    };
+    let carrier = TwilioRest::new(rest).context("the client of Twilio's API cannot be set up")?;
+    let base = url.as_str().trim_end_matches('/').to_owned();
+    let (rules, number) = (config.outbound.clone(), config.twilio.phone_number.clone());
+    Ok(Some(Arc::new(Switchboard::new(
+        Arc::new(carrier),
+        store,
+        rules,
+        base,
+        number,
+    ))))
 }
 
 /// Finishes the calls there are, for as long as the grace lasts.
@@ -148,4 +195,6 @@ fn announce(config: &Config) {
 
 /// Calls at once when `MAX_CALLS` is not set.
 const CALLS_PER_CORE: usize = 4;
+/// How long recordings that are still at the carrier may take to be deleted before the process ends.
+const LAST_DELETIONS: Duration = Duration::from_secs(5);
 const DRAIN_CHECK: Duration = Duration::from_millis(100);

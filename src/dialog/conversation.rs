@@ -96,6 +96,8 @@ pub enum Said {
     Tool(ToolRecord),
     /// The conversation as it is from here on, once the turn counts.
     State(Box<Dialog>),
+    /// The LLM wants the caller handed over to this number, which is nobody's to trust. Before [`Said::End`].
+    Destination(String),
     /// The call ends when all was heard.
     End(Ending),
     /// There is no answer, or no more of it.

@@ -27,7 +27,10 @@ pub(super) async fn incoming(State(app): State<Arc<App>>, form: SignedForm) -> R
 
 /// `TwiML` that opens a media stream for this call, or says that no line is free.
 pub(super) fn connect(app: &App, form: &SignedForm) -> Response {
-    match app.registry.expect(&form.call_sid, &form.account_sid, parties(form), now()) {
+    match app
+        .registry
+        .expect(&form.call_sid, &form.account_sid, parties(form), now())
+    {
         Ok(token) => {
             let stream = format!("{}/voice/stream", form.base.replacen("http", "ws", 1));
             let fallback = format!("{}/voice/fallback", form.base);

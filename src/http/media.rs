@@ -30,21 +30,24 @@ pub(super) async fn stream(
 
 async fn serve(app: Arc<App>, mut socket: WebSocketLine) {
     let accepted = tokio::time::timeout(START_TIMEOUT, accept(&app, &mut socket)).await;
-    let (start, live) = match accepted {
+    let (start, mut live) = match accepted {
         Ok(Ok(accepted)) => accepted,
         Ok(Err(reason)) => return socket.refuse(reason).await,
         Err(_) => return socket.refuse("no start message in time").await,
     };
     let call_sid = live.call_sid().to_owned();
     tracing::info!(call = call_sid, stream = start.stream_sid, "call {call_sid} is live");
+    let seat = live.seat();
     let call = driver::Call {
         call_sid: &call_sid,
         stream_sid: &start.stream_sid,
         parties: &live.parties,
         trace: &live.trace,
     };
-    let end = Box::pin(driver::run(&app.services, &call, live.stop.clone(), &mut socket)).await;
-    live.ended(end);
+    if let Some(seat) = seat {
+        let end = Box::pin(driver::run(&app.services, &call, seat, &mut socket)).await;
+        live.ended(end);
+    }
     socket.close().await;
 }
 

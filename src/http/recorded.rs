@@ -64,7 +64,9 @@ pub(super) async fn process_speech(
 fn step_in(query: &str) -> Option<Step> {
     let count = |name: &str| {
         let mut fields = form_urlencoded::parse(query.as_bytes());
-        fields.find(|(key, _)| key == name).and_then(|(_, value)| value.parse().ok())
+        fields
+            .find(|(key, _)| key == name)
+            .and_then(|(_, value)| value.parse().ok())
     };
     let (number, part) = (count("step")?, count("part").unwrap_or(0));
     Some(Step { number, part })
@@ -112,7 +114,10 @@ fn written(answer: &Answer, base: &str) -> String {
         let Step { number, part } = step;
         format!("{base}/voice/process-speech?step={number}&part={part}")
     };
-    let clip = answer.clip.as_ref().map(|clip| format!("{base}/voice/audio/{clip}.wav"));
+    let clip = answer
+        .clip
+        .as_ref()
+        .map(|clip| format!("{base}/voice/audio/{clip}.wav"));
     let next = match answer.then {
         Then::Record { next, .. } | Then::Gather { next, .. } | Then::Poll { next, .. } => url(next),
         Then::Hangup => String::new(),
@@ -152,7 +157,10 @@ pub(super) async fn audio(State(app): State<Arc<App>>, method: Method, Path(file
 fn no_store(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, header::HeaderValue::from_static("nosniff"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        header::HeaderValue::from_static("nosniff"),
+    );
     response
 }
 

@@ -1,6 +1,7 @@
-//! Twilio's wire formats, pure: stream messages, request signatures, `TwiML`.
+//! Twilio's wire formats, pure: stream messages, request signatures, `TwiML`. And its REST API, which is not.
 
 pub mod message;
 pub mod recorded;
+pub mod rest;
 pub mod signature;
 pub mod twiml;

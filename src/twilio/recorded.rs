@@ -72,7 +72,12 @@ pub fn play_and(audio: Option<&str>, verb: &Verb<'_>) -> String {
 
 /// At least one.
 fn seconds(duration: Duration) -> u64 {
-    duration.as_millis().div_ceil(1_000).max(1).try_into().unwrap_or(u64::MAX)
+    duration
+        .as_millis()
+        .div_ceil(1_000)
+        .max(1)
+        .try_into()
+        .unwrap_or(u64::MAX)
 }
 
 /// Keys that end a recording.
@@ -103,7 +108,10 @@ mod tests {
             let xml = play_and(Some("https://h/a&b.wav"), &verb);
             let document = roxmltree::Document::parse(&xml).expect("well-formed");
             let verbs: Vec<_> = document.root_element().children().collect();
-            assert_eq!((verbs[0].tag_name().name(), verbs[0].text()), ("Play", Some("https://h/a&b.wav")));
+            assert_eq!(
+                (verbs[0].tag_name().name(), verbs[0].text()),
+                ("Play", Some("https://h/a&b.wav"))
+            );
             assert_eq!(verbs[1].tag_name().name(), name);
             if let Some(target) = target {
                 assert_eq!(verbs[1].attribute(target), Some(next));
@@ -112,7 +120,17 @@ mod tests {
                 assert_eq!(verbs[2].text(), Some(next), "{name} falls through to a redirect");
             }
         }
-        let xml = play_and(None, &Verb::Record { next: "/n", silence: Duration::from_millis(1_200), longest: Duration::ZERO });
-        assert!(xml.contains(r#"timeout="2" maxLength="1""#) && xml.contains(r#"playBeep="false""#), "{xml}");
+        let xml = play_and(
+            None,
+            &Verb::Record {
+                next: "/n",
+                silence: Duration::from_millis(1_200),
+                longest: Duration::ZERO,
+            },
+        );
+        assert!(
+            xml.contains(r#"timeout="2" maxLength="1""#) && xml.contains(r#"playBeep="false""#),
+            "{xml}"
+        );
     }
 }

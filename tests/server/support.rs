@@ -130,6 +130,7 @@ impl TestServer {
                 vad_mode: 0,
                 silero: None,
                 log_transcripts: setup.log_transcripts,
+                switchboard: None,
             },
             registry: Arc::new(Registry::new(setup.max_calls)),
             twilio: TwilioAccount {
@@ -138,6 +139,7 @@ impl TestServer {
             },
             public_url: setup.public_url.map(|url| url.parse().expect("a URL")),
             probe: Probe::new().expect("a probe"),
+            recorder: None,
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
-use super::Recordings;
+use crate::twilio::rest::Carrier;
 
 /// What is to be deleted, and the task that does it.
 pub(super) struct Deletions {
@@ -16,7 +16,7 @@ pub(super) struct Deletions {
 }
 
 struct Shared {
-    recordings: Arc<dyn Recordings>,
+    carrier: Arc<dyn Carrier>,
     waiting: Mutex<HashMap<String, Waiting>>,
     changed: Notify,
     /// How many wait.
@@ -32,9 +32,9 @@ struct Waiting {
 }
 
 impl Deletions {
-    pub(super) fn new(recordings: Arc<dyn Recordings>, again: Duration) -> Self {
+    pub(super) fn new(carrier: Arc<dyn Carrier>, again: Duration) -> Self {
         let shared = Arc::new(Shared {
-            recordings,
+            carrier,
             waiting: Mutex::default(),
             changed: Notify::new(),
             left: watch::Sender::new(0),
@@ -103,7 +103,7 @@ impl Shared {
     }
 
     async fn delete(&self, recording: &str, tries: u32) {
-        match self.recordings.delete(recording).await {
+        match self.carrier.delete_recording(recording).await {
             Ok(()) => {
                 tracing::debug!(recording, "recording {recording} is deleted");
                 let mut waiting = self.lock();
@@ -111,7 +111,10 @@ impl Shared {
                 self.left.send_replace(waiting.len());
             }
             Err(error) => {
-                let pause = self.again.saturating_mul(1 << tries.min(MOST_DOUBLINGS)).min(LONGEST_PAUSE);
+                let pause = self
+                    .again
+                    .saturating_mul(1 << tries.min(MOST_DOUBLINGS))
+                    .min(LONGEST_PAUSE);
                 tracing::error!(
                     recording, %error, tries = tries + 1,
                     "recording {recording} is still at Twilio and will be deleted later: {error}"

@@ -9,9 +9,10 @@ use tokio::task::AbortHandle;
 
 use super::turn::{Event, Finish, Over, Turn, Work};
 use super::{Answer, Ask, NoAnswer, Posted, Shared, Step, Then, clips};
+use crate::call::command::{Command, Order};
 use crate::call::driver::{Call, CallEnd, log_line, stopped};
 use crate::call::record::Record;
-use crate::call::registry::LiveCall;
+use crate::call::registry::{LiveCall, Seat};
 use crate::call::trace::TraceEvent;
 use crate::dialog::conversation::{Staff, ToolRecord};
 use crate::dialog::form::{CallFacts, Dialog};
@@ -21,12 +22,13 @@ use crate::telemetry::latency::TurnLatency;
 use crate::turn::event::{HangupReason, Outcome, TurnId, TurnSummary};
 use crate::turn::ledger::Ledger;
 use crate::turn::machine::{self, Speaker};
+use crate::twilio::rest::CallUpdate;
 
 /// One call while it lasts.
 pub(super) struct Line {
     shared: Arc<Shared>,
     live: LiveCall,
-    stop: watch::Receiver<bool>,
+    seat: Seat,
     asked: mpsc::Receiver<Ask>,
     /// The step that is acted on next, or is being acted on.
     next: Step,
@@ -110,13 +112,15 @@ struct Tale {
 }
 
 impl Line {
-    pub(super) fn new(shared: Arc<Shared>, live: LiveCall, asked: mpsc::Receiver<Ask>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, live: LiveCall, seat: Seat, asked: mpsc::Receiver<Ask>) -> Self {
         let staff = Arc::clone(&shared.services.staff.borrow());
         let agents = Arc::clone(&staff.agents);
         let agent = Arc::clone(match &live.parties.to {
             Some(number) => agents.at(number),
             None => agents.default(),
         });
+        // Nobody else sets it.
+        let _ = seat.agent.set(agent.name.clone());
         let facts = CallFacts {
             id: live.call_sid().to_owned(),
             from: live.parties.from.clone(),
@@ -140,7 +144,7 @@ impl Line {
                 prompted: 0,
                 quiet: Duration::ZERO,
             },
-            stop: live.stop.clone(),
+            seat,
             shared,
             live,
             asked,
@@ -194,7 +198,35 @@ impl Line {
                         return end;
                     }
                 }
-                () = stopped(&mut self.stop) => return CallEnd::Shutdown,
+                Some(order) = self.seat.orders.recv() => {
+                    if let Some(end) = self.ordered(&order) {
+                        return end;
+                    }
+                }
+                () = stopped(&mut self.seat.stop) => return CallEnd::Shutdown,
+            }
+        }
+    }
+
+    /// Somebody outside wants something. `Some` ends the call.
+    fn ordered(&self, order: &Order) -> Option<CallEnd> {
+        let call = self.live.call_sid();
+        match order {
+            Order::Command(Command::HangUp) => {
+                let (carrier, call) = (Arc::clone(&self.shared.carrier), call.to_owned());
+                tokio::spawn(async move {
+                    if let Err(error) = carrier.update_call(&call, CallUpdate::HangUp).await {
+                        tracing::error!(call, %error, "call {call} could not be hung up: {error}");
+                    }
+                });
+                Some(CallEnd::Operator)
+            }
+            Order::Command(Command::Say(_) | Command::Transfer { .. }) | Order::Answered(_) => {
+                tracing::warn!(
+                    call,
+                    "call {call} is held turn by turn and takes no other command than to end"
+                );
+                None
             }
         }
     }
@@ -566,7 +598,10 @@ impl Line {
             Phase::Closing { end, .. } => Some(*end),
             Phase::Listening { .. } | Phase::Typing { .. } | Phase::Answering { .. } => {
                 let call = self.live.call_sid();
-                tracing::warn!(call, "the carrier does not ask for the next step of call {call}: it is lost");
+                tracing::warn!(
+                    call,
+                    "the carrier does not ask for the next step of call {call}: it is lost"
+                );
                 Some(CallEnd::Lost)
             }
         }
@@ -642,7 +677,10 @@ impl Line {
 
     /// Writes the end down, and gives back what may be asked for again.
     async fn finish(mut self, end: CallEnd) -> (VecDeque<(Step, Arc<Answer>)>, mpsc::Receiver<Ask>) {
-        let whole = self.tale.as_ref().is_none_or(|tale| tale.heard == tale.said.len() && tale.given > 0);
+        let whole = self
+            .tale
+            .as_ref()
+            .is_none_or(|tale| tale.heard == tale.said.len() && tale.given > 0);
         self.end_tale((!whole).then_some(Outcome::CutOff));
         self.live.trace.emit(|| TraceEvent::End);
         let call = self.live.call_sid().to_owned();

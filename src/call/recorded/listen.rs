@@ -79,7 +79,12 @@ mod tests {
 
     fn tones(hertz: &[f32], seconds: f32, rate: SampleRate) -> Vec<f32> {
         let rate = rate.get() as f32;
-        let sample = |n: f32| hertz.iter().map(|hertz| 0.2 * (std::f32::consts::TAU * hertz * n / rate).sin()).sum();
+        let sample = |n: f32| {
+            hertz
+                .iter()
+                .map(|hertz| 0.2 * (std::f32::consts::TAU * hertz * n / rate).sin())
+                .sum()
+        };
         (0..(rate * seconds) as usize).map(|n| sample(n as f32)).collect()
     }
 
@@ -90,8 +95,20 @@ mod tests {
         let voice = [quiet.clone(), tones(&[300.0], 1.0, rate), quiet.clone()].concat();
         let listened = heard(&voice, rate, 60).await;
         assert_eq!(listened.audio.len(), 48_000);
-        assert!((900..=1_100).contains(&listened.voiced.as_millis()), "{:?}", listened.voiced);
-        assert!(level::dbfs(&listened.audio[20_000..28_000].iter().copied().map(to_i16).collect::<Vec<_>>()) > -30.0);
+        assert!(
+            (900..=1_100).contains(&listened.voiced.as_millis()),
+            "{:?}",
+            listened.voiced
+        );
+        assert!(
+            level::dbfs(
+                &listened.audio[20_000..28_000]
+                    .iter()
+                    .copied()
+                    .map(to_i16)
+                    .collect::<Vec<_>>()
+            ) > -30.0
+        );
         // The key 5.
         let typed = [quiet.clone(), tones(&[770.0, 1_336.0], 0.5, SampleRate::LINE), quiet].concat();
         let listened = heard(&typed, SampleRate::LINE, 60).await;

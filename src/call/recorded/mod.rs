@@ -18,35 +18,15 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use self::clips::Clips;
 use self::deletions::Deletions;
 use self::line::Line;
 use crate::call::driver::Services;
-use crate::call::registry::{LiveCall, Parties, Refused, Registry};
+use crate::call::registry::{Parties, Refused, Registry};
 use crate::engine::LineAudio;
-
-/// Where the carrier keeps what it recorded.
-pub trait Recordings: Send + Sync {
-    /// A recording as WAV.
-    fn fetch<'a>(&'a self, recording: &'a str) -> BoxFuture<'a, Result<Vec<u8>, RecordingError>>;
-
-    /// Deletes a recording. One that is gone is deleted.
-    fn delete<'a>(&'a self, recording: &'a str) -> BoxFuture<'a, Result<(), RecordingError>>;
-}
-
-/// Why a recording cannot be had or deleted.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RecordingError {
-    /// The carrier does not have it, or not yet.
-    #[error("there is no such recording yet")]
-    Missing,
-    /// The carrier does not answer as it should. Says why, and nothing of the recording.
-    #[error("{0}")]
-    Unavailable(String),
-}
+use crate::twilio::rest::Carrier;
 
 /// How long who waits for what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -162,7 +142,7 @@ pub struct Recorder {
 /// What their tasks share.
 struct Shared {
     services: Services,
-    recordings: Arc<dyn Recordings>,
+    carrier: Arc<dyn Carrier>,
     deletions: Deletions,
     clips: Clips,
     patience: Patience,
@@ -186,16 +166,11 @@ enum Ask {
 
 impl Recorder {
     /// Must be called within the runtime.
-    pub fn new(
-        services: Services,
-        registry: Arc<Registry>,
-        recordings: Arc<dyn Recordings>,
-        patience: Patience,
-    ) -> Self {
-        let deletions = Deletions::new(Arc::clone(&recordings), patience.delete_pause);
+    pub fn new(services: Services, registry: Arc<Registry>, carrier: Arc<dyn Carrier>, patience: Patience) -> Self {
+        let deletions = Deletions::new(Arc::clone(&carrier), patience.delete_pause);
         let shared = Shared {
             services,
-            recordings,
+            carrier,
             deletions,
             clips: Clips::default(),
             patience,
@@ -209,12 +184,7 @@ impl Recorder {
 
     /// Takes a call that rings, or that has lost its server. A call that is known goes on instead: a repeated first request gets
     /// the same answer; one that comes later says that an answer was lost, and gets that one anew.
-    pub async fn begin(
-        &self,
-        call_sid: &str,
-        account_sid: &str,
-        parties: Parties,
-    ) -> Result<Arc<Answer>, NoAnswer> {
+    pub async fn begin(&self, call_sid: &str, account_sid: &str, parties: Parties) -> Result<Arc<Answer>, NoAnswer> {
         if let Some(line) = self.line(call_sid) {
             let (reply, answer) = oneshot::channel();
             // A task that is gone drops the reply.
@@ -290,13 +260,12 @@ impl Recorder {
             return Ok(line.clone());
         }
         let token = self.registry.expect(call_sid, account_sid, parties, now)?;
-        let live: LiveCall = self
-            .registry
-            .open(call_sid, account_sid, &token, now)
-            .map_err(|_| Refused::Full)?;
+        let opened = self.registry.open(call_sid, account_sid, &token, now);
+        let mut live = opened.map_err(|_| Refused::Full)?;
+        let seat = live.seat().ok_or(Refused::Full)?;
         let (asks, asked) = mpsc::channel(ASKS);
         lines.insert(call_sid.to_owned(), asks.clone());
-        let line = Line::new(Arc::clone(&self.shared), live, asked);
+        let line = Line::new(Arc::clone(&self.shared), live, seat, asked);
         let (lines, call_sid, own) = (Arc::clone(&self.lines), call_sid.to_owned(), asks.clone());
         tokio::spawn(async move {
             line.run().await;

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::Shared;
 use super::listen::listen;
-use crate::call::driver::{TELLING, today};
+use crate::call::driver::{KEYPAD, today};
 use crate::dialog::conversation::{CallerTurn, Ending, Said, Staff, ToolRecord};
 use crate::dialog::form::Dialog;
 use crate::engine::{LineAudio, Urgency};
@@ -19,6 +19,7 @@ use crate::speech::webrtc::WebRtcVad;
 use crate::turn::event::{HangupReason, Outcome, TurnId};
 use crate::turn::ledger::Ledger;
 use crate::turn::machine::{Line, Speaker};
+use crate::twilio::rest::CarrierError;
 
 /// What a turn begins with.
 pub(super) enum Work {
@@ -172,18 +173,18 @@ impl Turn {
         let (call, turn) = (&self.call_sid, self.turn);
         let mut pause = patience.fetch_pause;
         loop {
-            let fetched = tokio::time::timeout_at(until.into(), self.shared.recordings.fetch(recording)).await;
-            let reason = match fetched {
+            let fetched = tokio::time::timeout_at(until.into(), self.shared.carrier.recording(recording)).await;
+            let error = match fetched {
                 Ok(Ok(wav)) => return Some(wav),
-                Ok(Err(error)) => error.to_string(),
-                Err(_) => "the carrier is too slow".to_owned(),
+                Ok(Err(error)) => error,
+                Err(_) => CarrierError::Unanswered,
             };
             let next = now() + pause;
-            if next >= until {
-                tracing::warn!(call, %turn, recording, reason, "turn {turn} of call {call} has no recording: {reason}");
+            if next >= until || !may_pass(&error) {
+                tracing::warn!(call, %turn, recording, %error, "turn {turn} of call {call} has no recording: {error}");
                 return None;
             }
-            tracing::debug!(call, %turn, recording, reason, "the recording of turn {turn} of call {call} is asked for again: {reason}");
+            tracing::debug!(call, %turn, recording, %error, "the recording of turn {turn} of call {call} is asked for again: {error}");
             tokio::time::sleep_until(next.into()).await;
             pause *= 2;
         }
@@ -203,11 +204,7 @@ impl Turn {
 
     /// Lets the dialog answer, and speaks while it goes on.
     async fn answer(&mut self, text: String, typed: bool) -> (Finish, Outcome) {
-        let line = if typed {
-            format!("{}{text}", crate::call::driver::KEYPAD)
-        } else {
-            text.clone()
-        };
+        let line = if typed { format!("{KEYPAD}{text}") } else { text.clone() };
         self.emit(Event::Heard(line.clone())).await;
         self.history.push(Line {
             speaker: Speaker::Caller,
@@ -266,7 +263,8 @@ impl Turn {
                 Some(Said::Tool(tool)) => self.emit(Event::Tool(tool)).await,
                 Some(Said::End(ending)) => thought.ending = Some(ending),
                 Some(Said::Failed(reason)) => thought.fail(self, &reason),
-                Some(Said::Acting) => {}
+                // Nobody is handed over from here yet, so where to is nothing to act on.
+                Some(Said::Acting | Said::Destination(_)) => {}
                 None => return thought,
             }
         }
@@ -351,15 +349,23 @@ impl Drop for Held<'_> {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a turn's stages are taken where they happen"
-)]
+/// Whether the carrier may have the recording a moment later.
+fn may_pass(error: &CarrierError) -> bool {
+    match error {
+        CarrierError::Refused { status, .. } => *status == 404 || *status >= 500,
+        CarrierError::Busy | CarrierError::Unreachable | CarrierError::Unanswered => true,
+        CarrierError::Unreadable | CarrierError::TooLarge | CarrierError::Malformed => false,
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a turn's stages are taken where they happen")]
 fn now() -> Instant {
     Instant::now()
 }
 
 /// Sentences that may wait for the voice; replies have twelve at most.
 const SENTENCES: usize = 16;
+/// Words after which a language is taken to be known for the rest of the call.
+const TELLING: usize = 3;
 /// So much voice without a word is worth an answer; see `turn::machine`.
 const CLEARLY_SPEECH: Duration = Duration::from_secs(1);
