@@ -37,7 +37,7 @@ pub(super) async fn process_speech(
         let (next, pause) = (incoming.as_str(), false);
         return twiml(play_and(None, &Verb::Redirect { next, pause }));
     };
-    let recording = form.field("RecordingSid").filter(|sid| is_sid(sid));
+    let recording = form.field("RecordingSid").filter(|sid| is_recording(sid));
     let keys = form.field("Digits");
     let hung_up = keys == Some("hangup") || form.field("CallStatus").is_some_and(|status| status == "completed");
     if hung_up {
@@ -58,6 +58,11 @@ pub(super) async fn process_speech(
         Err(NoAnswer::Unknown) => resume(recorder, &form, recording).await,
         answer => answered(recorder, &form, answer),
     }
+}
+
+/// What can stand in the path of the carrier's API.
+fn is_recording(sid: &str) -> bool {
+    is_sid(sid) && sid.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// Which step a request is for; a number that points here directly names none.

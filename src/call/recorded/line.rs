@@ -37,6 +37,8 @@ pub(super) struct Line {
     since: Instant,
     /// The answers of the latest steps.
     answers: VecDeque<(Step, Arc<Answer>)>,
+    /// The latest recordings that were told of.
+    recordings: VecDeque<String>,
     /// What was played last.
     played: LineAudio,
     phase: Phase,
@@ -152,6 +154,7 @@ impl Line {
             waiting: Vec::new(),
             since: now,
             answers: VecDeque::new(),
+            recordings: VecDeque::new(),
             played: LineAudio::from([]),
             phase: Phase::Listening { until: now + A_MINUTE },
             tale: None,
@@ -172,8 +175,7 @@ impl Line {
             outcome: Outcome::Completed,
         });
         let end = self.go_on().await;
-        let (answers, asked) = self.finish(end).await;
-        remember(answers, asked).await;
+        self.finish(end).await.remember().await;
     }
 
     async fn go_on(&mut self) -> CallEnd {
@@ -233,6 +235,18 @@ impl Line {
 
     /// Takes a request of the carrier.
     fn step(&mut self, step: Step, posted: Posted, reply: oneshot::Sender<Reply>) {
+        let acted_on = step == self.next && self.waiting.is_empty();
+        if let Some(recording) = &posted.recording
+            && !self.recordings.contains(recording)
+        {
+            if !acted_on {
+                self.shared.deletions.add(recording);
+            }
+            if self.recordings.len() == REMEMBERED_STEPS {
+                self.recordings.pop_front();
+            }
+            self.recordings.push_back(recording.clone());
+        }
         let known = self.answers.iter().find(|(of, _)| *of == step);
         if let Some((_, answer)) = known {
             // Whoever asked may be gone.
@@ -259,9 +273,9 @@ impl Line {
             // Asked for the rest of a reply; the first step finds the greeting under way.
             Phase::Answering { until, .. } => {
                 *until = None;
-                return;
+                return self.unheard(recording);
             }
-            Phase::Closing { .. } => return,
+            Phase::Closing { .. } => return self.unheard(recording),
             Phase::Listening { .. } => false,
             Phase::Typing { keys: first, .. } => {
                 keys.insert_str(0, first);
@@ -270,10 +284,8 @@ impl Line {
         };
         keys.truncate(MAX_KEYS);
         let late = now().saturating_duration_since(self.began) >= self.shared.services.policy.max_call;
-        if let Some(recording) = recording.as_deref()
-            && (late || typing || !keys.is_empty())
-        {
-            self.shared.deletions.add(recording);
+        if late || typing || !keys.is_empty() {
+            self.unheard(recording.clone());
         }
         if late {
             let text = self.talk.dialog.agent().phrases.too_long.clone();
@@ -289,6 +301,13 @@ impl Line {
             self.begin(Work::Recording(recording));
         } else {
             self.silence();
+        }
+    }
+
+    /// Deletes a recording that nobody listens to.
+    fn unheard(&self, recording: Option<String>) {
+        if let Some(recording) = recording {
+            self.shared.deletions.add(&recording);
         }
     }
 
@@ -676,25 +695,58 @@ impl Line {
     }
 
     /// Writes the end down, and gives back what may be asked for again.
-    async fn finish(mut self, end: CallEnd) -> (VecDeque<(Step, Arc<Answer>)>, mpsc::Receiver<Ask>) {
-        let whole = self
-            .tale
-            .as_ref()
-            .is_none_or(|tale| tale.heard == tale.said.len() && tale.given > 0);
+    async fn finish(mut self, end: CallEnd) -> Memory {
+        let whole = |tale: &Tale| tale.heard == tale.said.len() && tale.given > 0;
+        let whole = self.tale.as_ref().is_none_or(whole);
         self.end_tale((!whole).then_some(Outcome::CutOff));
         self.live.trace.emit(|| TraceEvent::End);
         let call = self.live.call_sid().to_owned();
         tracing::info!(call, turns = self.turns, end = ?end, "call {call} ended");
-        let Self {
-            record,
-            live,
-            answers,
-            asked,
-            ..
-        } = self;
-        record.end(end).await;
-        live.ended(end);
-        (answers, asked)
+        let memory = Memory {
+            shared: self.shared,
+            answers: self.answers,
+            recordings: self.recordings,
+            asked: self.asked,
+        };
+        self.record.end(end).await;
+        self.live.ended(end);
+        memory
+    }
+}
+
+/// What is left of a call that is over.
+struct Memory {
+    shared: Arc<Shared>,
+    answers: VecDeque<(Step, Arc<Answer>)>,
+    recordings: VecDeque<String>,
+    asked: mpsc::Receiver<Ask>,
+}
+
+impl Memory {
+    /// Answers for a while what was answered before. Anything new is told that the call is over.
+    async fn remember(mut self) {
+        let until = now() + REMEMBERED;
+        while let Ok(Some(ask)) = tokio::time::timeout_at(until.into(), self.asked.recv()).await {
+            let (reply, answer) = match ask {
+                Ask::Step { step, posted, reply } => {
+                    if let Some(recording) = posted.recording.filter(|new| !self.recordings.contains(new)) {
+                        self.shared.deletions.add(&recording);
+                    }
+                    let known = self.answers.iter().find(|(of, _)| *of == step);
+                    (reply, known.map(|(_, answer)| Arc::clone(answer)))
+                }
+                Ask::Again { reply } => (reply, None),
+                Ask::HungUp => continue,
+            };
+            let over = || {
+                Arc::new(Answer {
+                    clip: None,
+                    then: Then::Hangup,
+                })
+            };
+            // Whoever asked may be gone.
+            let _ = reply.send(Ok(answer.unwrap_or_else(over)));
+        }
     }
 }
 
@@ -728,29 +780,6 @@ impl Drop for Running {
     fn drop(&mut self) {
         // A tool that runs has a task of its own, and is not stopped half-way.
         self.task.abort();
-    }
-}
-
-/// Answers for a while what was answered before. Anything new is told that the call is over.
-async fn remember(answers: VecDeque<(Step, Arc<Answer>)>, mut asked: mpsc::Receiver<Ask>) {
-    let over = || {
-        Arc::new(Answer {
-            clip: None,
-            then: Then::Hangup,
-        })
-    };
-    let until = now() + REMEMBERED;
-    while let Ok(Some(ask)) = tokio::time::timeout_at(until.into(), asked.recv()).await {
-        let (reply, answer) = match ask {
-            Ask::Step { step, reply, .. } => {
-                let known = answers.iter().find(|(of, _)| *of == step);
-                (reply, known.map(|(_, answer)| Arc::clone(answer)))
-            }
-            Ask::Again { reply } => (reply, None),
-            Ask::HungUp => continue,
-        };
-        // Whoever asked may be gone.
-        let _ = reply.send(Ok(answer.unwrap_or_else(over)));
     }
 }
 
