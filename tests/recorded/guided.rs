@@ -34,7 +34,7 @@ impl<'a> MakeWriter<'a> for Log {
 
 /// What Whisper makes of each line; the member id is typed.
 const LINES: [&str; 5] = [
-    "Hi, this is about a quokka, I would like to know whether an MRI is covered.",
+    "Hi, this is about a quokka, I would like to know about my coverage.",
     "March 15th, 1985.",
     "An MRI.",
     "Yes, that's right.",
