@@ -64,6 +64,11 @@ impl Exchange {
         kept.deleting.extend(deleting);
     }
 
+    /// How many deletions are still to fail.
+    pub(crate) fn refusals_left(&self) -> usize {
+        self.lock().deleting.len()
+    }
+
     pub(crate) fn keep(&self, wav: Vec<u8>) -> String {
         let mut kept = self.lock();
         kept.count += 1;

@@ -38,6 +38,35 @@ async fn a_recording_that_is_late_is_asked_for_again_and_one_that_stays_is_delet
 }
 
 #[tokio::test]
+async fn what_one_server_could_not_delete_another_one_does() {
+    let exchange = Exchange::start().await;
+    let setup = |delete_pause, orphaned, store| Setup {
+        patience: Patience {
+            delete_pause,
+            orphaned,
+            ..Setup::default().patience
+        },
+        store,
+        ..Setup::default()
+    };
+    let long = Duration::from_secs(3_600);
+    let first = Server::start(&exchange, setup(long, long, None)).await;
+    let mut caller = Caller::rings(&first, &exchange, "CAleft").await;
+    exchange.answer(&[], &[500; 4]);
+    caller.says(speech(1_000)).await;
+    until("the deletion that fails", || exchange.refusals_left() == 0).await;
+    // It is killed; the next one finds what it has written down.
+    let second = Server::start(&exchange, setup(long, Duration::ZERO, Some(first.store.clone()))).await;
+    until("the deletion", || exchange.deleted().len() == 1).await;
+    second.all_deleted().await;
+    exchange.is_clean();
+    assert_eq!(
+        second.store.undeleted(Duration::ZERO).await.expect("readable"),
+        Vec::<String>::new()
+    );
+}
+
+#[tokio::test]
 async fn a_recording_that_never_comes_is_apologised_for_and_deleted() {
     let exchange = Exchange::start().await;
     let setup = Setup {

@@ -41,6 +41,8 @@ pub struct Patience {
     pub fetch_pause: Duration,
     /// Before a failed deletion is tried again, the first time.
     pub delete_pause: Duration,
+    /// A recording that some server wrote down as still to be deleted is left to it so long.
+    pub orphaned: Duration,
     /// A call whose next request does not come is lost this long after it should have.
     pub lost: Duration,
 }
@@ -53,6 +55,7 @@ impl Default for Patience {
             fetch: Duration::from_secs(10),
             fetch_pause: Duration::from_millis(200),
             delete_pause: Duration::from_secs(5),
+            orphaned: Duration::from_secs(1_800),
             lost: Duration::from_secs(30),
         }
     }
@@ -167,7 +170,7 @@ enum Ask {
 impl Recorder {
     /// Must be called within the runtime.
     pub fn new(services: Services, registry: Arc<Registry>, carrier: Arc<dyn Carrier>, patience: Patience) -> Self {
-        let deletions = Deletions::new(Arc::clone(&carrier), patience.delete_pause);
+        let deletions = Deletions::new(Arc::clone(&carrier), services.store.clone(), &patience);
         let shared = Shared {
             services,
             carrier,

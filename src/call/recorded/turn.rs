@@ -117,6 +117,7 @@ impl Turn {
     }
 
     async fn understand(&mut self, recording: &str) -> Understood {
+        self.shared.deletions.expect(recording);
         let held = Held {
             shared: &self.shared,
             recording,
