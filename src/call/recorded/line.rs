@@ -1,12 +1,16 @@
 //! The task of one call: which step is next, what it is answered, what is known of the conversation.
 
+mod memory;
+mod phase;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::AbortHandle;
 
+use self::memory::Memory;
+use self::phase::{News, Phase, Running};
 use super::turn::{Event, Finish, Over, Turn, Work};
 use super::{Answer, Ask, NoAnswer, Posted, Shared, Step, Then, clips};
 use crate::call::command::{Command, Order};
@@ -52,30 +56,6 @@ pub(super) struct Line {
 
 type Reply = Result<Arc<Answer>, NoAnswer>;
 
-/// What the call waits for.
-enum Phase {
-    /// The caller's words.
-    Listening { until: Instant },
-    /// More keys.
-    Typing { keys: String, until: Instant },
-    /// A turn, or to be asked for the rest of it.
-    Answering { turn: Running, until: Option<Instant> },
-    /// That the last words are fetched.
-    Closing {
-        end: CallEnd,
-        fetched: Option<watch::Receiver<bool>>,
-        until: Instant,
-    },
-}
-
-/// What comes of that.
-enum News {
-    /// From the turn; `None` if it has died.
-    Turn(Option<Event>),
-    /// The last words were fetched.
-    Fetched(CallEnd),
-}
-
 /// What is known of the conversation.
 struct Talk {
     staff: Arc<Staff>,
@@ -87,17 +67,6 @@ struct Talk {
     /// How often the agent has asked whether the caller is still there, and for how long nobody has spoken.
     prompted: u32,
     quiet: Duration,
-}
-
-/// A turn that is being worked on.
-struct Running {
-    task: AbortHandle,
-    events: mpsc::Receiver<Event>,
-    /// Audio that is to be played.
-    ready: Vec<LineAudio>,
-    over: Option<Over>,
-    /// Its task has died once.
-    broken: bool,
 }
 
 /// What is to be written down of a turn.
@@ -714,75 +683,6 @@ impl Line {
     }
 }
 
-/// What is left of a call that is over.
-struct Memory {
-    shared: Arc<Shared>,
-    answers: VecDeque<(Step, Arc<Answer>)>,
-    recordings: VecDeque<String>,
-    asked: mpsc::Receiver<Ask>,
-}
-
-impl Memory {
-    /// Answers for a while what was answered before. Anything new is told that the call is over.
-    async fn remember(mut self) {
-        let until = now() + REMEMBERED;
-        while let Ok(Some(ask)) = tokio::time::timeout_at(until.into(), self.asked.recv()).await {
-            let (reply, answer) = match ask {
-                Ask::Step { step, posted, reply } => {
-                    if let Some(recording) = posted.recording.filter(|new| !self.recordings.contains(new)) {
-                        self.shared.deletions.add(&recording);
-                    }
-                    let known = self.answers.iter().find(|(of, _)| *of == step);
-                    (reply, known.map(|(_, answer)| Arc::clone(answer)))
-                }
-                Ask::Again { reply } => (reply, None),
-                Ask::HungUp => continue,
-            };
-            let over = || {
-                Arc::new(Answer {
-                    clip: None,
-                    then: Then::Hangup,
-                })
-            };
-            // Whoever asked may be gone.
-            let _ = reply.send(Ok(answer.unwrap_or_else(over)));
-        }
-    }
-}
-
-impl Phase {
-    async fn news(&mut self) -> News {
-        match self {
-            Self::Answering { turn, .. } if turn.over.is_none() => News::Turn(turn.events.recv().await),
-            Self::Closing { end, fetched, .. } => {
-                if let Some(fetched) = fetched
-                    && fetched.wait_for(|&fetched| fetched).await.is_err()
-                {
-                    // The clip was dropped unheard; the deadline decides.
-                    return std::future::pending().await;
-                }
-                News::Fetched(*end)
-            }
-            Self::Answering { .. } | Self::Listening { .. } | Self::Typing { .. } => std::future::pending().await,
-        }
-    }
-
-    /// What it means that the caller is gone. After our goodbye it means nothing more.
-    fn end_when_gone(&self) -> CallEnd {
-        match self {
-            Self::Closing { end, .. } => *end,
-            Self::Listening { .. } | Self::Typing { .. } | Self::Answering { .. } => CallEnd::Caller,
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // A tool that runs has a task of its own, and is not stopped half-way.
-        self.task.abort();
-    }
-}
-
 /// One piece of audio out of several; `None` out of none.
 fn joined(pieces: &[LineAudio]) -> Option<LineAudio> {
     match pieces {
@@ -808,8 +708,6 @@ fn now() -> Instant {
 
 /// Answers that are kept. The carrier asks again for the latest at most.
 const REMEMBERED_STEPS: usize = 8;
-/// How long a call that ended is remembered: longer than the carrier tries again.
-const REMEMBERED: Duration = Duration::from_secs(120);
 const A_MINUTE: Duration = Duration::from_secs(60);
 /// Between two keys; people look for the next.
 const KEY_PAUSE: Duration = Duration::from_secs(2);
