@@ -343,7 +343,7 @@ impl Line {
             broken: false,
         };
         self.phase = Phase::Answering {
-            turn: running,
+            turn: Box::new(running),
             until: None,
         };
     }

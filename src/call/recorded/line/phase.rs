@@ -16,7 +16,7 @@ pub(super) enum Phase {
     /// More keys.
     Typing { keys: String, until: Instant },
     /// A turn, or to be asked for the rest of it.
-    Answering { turn: Running, until: Option<Instant> },
+    Answering { turn: Box<Running>, until: Option<Instant> },
     /// That the last words are fetched.
     Closing {
         end: CallEnd,
@@ -26,6 +26,7 @@ pub(super) enum Phase {
 }
 
 /// What comes of that.
+#[expect(clippy::large_enum_variant, reason = "it is taken apart as soon as it is there")]
 pub(super) enum News {
     /// From the turn; `None` if it has died.
     Turn(Option<Event>),
