@@ -42,6 +42,7 @@ const PURE: &[&str] = &[
     "turn",
     // `twilio::rest` is the carrier's API: it asks over HTTP.
     "twilio/message",
+    "twilio/recorded",
     "twilio/signature",
     "twilio/twiml",
     "audio",

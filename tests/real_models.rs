@@ -254,6 +254,7 @@ async fn server(llm: &str) -> String {
         also_public: Vec::new(),
         progress: Progress::new(),
         lines: Lines::default(),
+        recorder: None,
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));

@@ -475,7 +475,7 @@ impl<'a> Driver<'a> {
 }
 
 /// The conversation as people read it; only where `LOG_TRANSCRIPTS` asks for it.
-fn log_line(call: &str, event: &TraceEvent) {
+pub(super) fn log_line(call: &str, event: &TraceEvent) {
     match event {
         TraceEvent::Caller { turn, text } => tracing::info!(call, turn, "[USER] {text}"),
         TraceEvent::Agent { turn, text } => tracing::info!(call, turn, "[ASSISTANT] {text}"),
@@ -552,7 +552,7 @@ fn lines(history: &[Line]) -> usize {
     history.iter().filter(|line| line.speaker == Speaker::Caller).count()
 }
 
-async fn stopped(stop: &mut watch::Receiver<bool>) {
+pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
     // An error means that the registry is gone, and with it the server.
     let _ = stop.wait_for(|&stop| stop).await;
 }
@@ -579,7 +579,7 @@ fn now() -> Instant {
 }
 
 /// In UTC, which is a day off at most; only dates relative to today notice.
-fn today() -> Date {
+pub(super) fn today() -> Date {
     jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date()
 }
 
@@ -590,5 +590,5 @@ fn far_future() -> Instant {
 /// Beyond the longest turn: what arrives while it is being transcribed.
 const BACKLOG_SLACK: Duration = Duration::from_secs(15);
 /// Marks a line of the history that was typed on the keypad.
-const KEYPAD: &str = "(keypad) ";
+pub(super) const KEYPAD: &str = "(keypad) ";
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);

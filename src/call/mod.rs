@@ -11,6 +11,7 @@ pub mod outbound;
 pub mod outgoing;
 pub mod progress;
 mod record;
+pub mod recorded;
 pub mod registry;
 pub mod socket;
 mod standing;

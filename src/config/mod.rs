@@ -35,7 +35,7 @@ pub use server::Server;
 pub use speech::{Stt, Tts};
 pub use strings::{Origin, Strings, gather};
 pub use turn::Turn;
-pub use twilio::Twilio;
+pub use twilio::{Transport, Twilio};
 
 /// Everything an operator can set, typed and checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -135,6 +135,15 @@ impl Config {
                     lacking.join(", ")
                 ));
             }
+        }
+        if self.twilio.transport == Transport::Record
+            && (self.twilio.rest().is_none() || self.server.public_url.is_none())
+        {
+            reader.conflict(
+                "TRANSPORT is record, so recordings are fetched from Twilio, and what callers hear from here: set \
+                 TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN (or an API key) and PUBLIC_URL, or write TRANSPORT=stream"
+                    .to_owned(),
+            );
         }
         let policy = &self.turn.policy;
         if policy.barge_in_min < policy.onset && !reader.is_bad("BARGE_IN_MIN") && !reader.is_bad("SPEECH_ONSET") {

@@ -11,7 +11,7 @@ use crate::call::opening::Opening;
 use crate::call::registry::{Parties, Refused};
 use crate::http::signed::SignedForm;
 use crate::http::status::is_repeated;
-use crate::http::{App, refuse, twiml};
+use crate::http::{App, recorded, refuse, twiml};
 use crate::twilio::twiml as document;
 
 pub(super) async fn incoming(State(app): State<Arc<App>>, form: SignedForm) -> Response {
@@ -21,6 +21,9 @@ pub(super) async fn incoming(State(app): State<Arc<App>>, form: SignedForm) -> R
         "call {} rings",
         form.call_sid
     );
+    if let Some(recorder) = &app.recorder {
+        return recorded::begin(recorder, &form).await;
+    }
     if is_repeated(&app, &form).await {
         return twiml(document::hangup());
     }
@@ -34,14 +37,9 @@ pub(super) fn connect(app: &App, form: &SignedForm) -> Response {
 
 /// The same for a call that does not begin as one that rings.
 pub(super) fn connect_with(app: &App, form: &SignedForm, opening: Option<Opening>) -> Response {
-    let number = |name| form.field(name).filter(|text| is_number(text)).map(str::to_owned);
-    let parties = Parties {
-        from: number("From"),
-        to: number("To"),
-    };
     let expected = app
         .registry
-        .expect_with(&form.call_sid, &form.account_sid, parties, opening, now());
+        .expect_with(&form.call_sid, &form.account_sid, parties(form), opening, now());
     match expected {
         Ok(token) => {
             let stream = format!("{}/voice/stream", form.base.replacen("http", "ws", 1));
@@ -72,6 +70,15 @@ pub(super) fn connect_with(app: &App, form: &SignedForm, opening: Option<Opening
         }
         // An error lets Twilio try the fallback URL, which may be another server.
         Err(Refused::Draining) => refuse(StatusCode::SERVICE_UNAVAILABLE, "the server is draining"),
+    }
+}
+
+/// Who calls whom.
+pub(super) fn parties(form: &SignedForm) -> Parties {
+    let number = |name| form.field(name).filter(|text| is_number(text)).map(str::to_owned);
+    Parties {
+        from: number("From"),
+        to: number("To"),
     }
 }
 

@@ -5,6 +5,7 @@ mod health;
 mod incoming;
 mod lines;
 mod media;
+mod recorded;
 mod signed;
 mod status;
 mod trace;
@@ -21,6 +22,7 @@ use url::Url;
 
 use crate::call::driver::Services;
 use crate::call::progress::Progress;
+use crate::call::recorded::Recorder;
 use crate::call::registry::Registry;
 use crate::config::Secret;
 use crate::store::AuditEvent;
@@ -47,6 +49,8 @@ pub struct App {
     pub also_public: Vec<Url>,
     /// What Twilio reports of calls beside their streams.
     pub progress: Progress,
+    /// Who holds calls turn by turn, where media streams cannot be used.
+    pub recorder: Option<Arc<Recorder>>,
 }
 
 /// Whose calls are answered, and how their requests prove themselves. By default none does.
@@ -81,6 +85,9 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/voice/amd", post(status::answered))
         .route("/voice/recording-status", post(status::recording))
         .route("/voice/stream", get(media::stream))
+        .route("/voice/process-speech", post(recorded::process_speech))
+        .route("/api/phone/process-speech", post(recorded::process_speech))
+        .route("/voice/audio/{file}", get(recorded::audio))
         .route("/voice/trace/{call_sid}", get(trace::trace))
         .route("/voice/health", get(health::health))
         .merge(lines::routes())

@@ -29,6 +29,9 @@ pub(super) async fn call(State(app): State<Arc<App>>, form: SignedForm) -> Respo
     if app.progress.status(call, report.status, now()) && report.status.is_final() {
         let duration_s = report.duration_s;
         tracing::info!(call, status, duration_s, "call {call} is over: {status}");
+        if let Some(recorder) = &app.recorder {
+            recorder.hung_up(call);
+        }
     }
     match &app.services.store {
         Some(store) => written(call, "the status", store.save_status(call, &report).await),

@@ -14,6 +14,7 @@ mod customers;
 mod error;
 pub mod import;
 mod orders;
+mod recordings;
 mod seed;
 mod status;
 mod text;

@@ -4,6 +4,7 @@ pub mod answers;
 pub mod dialect;
 pub mod message;
 pub mod proof;
+pub mod recorded;
 pub mod rest;
 pub mod signature;
 pub mod status;

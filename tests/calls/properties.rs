@@ -133,7 +133,9 @@ fn agents() -> Arc<Agents> {
 fn read_back(call: &ToolCall, summary: &str) -> bool {
     // A sentence within a sentence loses its last mark.
     let plain = |text: &str| {
-        let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+        let words = text
+            .split(|c: char| !c.is_alphanumeric())
+            .filter(|word| !word.is_empty());
         words.map(str::to_lowercase).collect::<Vec<_>>().join(" ")
     };
     let summary = plain(summary);

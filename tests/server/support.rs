@@ -168,6 +168,7 @@ impl TestServer {
                 .map(|url| url.parse().expect("a URL"))
                 .collect(),
             progress: Progress::new(),
+            recorder: None,
         });
         let listener = listener(setup.send_buffer);
         let address = listener.local_addr().expect("an address");
