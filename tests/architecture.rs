@@ -43,6 +43,7 @@ const PURE: &[&str] = &[
     "twilio",
     "audio",
     "time",
+    "call/flow.rs",
     "dialog/agent",
     "dialog/form",
     "dialog/llm/chunk.rs",

@@ -241,11 +241,13 @@ async fn server(llm: &str) -> String {
             vad_mode: 2,
             silero: None,
             log_transcripts: false,
+            mailbox: None,
         },
         registry: Arc::new(Registry::new(4)),
         twilio: TwilioAccount::default(),
         public_url: None,
         probe: Probe::new().expect("client"),
+        waiting: Default::default(),
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));

@@ -7,14 +7,17 @@ use std::time::{Duration, Instant};
 use futures_util::{StreamExt, stream};
 use tokio::sync::watch;
 
+use crate::call::flow::Ended;
 use crate::call::inbound::Inbound;
 use crate::call::keys::Keys;
 use crate::call::outbound::Outbound;
+use crate::call::reception::{self, Answering, Reached};
 use crate::call::record::Record;
 use crate::call::registry::Parties;
 use crate::call::socket::{Received, Socket};
 use crate::call::standing::Standing;
 use crate::call::trace::{Trace, TraceEvent};
+use crate::call::voicemail::Mailbox;
 use crate::call::work::{Done, Kind, Work};
 use crate::dialog::agent::Agent;
 use crate::dialog::conversation::{CallerTurn, Ending, Mind, Said, Staff};
@@ -53,6 +56,8 @@ pub struct Services {
     pub silero: Option<SileroModel>,
     /// Print what is said to the log.
     pub log_transcripts: bool,
+    /// Where messages are kept, if anywhere.
+    pub mailbox: Option<Mailbox>,
 }
 
 /// How a call ended.
@@ -62,6 +67,8 @@ pub enum CallEnd {
     Caller,
     /// We ended it.
     Agent(HangupReason),
+    /// We ended it before an agent answered.
+    Reception(Ended),
     /// The connection broke.
     Lost,
     /// This server stops.
@@ -78,6 +85,7 @@ impl CallEnd {
             Self::Agent(HangupReason::MaxCall) => "max-call",
             Self::Agent(HangupReason::Silence) => "silence",
             Self::Agent(HangupReason::MediaLost) => "media-lost",
+            Self::Reception(ended) => ended.name(),
             Self::Lost => "lost",
             Self::Shutdown => "shutdown",
         }
@@ -91,7 +99,11 @@ pub async fn run<S: Socket>(
     mut stop: watch::Receiver<bool>,
     socket: &mut S,
 ) -> CallEnd {
-    let mut driver = Driver::new(services, call);
+    let answering = match Box::pin(reception::receive(services, call, &mut stop, socket)).await {
+        Reached::Agent(answering) => answering,
+        Reached::Ended(end) => return end,
+    };
+    let mut driver = Driver::new(services, call, answering);
     driver.machine.handle(Input::Start, now());
     let end = driver.go_on(&mut stop, socket).await;
     driver.finish(end).await
@@ -146,18 +158,22 @@ struct Driver<'a> {
 }
 
 impl<'a> Driver<'a> {
-    fn new(services: &'a Services, call: &Call<'a>) -> Self {
-        let staff = Arc::clone(&services.staff.borrow());
+    fn new(services: &'a Services, call: &Call<'a>, answering: Answering) -> Self {
+        let Answering {
+            staff,
+            agent,
+            record,
+            noticed,
+        } = answering;
         let agents = Arc::clone(&staff.agents);
-        let agent = Arc::clone(match &call.parties.to {
-            Some(number) => agents.at(number),
-            None => agents.default(),
-        });
+        let mut phrases = phrases(&agent);
+        if noticed.as_ref() == Some(&phrases.notice) {
+            phrases.notice.clear();
+        }
         let facts = CallFacts {
             id: call.call_sid.to_owned(),
             from: call.parties.from.clone(),
         };
-        let record = Record::begin(services.store.as_ref(), call, &agent.name);
         let kept = services.policy.max_turn + services.policy.pre_roll + BACKLOG_SLACK;
         let vad = Box::new(WebRtcVad::new(services.vad_mode));
         let ear = Ear::new(vad, services.silero.as_ref());
@@ -165,7 +181,7 @@ impl<'a> Driver<'a> {
             services,
             call_sid: call.call_sid,
             trace: call.trace,
-            machine: Machine::new(services.policy.clone(), phrases(&agent)),
+            machine: Machine::new(services.policy.clone(), phrases),
             staff,
             languages: agent.languages(),
             heard_language: None,
@@ -613,13 +629,13 @@ fn log_line(call: &str, event: &TraceEvent) {
 }
 
 /// Sends with a limit, so that a half-dead carrier cannot hold the call for ever.
-async fn send<S: Socket>(socket: &mut S, text: &str) -> bool {
+pub(super) async fn send<S: Socket>(socket: &mut S, text: &str) -> bool {
     tokio::time::timeout(SEND_TIMEOUT, socket.send(text))
         .await
         .unwrap_or(false)
 }
 
-async fn stopped(stop: &mut watch::Receiver<bool>) {
+pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
     // An error means that the registry is gone, and with it the server.
     let _ = stop.wait_for(|&stop| stop).await;
 }

@@ -1,12 +1,15 @@
 //! One call: the driver that joins socket, machine and engines, and the registry of all calls.
 
 pub mod driver;
+pub mod flow;
 pub mod inbound;
 mod keys;
 pub mod outbound;
+mod reception;
 mod record;
 pub mod registry;
 pub mod socket;
 mod standing;
 pub mod trace;
+pub mod voicemail;
 mod work;

@@ -184,11 +184,16 @@ impl Registry {
             matches!(
                 entry.state,
                 State::Ended {
-                    end: CallEnd::Agent(_),
+                    end: CallEnd::Agent(_) | CallEnd::Reception(_),
                     ..
                 }
             )
         })
+    }
+
+    /// Whether there is, or was a short while ago, a stream for this call.
+    pub fn knows(&self, call_sid: &str) -> bool {
+        self.lock().contains_key(call_sid)
     }
 
     /// Whether a call whose stream broke should get another one: a few times, not for ever.

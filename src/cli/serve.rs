@@ -13,11 +13,12 @@ use tokio::task::JoinHandle;
 
 use crate::call::driver::Services;
 use crate::call::registry::Registry;
+use crate::call::voicemail::Mailbox;
 use crate::cli::{agents, engines};
 use crate::config::Config;
 use crate::dialog::conversation::Mind;
 use crate::dialog::llm::LlmClient;
-use crate::http::{App, Probe, TwilioAccount, router};
+use crate::http::{App, Probe, TwilioAccount, Waiting, router};
 use crate::store::Store;
 use crate::telemetry::logging;
 
@@ -33,6 +34,9 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let store = Store::open(&config.database).await?;
     let app = Arc::new(app(config, Some(store.clone())).await?);
     let registry = Arc::clone(&app.registry);
+    if let Some(mailbox) = app.services.mailbox.clone() {
+        tokio::spawn(mailbox.catch_up(Arc::clone(&app.services.engine)));
+    }
     let address = listener.local_addr().context("the listener has no address")?;
     let mut server = spawn(listener, app);
     writeln!(std::io::stdout(), "ready http://{address}").context("standard output is closed")?;
@@ -70,6 +74,7 @@ pub(super) async fn app(config: Config, store: Option<Store>) -> anyhow::Result<
         tokio::spawn(async move { engine.prepare(sentences).await });
     }
     let silero = engines::silero(&config)?;
+    let mailbox = store.clone().map(|store| Mailbox::new(config.server.data_dir.join("voicemail"), store));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let max_calls = config.server.max_calls.unwrap_or(CALLS_PER_CORE * cores);
     Ok(App {
@@ -82,6 +87,7 @@ pub(super) async fn app(config: Config, store: Option<Store>) -> anyhow::Result<
             vad_mode: config.turn.vad_mode,
             silero,
             log_transcripts: config.log.transcripts,
+            mailbox,
         },
         registry: Arc::new(Registry::new(max_calls)),
         twilio: TwilioAccount {
@@ -90,6 +96,7 @@ pub(super) async fn app(config: Config, store: Option<Store>) -> anyhow::Result<
         },
         public_url: config.server.public_url,
         probe: Probe::new()?,
+        waiting: Waiting::default(),
     })
 }
 

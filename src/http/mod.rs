@@ -4,6 +4,7 @@ mod fallback;
 mod health;
 mod incoming;
 mod media;
+mod queue;
 mod signed;
 mod trace;
 
@@ -21,6 +22,7 @@ use crate::call::registry::Registry;
 use crate::config::Secret;
 
 pub use health::{Health, Probe};
+pub use queue::Waiting;
 
 /// What the handlers share.
 pub struct App {
@@ -34,6 +36,8 @@ pub struct App {
     pub public_url: Option<Url>,
     /// Whether the LLM endpoint answers.
     pub probe: Probe,
+    /// Callers that wait for a free line.
+    pub waiting: Waiting,
 }
 
 /// Whose calls are answered.
@@ -51,6 +55,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/voice/incoming", post(incoming::incoming))
         .route("/api/phone/incoming", post(incoming::incoming))
         .route("/voice/fallback", post(fallback::fallback))
+        .route("/voice/queue", post(queue::queue))
         .route("/voice/stream", get(media::stream))
         .route("/voice/trace/{call_sid}", get(trace::trace))
         .route("/voice/health", get(health::health))

@@ -15,6 +15,7 @@ pub mod import;
 mod orders;
 mod seed;
 mod text;
+mod voicemails;
 
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ pub use customers::{Customer, CustomerKey, NewCustomer};
 pub use error::{Fault, OpenError, StoreError};
 pub use orders::{NewTaskOrder, TaskOrder};
 pub use text::phone;
+pub use voicemails::{NewVoicemail, Transcript, Voicemail};
 
 /// An open database with its tables as this version needs them. Clones share one bounded pool of connections.
 #[derive(Clone)]

@@ -6,6 +6,7 @@
 mod drain;
 mod engine_faults;
 mod engines;
+mod flows;
 mod guided;
 mod health;
 mod http_server;

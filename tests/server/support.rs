@@ -1,18 +1,20 @@
 //! A server on a free port, as `tieline serve` builds it, with engines that are told what to do.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tieline::call::driver::Services;
 use tieline::call::registry::Registry;
+use tieline::call::voicemail::Mailbox;
 use tieline::config::{Llm, Secret};
 use tieline::dialog::agent::{self, Agents};
 use tieline::dialog::conversation::{Mind, Staff};
 use tieline::dialog::llm::LlmClient;
 use tieline::dialog::slot::Slot;
 use tieline::engine::{Engine, Sizes};
-use tieline::http::{App, Probe, TwilioAccount, router};
+use tieline::http::{App, Probe, TwilioAccount, Waiting, router};
 use tieline::speech::spoken::spoken;
 use tieline::store::Store;
 use tieline::turn::endpoint::{Endpointing, Witnesses};
@@ -41,6 +43,8 @@ pub(crate) struct Setup {
     /// Its file, instead of the usual one.
     pub(crate) agent: Option<String>,
     pub(crate) store: Option<Store>,
+    /// Where messages are kept; needs a store.
+    pub(crate) voicemail: Option<PathBuf>,
 }
 
 impl Default for Setup {
@@ -59,6 +63,7 @@ impl Default for Setup {
             expect: None,
             agent: None,
             store: None,
+            voicemail: None,
         }
     }
 }
@@ -117,6 +122,7 @@ impl TestServer {
         engine.warm(&phrases).await.expect("engines work");
         let staff = Staff::of(Agents::single(agent), setup.store.clone(), |_| None).expect("good tools");
         let staff = watch::Sender::new(Arc::new(staff));
+        let mailbox = setup.store.clone().zip(setup.voicemail);
         let app = Arc::new(App {
             services: Services {
                 engine: Arc::new(engine),
@@ -130,6 +136,7 @@ impl TestServer {
                 vad_mode: 0,
                 silero: None,
                 log_transcripts: setup.log_transcripts,
+                mailbox: mailbox.map(|(store, dir)| Mailbox::new(dir, store)),
             },
             registry: Arc::new(Registry::new(setup.max_calls)),
             twilio: TwilioAccount {
@@ -138,6 +145,7 @@ impl TestServer {
             },
             public_url: setup.public_url.map(|url| url.parse().expect("a URL")),
             probe: Probe::new().expect("a probe"),
+            waiting: Waiting::new(Duration::from_millis(50)),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");

@@ -9,3 +9,4 @@ mod opening;
 mod properties;
 mod records;
 mod tools;
+mod voicemails;

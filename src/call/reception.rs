@@ -1,0 +1,454 @@
+//! Receives a call before an agent answers: carries out what [`Flow`] wants. Most calls pass through without a word.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use crate::audio::mulaw;
+use crate::call::driver::{Call, CallEnd, Services, send, stopped};
+use crate::call::flow::{Act, Ended, Event, Flow};
+use crate::call::inbound::Inbound;
+use crate::call::outbound::Outbound;
+use crate::call::record::Record;
+use crate::call::socket::{Received, Socket};
+use crate::call::trace::TraceEvent;
+use crate::call::voicemail::Message as Voicemail;
+use crate::dialog::agent::Agent;
+use crate::dialog::conversation::Staff;
+use crate::engine::{LineAudio, Urgency};
+use crate::speech::WINDOW;
+use crate::speech::ear::Ear;
+use crate::speech::spoken::spoken_in;
+use crate::speech::webrtc::WebRtcVad;
+use crate::time::SampleRate;
+use crate::turn::event::{HangupReason, MarkName, SentenceId, TurnId, Voice};
+use crate::turn::playout::{Playout, Step};
+use crate::twilio::message::{self, Inbound as Message, Media};
+
+/// Who answers, and what there is of the call already.
+pub(super) struct Answering {
+    pub(super) staff: Arc<Staff>,
+    pub(super) agent: Arc<Agent>,
+    pub(super) record: Record,
+    /// The notice that the caller has heard.
+    pub(super) noticed: Option<String>,
+}
+
+/// What a call came to.
+pub(super) enum Reached {
+    Agent(Answering),
+    /// The call is over, and written down.
+    Ended(CallEnd),
+}
+
+/// Takes a call to the agent that answers it, or to its end.
+pub(super) async fn receive<S: Socket>(
+    services: &Services,
+    call: &Call<'_>,
+    stop: &mut watch::Receiver<bool>,
+    socket: &mut S,
+) -> Reached {
+    let staff = Arc::clone(&services.staff.borrow());
+    let agent = Arc::clone(match &call.parties.to {
+        Some(number) => staff.agents.at(number),
+        None => staff.agents.default(),
+    });
+    let record = Record::begin(services.store.as_ref(), call, &agent.name);
+    let hours = agent.line.as_ref().and_then(|line| line.hours.as_ref());
+    let open = hours.is_none_or(|hours| hours.is_open(Timestamp::now()));
+    let Some(flow) = Flow::new(&agent, open) else {
+        let noticed = None;
+        return Reached::Agent(Answering {
+            staff,
+            agent,
+            record,
+            noticed,
+        });
+    };
+    tracing::info!(call = call.call_sid, open, "call {} is received by the line of {}", call.call_sid, agent.name);
+    let over = Desk::new(services, call, Arc::clone(&agent), flow).go_on(stop, socket).await;
+    match over {
+        Over::Answer(name) => {
+            let answers = Arc::clone(staff.agents.get(&name).unwrap_or(&agent));
+            if answers.name != agent.name {
+                record.agent(&answers.name);
+            }
+            Reached::Agent(Answering {
+                staff,
+                noticed: Some(agent.notice.clone()),
+                agent: answers,
+                record,
+            })
+        }
+        Over::End(end) => {
+            call.trace.emit(|| TraceEvent::End);
+            tracing::info!(call = call.call_sid, end = ?end, "call {} ended before an agent answered", call.call_sid);
+            record.end(end).await;
+            Reached::Ended(end)
+        }
+    }
+}
+
+enum Over {
+    Answer(String),
+    End(CallEnd),
+}
+
+struct Desk<'a> {
+    services: &'a Services,
+    call: &'a Call<'a>,
+    agent: Arc<Agent>,
+    flow: Flow,
+    outbound: Outbound,
+    playout: Playout,
+    steps: Vec<Step>,
+    /// What is to be said after what is being said.
+    queue: VecDeque<Speech>,
+    /// The audio of the next sentence is being made.
+    making: Option<BoxFuture<'a, Option<LineAudio>>>,
+    /// Something is being said whose end the flow waits for.
+    saying: bool,
+    /// How much was said: names the marks.
+    said: u16,
+    wait: Option<Instant>,
+    last_media: Instant,
+    recording: Option<Recording>,
+    keeping: Option<BoxFuture<'a, bool>>,
+    /// Where the call goes once all is said.
+    over: Option<Over>,
+}
+
+enum Speech {
+    Text(String),
+    Tone,
+}
+
+/// The caller's audio from the tone on.
+struct Recording {
+    inbound: Inbound,
+    windows: Vec<Voice>,
+    audio: Vec<i16>,
+}
+
+impl<'a> Desk<'a> {
+    fn new(services: &'a Services, call: &'a Call<'a>, agent: Arc<Agent>, flow: Flow) -> Self {
+        Self {
+            services,
+            call,
+            agent,
+            flow,
+            outbound: Outbound::new(call.stream_sid),
+            playout: Playout::new(services.policy.playout_lead),
+            steps: Vec::new(),
+            queue: VecDeque::new(),
+            making: None,
+            saying: false,
+            said: 0,
+            wait: None,
+            last_media: now(),
+            recording: None,
+            keeping: None,
+            over: None,
+        }
+    }
+
+    async fn go_on<S: Socket>(mut self, stop: &mut watch::Receiver<bool>, socket: &mut S) -> Over {
+        self.flow.handle(Event::Begin);
+        loop {
+            if !self.perform(socket).await || !self.play(socket).await {
+                return self.gone(CallEnd::Lost).await;
+            }
+            if self.is_silent() {
+                if let Some(over) = self.over.take() {
+                    return over;
+                }
+                if std::mem::take(&mut self.saying) {
+                    self.flow.handle(Event::Heard);
+                    continue;
+                }
+            }
+            let deadline = self.deadline();
+            let end = tokio::select! {
+                received = socket.receive() => match received {
+                    Received::Text(text) => self.message(text.as_ref()),
+                    Received::Ignored => None,
+                    Received::Closed => Some(CallEnd::Lost),
+                },
+                audio = optional(&mut self.making) => {
+                    self.made(audio);
+                    None
+                }
+                kept = optional(&mut self.keeping) => {
+                    self.flow.handle(Event::Kept(kept));
+                    None
+                }
+                () = tokio::time::sleep_until(deadline.into()) => self.timeout(),
+                () = stopped(stop) => Some(CallEnd::Shutdown),
+            };
+            if let Some(end) = end {
+                return self.gone(end).await;
+            }
+        }
+    }
+
+    /// Carries out what the flow wants. `false` if the connection is gone.
+    async fn perform<S: Socket>(&mut self, socket: &mut S) -> bool {
+        while let Some(act) = self.flow.poll() {
+            match act {
+                Act::Say(text) => self.queue.push_back(Speech::Text(text)),
+                Act::Tone => self.queue.push_back(Speech::Tone),
+                Act::Hush => {
+                    if !self.hush(socket).await {
+                        return false;
+                    }
+                }
+                Act::Wait(wait) => self.wait = Some(now() + wait),
+                Act::Record => self.recording = Some(self.recorder()),
+                Act::Keep => self.keep(),
+                Act::Answer(agent) => self.over = Some(Over::Answer(agent)),
+                Act::End(Ended::HandOver) => {
+                    self.over = Some(Over::End(CallEnd::Agent(HangupReason::HandOver)));
+                }
+                Act::End(ended) => self.over = Some(Over::End(CallEnd::Reception(ended))),
+            }
+        }
+        true
+    }
+
+    /// Makes the next audio and sends what may be sent. `false` if the connection is gone.
+    async fn play<S: Socket>(&mut self, socket: &mut S) -> bool {
+        while self.making.is_none()
+            && let Some(next) = self.queue.pop_front()
+        {
+            self.saying = true;
+            match next {
+                Speech::Tone => self.made(Some(tone())),
+                Speech::Text(text) => self.making = Some(self.synthesize(text)),
+            }
+        }
+        self.playout.due(now(), &mut self.steps);
+        for step in std::mem::take(&mut self.steps) {
+            let message = match step {
+                Step::Audio(samples) => self.outbound.media(samples).1,
+                Step::Mark(mark) => self.outbound.mark(mark),
+            };
+            if !send(socket, message).await {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn synthesize(&self, text: String) -> BoxFuture<'a, Option<LineAudio>> {
+        let (services, call_sid) = (self.services, self.call.call_sid);
+        let event = TraceEvent::Agent {
+            turn: 0,
+            text: text.clone(),
+        };
+        self.call.trace.emit(|| event);
+        if services.log_transcripts {
+            tracing::info!(call = call_sid, turn = 0, "[ASSISTANT] {text}");
+        }
+        let language = self.agent.language.code();
+        let made = async move {
+            let within = services.policy.synthesize_deadline;
+            let text = spoken_in(&text, language);
+            let made = services.engine.synthesize(text, language, within, Urgency::now()).await;
+            made.inspect_err(|error| {
+                tracing::warn!(call = call_sid, %error, "a sentence of call {call_sid} has no audio: {error}");
+            })
+            .ok()
+        };
+        made.boxed()
+    }
+
+    /// What has no audio is left out: the flow goes on.
+    fn made(&mut self, audio: Option<LineAudio>) {
+        let Some(audio) = audio else { return };
+        let sentence = SentenceId {
+            turn: TurnId(0),
+            index: self.said,
+        };
+        self.said = self.said.wrapping_add(1);
+        self.playout.queue(sentence, audio.len() as u64);
+        self.outbound.queue(audio);
+    }
+
+    fn is_silent(&self) -> bool {
+        self.queue.is_empty() && self.making.is_none() && self.playout.is_idle()
+    }
+
+    async fn hush<S: Socket>(&mut self, socket: &mut S) -> bool {
+        self.wait = None;
+        self.queue.clear();
+        self.making = None;
+        self.saying = false;
+        if self.playout.is_idle() {
+            return true;
+        }
+        self.outbound.purge();
+        self.playout.clear();
+        send(socket, self.outbound.clear()).await
+    }
+
+    /// Takes one message of the carrier. `Some` ends the call.
+    fn message(&mut self, text: &str) -> Option<CallEnd> {
+        match message::parse(text) {
+            Ok(Message::Media(media)) => self.listen(&media),
+            Ok(Message::Mark(name)) => {
+                if let Some(mark) = MarkName::parse(&name) {
+                    self.playout.marked(mark);
+                }
+            }
+            Ok(Message::Dtmf(key)) => {
+                self.wait = None;
+                self.flow.handle(Event::Key(key));
+            }
+            Ok(Message::Stop) => return Some(CallEnd::Caller),
+            Ok(Message::Connected | Message::Start(_) | Message::Other) => {}
+            Err(_) => tracing::debug!(call = self.call.call_sid, "a message is not JSON and was ignored"),
+        }
+        None
+    }
+
+    fn listen(&mut self, media: &Media<'_>) {
+        self.last_media = now();
+        let Some(recording) = &mut self.recording else { return };
+        recording.windows.clear();
+        if !recording.inbound.take(media, &mut recording.windows) {
+            return;
+        }
+        recording.audio.extend_from_slice(recording.inbound.latest());
+        for voice in &recording.windows {
+            self.flow.handle(Event::Audio {
+                samples: WINDOW as u64,
+                voiced: *voice == Voice::Sure,
+            });
+        }
+    }
+
+    fn recorder(&self) -> Recording {
+        let vad = Box::new(WebRtcVad::new(self.services.vad_mode));
+        let ear = Ear::new(vad, self.services.silero.as_ref());
+        let mut inbound = Inbound::new(ear, 1);
+        // It may come back, and is no message.
+        inbound.played(&tone());
+        Recording {
+            inbound,
+            windows: Vec::new(),
+            audio: Vec::new(),
+        }
+    }
+
+    /// Writes the message down, and has it transcribed when that is done.
+    fn keep(&mut self) {
+        let audio = self.recording.take().map(|recording| recording.audio).unwrap_or_default();
+        let message = Voicemail {
+            call_sid: self.call.call_sid.to_owned(),
+            from: self.call.parties.from.clone(),
+            to: self.call.parties.to.clone(),
+            agent: self.agent.name.clone(),
+            language: self.agent.language.code(),
+            audio,
+        };
+        let (mailbox, engine) = (self.services.mailbox.clone(), Arc::clone(&self.services.engine));
+        let languages = self.agent.languages();
+        let call_sid = self.call.call_sid;
+        let kept = async move {
+            let Some(mailbox) = mailbox else {
+                tracing::error!(call = call_sid, "call {call_sid} left a message, and there is no database to keep it in");
+                return false;
+            };
+            match mailbox.keep(&message).await {
+                Ok(id) => {
+                    tracing::info!(call = call_sid, voicemail = id, "call {call_sid} left voicemail {id}");
+                    tokio::spawn(async move { mailbox.transcribe(&engine, &id, &message.audio, &languages).await });
+                    true
+                }
+                Err(error) => {
+                    tracing::error!(call = call_sid, %error, "the message of call {call_sid} is lost: {error}");
+                    false
+                }
+            }
+        };
+        self.keeping = Some(kept.boxed());
+    }
+
+    /// The line is gone; what was recorded is not.
+    async fn gone(&mut self, end: CallEnd) -> Over {
+        self.flow.handle(Event::Gone);
+        while let Some(act) = self.flow.poll() {
+            if act == Act::Keep {
+                self.keep();
+            }
+        }
+        let Some(keeping) = self.keeping.take() else {
+            return Over::End(end);
+        };
+        let kept = tokio::time::timeout(LAST_WORDS, keeping).await.unwrap_or(false);
+        let ended = if kept { Ended::Voicemail } else { Ended::MessageLost };
+        // Hanging up is how most people end a message. After a loss the caller may still be there.
+        Over::End(if end == CallEnd::Caller { CallEnd::Reception(ended) } else { end })
+    }
+
+    fn deadline(&self) -> Instant {
+        let now = now();
+        let line = Some(self.last_media + self.services.policy.media_timeout);
+        let times = [line, self.wait, self.playout.next_due(now), self.playout.overdue()];
+        times.into_iter().flatten().min().unwrap_or(now)
+    }
+
+    /// Acts on deadlines that have passed. `Some` ends the call.
+    fn timeout(&mut self) -> Option<CallEnd> {
+        let now = now();
+        if self.last_media + self.services.policy.media_timeout <= now {
+            return Some(CallEnd::Agent(HangupReason::MediaLost));
+        }
+        if self.playout.overdue().is_some_and(|at| at <= now) {
+            self.playout.presume_heard();
+        }
+        if self.wait.take_if(|at| *at <= now).is_some() {
+            self.flow.handle(Event::Waited);
+        }
+        None
+    }
+}
+
+/// What is awaited, once; for ever if there is nothing.
+async fn optional<T>(future: &mut Option<BoxFuture<'_, T>>) -> T {
+    match future {
+        Some(waiting) => {
+            let output = waiting.await;
+            *future = None;
+            output
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// 1 kHz for 400 ms, as answering machines have it, with a soft beginning and end.
+fn tone() -> LineAudio {
+    let rate = SampleRate::LINE.get() as f32;
+    let samples = SampleRate::LINE.samples(TONE);
+    let sample = |n: u64| {
+        let edge = n.min(samples - n) as f32 / (rate * 0.005);
+        let wave = (std::f32::consts::TAU * 1_000.0 * n as f32 / rate).sin();
+        mulaw::encode(mulaw::to_i16(0.3 * wave * edge.min(1.0)))
+    };
+    (0..samples).map(sample).collect()
+}
+
+#[expect(clippy::disallowed_methods, reason = "waiting for keys and for the line is on the monotonic clock")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// Whole frames.
+const TONE: Duration = Duration::from_millis(400);
+/// How long the end of a call waits for its message to be written.
+const LAST_WORDS: Duration = Duration::from_secs(10);
