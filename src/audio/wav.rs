@@ -103,11 +103,7 @@ pub fn write_pcm(writer: impl Write + Seek, samples: &[i16], rate: SampleRate) -
     write_all(writer, samples.iter().copied(), rate)
 }
 
-fn write_all(
-    writer: impl Write + Seek,
-    samples: impl Iterator<Item = i16>,
-    rate: SampleRate,
-) -> Result<(), WavError> {
+fn write_all(writer: impl Write + Seek, samples: impl Iterator<Item = i16>, rate: SampleRate) -> Result<(), WavError> {
     let spec = hound::WavSpec {
         channels: 1,
         sample_rate: rate.get(),

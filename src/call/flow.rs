@@ -91,7 +91,9 @@ pub struct Flow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     /// The notice is being said; nothing interrupts it, but a key pressed meanwhile counts afterwards.
-    Notice { key: Option<char> },
+    Notice {
+        key: Option<char>,
+    },
     /// The menu is being said, or was and a key is waited for.
     Prompt,
     /// What precedes the tone is being said.

@@ -70,8 +70,16 @@ pub(super) async fn receive<S: Socket>(
             noticed,
         });
     };
-    tracing::info!(call = call.call_sid, open, "call {} is received by the line of {}", call.call_sid, agent.name);
-    let over = Desk::new(services, call, Arc::clone(&agent), flow).go_on(stop, socket).await;
+    tracing::info!(
+        call = call.call_sid,
+        open,
+        "call {} is received by the line of {}",
+        call.call_sid,
+        agent.name
+    );
+    let over = Desk::new(services, call, Arc::clone(&agent), flow)
+        .go_on(stop, socket)
+        .await;
     match over {
         Over::Answer(name) => {
             let answers = Arc::clone(staff.agents.get(&name).unwrap_or(&agent));
@@ -347,7 +355,11 @@ impl<'a> Desk<'a> {
 
     /// Writes the message down, and has it transcribed when that is done.
     fn keep(&mut self) {
-        let audio = self.recording.take().map(|recording| recording.audio).unwrap_or_default();
+        let audio = self
+            .recording
+            .take()
+            .map(|recording| recording.audio)
+            .unwrap_or_default();
         let message = Voicemail {
             call_sid: self.call.call_sid.to_owned(),
             from: self.call.parties.from.clone(),
@@ -361,7 +373,10 @@ impl<'a> Desk<'a> {
         let call_sid = self.call.call_sid;
         let kept = async move {
             let Some(mailbox) = mailbox else {
-                tracing::error!(call = call_sid, "call {call_sid} left a message, and there is no database to keep it in");
+                tracing::error!(
+                    call = call_sid,
+                    "call {call_sid} left a message, and there is no database to keep it in"
+                );
                 return false;
             };
             match mailbox.keep(&message).await {
@@ -393,7 +408,11 @@ impl<'a> Desk<'a> {
         let kept = tokio::time::timeout(LAST_WORDS, keeping).await.unwrap_or(false);
         let ended = if kept { Ended::Voicemail } else { Ended::MessageLost };
         // Hanging up is how most people end a message. After a loss the caller may still be there.
-        Over::End(if end == CallEnd::Caller { CallEnd::Reception(ended) } else { end })
+        Over::End(if end == CallEnd::Caller {
+            CallEnd::Reception(ended)
+        } else {
+            end
+        })
     }
 
     fn deadline(&self) -> Instant {
@@ -443,7 +462,10 @@ fn tone() -> LineAudio {
     (0..samples).map(sample).collect()
 }
 
-#[expect(clippy::disallowed_methods, reason = "waiting for keys and for the line is on the monotonic clock")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "waiting for keys and for the line is on the monotonic clock"
+)]
 fn now() -> Instant {
     Instant::now()
 }

@@ -145,7 +145,9 @@ async fn patiently(engine: &Engine, audio: Vec<f32>, languages: &[Code]) -> Resu
     loop {
         attempts += 1;
         let urgency = Urgency::speculative();
-        let heard = engine.transcribe(audio.clone(), languages.to_vec(), WITHIN, urgency).await;
+        let heard = engine
+            .transcribe(audio.clone(), languages.to_vec(), WITHIN, urgency)
+            .await;
         match heard {
             Ok(heard) => return Ok(heard.text),
             Err(EngineError::Dead) => return Err(EngineError::Dead),
@@ -162,9 +164,14 @@ fn pieces(mut audio: &[i16]) -> Vec<&[i16]> {
         let from = PIECE - SEARCH;
         let loudness = |start: usize| {
             let window = &audio[start..start + QUIET];
-            window.iter().map(|&sample| u64::from(sample.unsigned_abs())).sum::<u64>()
+            window
+                .iter()
+                .map(|&sample| u64::from(sample.unsigned_abs()))
+                .sum::<u64>()
         };
-        let quietest = (from..=PIECE - QUIET).step_by(QUIET / 2).min_by_key(|&start| loudness(start));
+        let quietest = (from..=PIECE - QUIET)
+            .step_by(QUIET / 2)
+            .min_by_key(|&start| loudness(start));
         let (piece, rest) = audio.split_at(quietest.unwrap_or(PIECE - QUIET) + QUIET / 2);
         pieces.push(piece);
         audio = rest;
@@ -203,14 +210,21 @@ fn write(path: &Path, file: &[u8]) -> io::Result<()> {
 /// A disk may take its time, and calls may not wait for it.
 async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     let (done, result) = oneshot::channel();
-    std::thread::Builder::new().name("voicemail".to_owned()).spawn(move || {
-        // An error means that nobody waits any more.
-        let _ = done.send(work());
-    })?;
-    result.await.unwrap_or_else(|_| Err(io::Error::other("the writing thread ended")))
+    std::thread::Builder::new()
+        .name("voicemail".to_owned())
+        .spawn(move || {
+            // An error means that nobody waits any more.
+            let _ = done.send(work());
+        })?;
+    result
+        .await
+        .unwrap_or_else(|_| Err(io::Error::other("the writing thread ended")))
 }
 
-#[expect(clippy::disallowed_methods, reason = "when to try again is a fact of the monotonic clock")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "when to try again is a fact of the monotonic clock"
+)]
 fn now() -> Instant {
     Instant::now()
 }
@@ -259,6 +273,9 @@ mod tests {
         fs::write(&file, "a file where the directory should be").expect("written");
         assert!(write(&file.join("x.wav"), b"x").is_err());
         write(&dir.path().join("new/x.wav"), b"x").expect("written");
-        assert!(write(&dir.path().join("new/x.wav"), b"y").is_err(), "nothing is overwritten");
+        assert!(
+            write(&dir.path().join("new/x.wav"), b"y").is_err(),
+            "nothing is overwritten"
+        );
     }
 }

@@ -74,7 +74,9 @@ pub(super) async fn app(config: Config, store: Option<Store>) -> anyhow::Result<
         tokio::spawn(async move { engine.prepare(sentences).await });
     }
     let silero = engines::silero(&config)?;
-    let mailbox = store.clone().map(|store| Mailbox::new(config.server.data_dir.join("voicemail"), store));
+    let mailbox = store
+        .clone()
+        .map(|store| Mailbox::new(config.server.data_dir.join("voicemail"), store));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let max_calls = config.server.max_calls.unwrap_or(CALLS_PER_CORE * cores);
     Ok(App {

@@ -21,7 +21,11 @@ pub(super) async fn incoming(State(app): State<Arc<App>>, form: SignedForm) -> R
         form.call_sid
     );
     if is_blocked(&app, &form) {
-        tracing::info!(call = form.call_sid, "call {} was refused: its caller is blocked", form.call_sid);
+        tracing::info!(
+            call = form.call_sid,
+            "call {} was refused: its caller is blocked",
+            form.call_sid
+        );
         return twiml(document::reject());
     }
     connect(&app, &form, 0)
@@ -29,7 +33,10 @@ pub(super) async fn incoming(State(app): State<Arc<App>>, form: SignedForm) -> R
 
 /// `TwiML` that opens a media stream for this call, or says that no line is free. `round` is how often the caller has waited for one.
 pub(super) fn connect(app: &App, form: &SignedForm, round: u32) -> Response {
-    match app.registry.expect(&form.call_sid, &form.account_sid, parties(form), now()) {
+    match app
+        .registry
+        .expect(&form.call_sid, &form.account_sid, parties(form), now())
+    {
         Ok(token) => {
             let stream = format!("{}/voice/stream", form.base.replacen("http", "ws", 1));
             let fallback = format!("{}/voice/fallback", form.base);
@@ -53,7 +60,8 @@ fn is_blocked(app: &App, form: &SignedForm) -> bool {
         return false;
     }
     let from = form.field("From").unwrap_or_default();
-    let withheld = from.is_empty() || WITHHELD.contains(&from) || WITHHELD_WORDS.contains(&from.to_lowercase().as_str());
+    let withheld =
+        from.is_empty() || WITHHELD.contains(&from) || WITHHELD_WORDS.contains(&from.to_lowercase().as_str());
     let agent = called(app, form);
     let line = agent.line.as_ref();
     line.is_some_and(|line| line.blocks((!withheld).then_some(from)))
@@ -72,7 +80,10 @@ pub(super) fn parties(form: &SignedForm) -> Parties {
 pub(super) fn called(app: &App, form: &SignedForm) -> Arc<Agent> {
     let staff = app.services.staff.borrow();
     let agents = &staff.agents;
-    Arc::clone(form.field("To").map_or_else(|| agents.default(), |number| agents.at(number)))
+    Arc::clone(
+        form.field("To")
+            .map_or_else(|| agents.default(), |number| agents.at(number)),
+    )
 }
 
 /// Whether it is a number that can be called: withheld ones come as words, or as +266696687 and the like, which nobody has.
@@ -103,4 +114,11 @@ const WITHHELD: &[&str] = &[
 ];
 
 /// What carriers write in place of a number.
-const WITHHELD_WORDS: &[&str] = &["anonymous", "restricted", "unknown", "unavailable", "private", "withheld"];
+const WITHHELD_WORDS: &[&str] = &[
+    "anonymous",
+    "restricted",
+    "unknown",
+    "unavailable",
+    "private",
+    "withheld",
+];

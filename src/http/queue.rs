@@ -78,11 +78,18 @@ pub(super) fn full(app: &App, form: &SignedForm, round: u32) -> Response {
     let call_sid = &form.call_sid;
     let agent = called(app, form);
     let Some(queue) = agent.line.as_ref().and_then(|line| line.queue.as_ref()) else {
-        tracing::warn!(call = call_sid, "call {call_sid} was refused: all lines are busy (MAX_CALLS)");
+        tracing::warn!(
+            call = call_sid,
+            "call {call_sid} was refused: all lines are busy (MAX_CALLS)"
+        );
         return twiml(document::reject_busy());
     };
     if round >= u32::from(queue.rounds) {
-        tracing::warn!(call = call_sid, round, "call {call_sid} has waited for a free line in vain (MAX_CALLS)");
+        tracing::warn!(
+            call = call_sid,
+            round,
+            "call {call_sid} has waited for a free line in vain (MAX_CALLS)"
+        );
         give_up(app, form, &agent);
         return twiml(document::say_and_hangup(&agent.phrases.busy));
     }
@@ -94,12 +101,19 @@ pub(super) fn full(app: &App, form: &SignedForm, round: u32) -> Response {
         Language::En => "en-US",
         Language::Es => "es-ES",
     };
-    twiml(document::hold(&agent.phrases.hold, voice, queue.wait.as_secs(), &redirect))
+    twiml(document::hold(
+        &agent.phrases.hold,
+        voice,
+        queue.wait.as_secs(),
+        &redirect,
+    ))
 }
 
 /// Writes the call down, and that it has ended if the caller does not ask again: nobody tells us who hangs up.
 fn expect(app: &App, form: &SignedForm, agent: &Agent, queue: &Queue, round: u32) {
-    let Some(store) = app.services.store.clone() else { return };
+    let Some(store) = app.services.store.clone() else {
+        return;
+    };
     app.waiting.asked(&form.call_sid, round);
     let (waiting, registry) = (app.waiting.clone(), Arc::clone(&app.registry));
     let (new, until) = (new_call(form, agent), now() + queue.wait + waiting.late);
@@ -114,7 +128,9 @@ fn expect(app: &App, form: &SignedForm, agent: &Agent, queue: &Queue, round: u32
 
 /// Writes down a call that never got a line.
 fn give_up(app: &App, form: &SignedForm, agent: &Agent) {
-    let Some(store) = app.services.store.clone() else { return };
+    let Some(store) = app.services.store.clone() else {
+        return;
+    };
     app.waiting.lock().remove(&form.call_sid);
     let new = new_call(form, agent);
     tokio::spawn(async move {

@@ -129,7 +129,10 @@ impl Office {
     }
 
     fn file(&self, message: &Voicemail) -> PathBuf {
-        self.dir.path().join("voicemail").join(format!("{}.wav", message.new.id))
+        self.dir
+            .path()
+            .join("voicemail")
+            .join(format!("{}.wav", message.new.id))
     }
 
     async fn hang_up_follows(&self, call_sid: &str) {
@@ -152,7 +155,9 @@ async fn said(phone: &mut Phone) -> String {
 async fn heard_the_tone(phone: &mut Phone, sentence: u16) {
     let name = format!("e{}.t0.s{sentence}", phone.clears);
     phone
-        .until("the tone's mark", |seen| (*seen == Seen::Mark(name.clone())).then_some(()))
+        .until("the tone's mark", |seen| {
+            (*seen == Seen::Mark(name.clone())).then_some(())
+        })
         .await;
 }
 
@@ -169,7 +174,10 @@ async fn a_key_of_the_menu_leads_to_another_agent() {
     assert_eq!((phone.clears, greeting.outcome.as_str()), (0, "completed"));
     phone.hang_up().await;
     let call = office.ended("CA1").await.call;
-    assert_eq!((call.agent.as_str(), call.outcome.as_deref()), ("billing", Some("caller")));
+    assert_eq!(
+        (call.agent.as_str(), call.outcome.as_deref()),
+        ("billing", Some("caller"))
+    );
 }
 
 #[tokio::test]
@@ -181,7 +189,10 @@ async fn a_wrong_key_is_told_and_who_presses_none_gets_the_default() {
     });
     let menu = "Press one for billing, two for a message.";
     let mut phone = Phone::call(&office.server, "CA1").await;
-    assert_eq!([said(&mut phone).await, said(&mut phone).await], ["Calls are recorded.", menu]);
+    assert_eq!(
+        [said(&mut phone).await, said(&mut phone).await],
+        ["Calls are recorded.", menu]
+    );
     phone.dtmf('8').await;
     assert_eq!([said(&mut phone).await, said(&mut phone).await], ["Wrong key.", menu]);
     // Nothing is pressed twice over.
@@ -231,7 +242,10 @@ async fn a_message_is_recorded_as_it_was_said_and_transcribed() {
     let words = [silence(300), voice(1_000), silence(100)].concat();
     phone.frames(&words).await;
     phone.dtmf('#').await;
-    assert_eq!([said(&mut phone).await, said(&mut phone).await], ["It is kept.", "Goodbye now."]);
+    assert_eq!(
+        [said(&mut phone).await, said(&mut phone).await],
+        ["It is kept.", "Goodbye now."]
+    );
     phone.closed().await;
     office.hang_up_follows("CA1").await;
     assert_eq!(office.ended("CA1").await.call.outcome.as_deref(), Some("voicemail"));
@@ -239,7 +253,10 @@ async fn a_message_is_recorded_as_it_was_said_and_transcribed() {
     let message = office.message().await;
     assert!(message.transcript == Transcript::Done("Please call me back.".to_owned()));
     let new = &message.new;
-    assert_eq!((new.call_sid.as_str(), new.agent.as_str(), new.language.as_str()), ("CA1", "desk", "en"));
+    assert_eq!(
+        (new.call_sid.as_str(), new.agent.as_str(), new.language.as_str()),
+        ("CA1", "desk", "en")
+    );
     assert!(new.from.as_deref() == Some(FROM) && new.duration_ms == 1_400);
     let path = office.file(&message);
     let file = std::fs::read(&path).expect("the recording");
@@ -248,7 +265,10 @@ async fn a_message_is_recorded_as_it_was_said_and_transcribed() {
     let digest: String = Sha256::digest(&file).iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(digest, new.sha256);
     // A header of 44 bytes, then each sample as the line had it.
-    let samples: Vec<i16> = file[44..].chunks(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
+    let samples: Vec<i16> = file[44..]
+        .chunks(2)
+        .map(|pair| i16::from_le_bytes([pair[0], pair[1]]))
+        .collect();
     let mut expected = Vec::new();
     mulaw::decode_into(&words, &mut expected);
     assert!(samples == expected, "{} samples of {}", samples.len(), expected.len());
@@ -268,7 +288,11 @@ async fn a_message_ends_with_silence_and_with_hanging_up_and_nothing_is_none() {
         heard_the_tone(&mut phone, 2).await;
         phone.frames(&sent).await;
         if sent.len() > 5_000 * 8 {
-            let last = if ends == "voicemail" { "It is kept." } else { "No message." };
+            let last = if ends == "voicemail" {
+                "It is kept."
+            } else {
+                "No message."
+            };
             assert_eq!(said(&mut phone).await, last, "{call}");
             phone.closed().await;
         } else {
@@ -316,13 +340,20 @@ async fn a_blocked_caller_is_refused_before_any_database_work() {
         from.clone_into(&mut field.1);
         let (status, twiml) = office.server.post("/voice/incoming", &fields, Some(AUTH_TOKEN)).await;
         assert_eq!(status, 200);
-        assert_eq!(twiml.contains("<Response><Reject reason=\"rejected\"/></Response>"), refused, "{from}: {twiml}");
+        assert_eq!(
+            twiml.contains("<Response><Reject reason=\"rejected\"/></Response>"),
+            refused,
+            "{from}: {twiml}"
+        );
         assert_eq!(twiml.contains("<Connect>"), !refused, "{from}");
         assert_eq!(office.server.post("/voice/incoming", &fields, None).await.0, 403);
     }
     // What we dial ourselves is nobody's to block.
     let mut fields = form("CA99");
-    let field = fields.iter_mut().find(|(key, _)| key == "Direction").expect("a direction");
+    let field = fields
+        .iter_mut()
+        .find(|(key, _)| key == "Direction")
+        .expect("a direction");
     "outbound-api".clone_into(&mut field.1);
     let (_, twiml) = office.server.post("/voice/incoming", &fields, Some(AUTH_TOKEN)).await;
     assert!(twiml.contains("<Connect>"), "{twiml}");
@@ -332,7 +363,9 @@ async fn a_blocked_caller_is_refused_before_any_database_work() {
 fn redirect(twiml: &str, server: &TestServer) -> String {
     let (_, rest) = twiml.split_once("<Redirect method=\"POST\">").expect("a redirect");
     let (url, _) = rest.split_once("</Redirect>").expect("its end");
-    url.strip_prefix(&server.signed_base()).expect("on this server").to_owned()
+    url.strip_prefix(&server.signed_base())
+        .expect("on this server")
+        .to_owned()
 }
 
 #[tokio::test]
@@ -363,7 +396,10 @@ async fn who_waits_for_a_line_is_connected_when_one_is_free() {
     phone.next().await;
     phone.hang_up().await;
     let call = office.ended("CA2").await.call;
-    assert_eq!((call.outcome.as_deref(), call.from.as_deref()), (Some("caller"), Some(FROM)));
+    assert_eq!(
+        (call.outcome.as_deref(), call.from.as_deref()),
+        (Some("caller"), Some(FROM))
+    );
 }
 
 #[tokio::test]

@@ -122,7 +122,7 @@ impl TestServer {
         engine.warm(&phrases).await.expect("engines work");
         let staff = Staff::of(Agents::single(agent), setup.store.clone(), |_| None).expect("good tools");
         let staff = watch::Sender::new(Arc::new(staff));
-        let mailbox = setup.store.clone().zip(setup.voicemail);
+        let mailbox = setup.store.clone().zip(setup.voicemail.clone());
         let app = Arc::new(App {
             services: Services {
                 engine: Arc::new(engine),

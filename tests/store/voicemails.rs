@@ -25,7 +25,10 @@ fn message(id: &str) -> NewVoicemail {
 async fn a_message_is_kept_and_its_words_are_added(fresh: Fresh) {
     let store = fresh.open().await;
     for id in ["a", "b", "c"] {
-        store.save_voicemail(&message(id)).await.expect("saved, without a call's row");
+        store
+            .save_voicemail(&message(id))
+            .await
+            .expect("saved, without a call's row");
     }
     assert!(store.save_voicemail(&message("a")).await.is_err(), "an id is used once");
     let raw = fresh.raw().await;
@@ -33,7 +36,10 @@ async fn a_message_is_kept_and_its_words_are_added(fresh: Fresh) {
         .execute(&raw)
         .await
         .expect("changed");
-    store.save_transcript("a", Some("¿Me llama? \"Sí\".")).await.expect("saved");
+    store
+        .save_transcript("a", Some("¿Me llama? \"Sí\"."))
+        .await
+        .expect("saved");
     store.save_transcript("c", None).await.expect("saved");
     store.save_transcript("gone", Some("x")).await.expect("nothing to do");
     let waiting = store.untranscribed_voicemails(10).await.expect("listed");
@@ -63,5 +69,8 @@ async fn a_call_is_answered_by_whom_the_caller_chose(fresh: Fresh) {
     store.answered_by("CA1", "billing").await.expect("changed");
     let call = store.call("CA1").await.expect("answered").expect("there").call;
     assert!(call.agent == "billing" && call.ended_at.is_none());
-    assert!(matches!(store.answered_by("CA2", "billing").await, Err(StoreError::UnknownCall)));
+    assert!(matches!(
+        store.answered_by("CA2", "billing").await,
+        Err(StoreError::UnknownCall)
+    ));
 }

@@ -114,7 +114,10 @@ fn who_presses_nothing_gets_the_default_after_a_while() {
 fn a_wrong_key_is_told_and_the_menu_has_an_end() {
     Run::at_the_menu()
         .does(&[Event::Key('7')], &[Act::Hush, say("Wrong key."), say("Menu.")])
-        .does(&[Event::Key('#')], &[Act::Hush, say("Wrong key."), Act::Answer("desk".to_owned())]);
+        .does(
+            &[Event::Key('#')],
+            &[Act::Hush, say("Wrong key."), Act::Answer("desk".to_owned())],
+        );
     let mut run = Run::at_the_menu();
     for _ in 1..MAX_PROMPTS {
         run.does(&[Event::Key('*')], &[Act::Hush, say("Menu.")]);
@@ -132,7 +135,9 @@ fn keys_do_not_stop_the_notice_and_count_after_it() {
 
 #[test]
 fn a_closed_line_says_so() {
-    let end = AGENT.replace("then = \"voicemail\"", "").replace("notice = \"Calls are recorded.\"", "");
+    let end = AGENT
+        .replace("then = \"voicemail\"", "")
+        .replace("notice = \"Calls are recorded.\"", "");
     Run::of(&end, false)
         .does(&[Event::Begin], &[say("Closed."), say("Bye.")])
         .does(&[Event::Key('1')], &[])
@@ -148,9 +153,21 @@ fn without_hours_and_menu_the_agent_answers_at_once() {
     let plain = "name = \"a\"\ngreeting = \"Hello.\"\nsystem_prompt = \"Be brief.\"\n";
     for (text, open, flows) in [
         (plain.to_owned(), true, false),
-        (format!("{plain}[line]\nblocked = ['withheld']\n[line.queue]\n"), true, false),
-        (format!("{plain}[line.hours]\ntime_zone = 'UTC'\nopen = []\n"), true, false),
-        (format!("{plain}[line.hours]\ntime_zone = 'UTC'\nopen = []\n"), false, true),
+        (
+            format!("{plain}[line]\nblocked = ['withheld']\n[line.queue]\n"),
+            true,
+            false,
+        ),
+        (
+            format!("{plain}[line.hours]\ntime_zone = 'UTC'\nopen = []\n"),
+            true,
+            false,
+        ),
+        (
+            format!("{plain}[line.hours]\ntime_zone = 'UTC'\nopen = []\n"),
+            false,
+            true,
+        ),
     ] {
         let agent = Arc::new(parse(&text, "x").unwrap_or_else(|error| panic!("{error}")));
         assert_eq!(Flow::new(&agent, open).is_some(), flows, "{text}");
@@ -174,7 +191,8 @@ fn a_message_ends_with_the_pound_key_silence_or_its_limit() {
     for _ in 0..29 {
         run.does(&[audio(1_000, true)], &[]);
     }
-    run.does(&[audio(980, true)], &[]).does(&[audio(20, true)], &[Act::Keep]);
+    run.does(&[audio(980, true)], &[])
+        .does(&[audio(20, true)], &[Act::Keep]);
 }
 
 #[test]

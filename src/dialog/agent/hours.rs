@@ -70,7 +70,11 @@ impl Hours {
             holiday.is_none() && opening.days.contains(&weekday)
         });
         let usual = usual.flat_map(|opening| &opening.spans);
-        holiday.into_iter().flat_map(|holiday| &holiday.spans).chain(usual).copied()
+        holiday
+            .into_iter()
+            .flat_map(|holiday| &holiday.spans)
+            .chain(usual)
+            .copied()
     }
 
     /// Of two for one day that of the year counts.
@@ -233,7 +237,11 @@ mod tests {
     #[test]
     fn days_and_times_are_those_of_the_zone() {
         // 2026-11-20 is a Friday; New York is at -05:00 then.
-        let week = hours("America/New_York", r#""mon-fri 9:00-12:00 13:00-17:30", "sun,wed 20:00-21:00""#, "");
+        let week = hours(
+            "America/New_York",
+            r#""mon-fri 9:00-12:00 13:00-17:30", "sun,wed 20:00-21:00""#,
+            "",
+        );
         check(
             &week,
             &[
@@ -299,7 +307,14 @@ mod tests {
             ],
         );
         let skipped = hours("America/New_York", r#""sun 02:15-02:45""#, "");
-        check(&skipped, &[("2026-03-08T06:59:59Z", false), ("2026-03-08T07:00:00Z", false), ("2026-03-15T06:30:00Z", true)]);
+        check(
+            &skipped,
+            &[
+                ("2026-03-08T06:59:59Z", false),
+                ("2026-03-08T07:00:00Z", false),
+                ("2026-03-15T06:30:00Z", true),
+            ],
+        );
         let twice = hours("America/New_York", r#""sun 01:00-02:00""#, "");
         check(
             &twice,
@@ -311,13 +326,24 @@ mod tests {
             ],
         );
         let through = hours("America/New_York", r#""sat 22:00-04:00""#, "");
-        check(&through, &[("2026-03-08T07:59:00Z", true), ("2026-03-08T08:00:00Z", false), ("2026-11-01T08:59:00Z", true)]);
+        check(
+            &through,
+            &[
+                ("2026-03-08T07:59:00Z", true),
+                ("2026-03-08T08:00:00Z", false),
+                ("2026-11-01T08:59:00Z", true),
+            ],
+        );
     }
 
     #[test]
     fn holidays_are_whole_days_of_the_calendar() {
         let always = r#""mon-sun 00:00-24:00""#;
-        let days = hours("Europe/Madrid", always, r#""12-25", "2026-11-26", "12-24 09:00-12:00", "2027-12-24", "02-29""#);
+        let days = hours(
+            "Europe/Madrid",
+            always,
+            r#""12-25", "2026-11-26", "12-24 09:00-12:00", "2027-12-24", "02-29""#,
+        );
         check(
             &days,
             &[
@@ -376,7 +402,18 @@ mod tests {
         ] {
             assert_eq!(Opening::parse(bad), None, "{bad}");
         }
-        for bad in ["", "25", "12-32", "13-01", "2026-02-29", "26-11-26", "2026-11-26-1", "12-5", "12-25 9-10", "christmas"] {
+        for bad in [
+            "",
+            "25",
+            "12-32",
+            "13-01",
+            "2026-02-29",
+            "26-11-26",
+            "2026-11-26-1",
+            "12-5",
+            "12-25 9-10",
+            "christmas",
+        ] {
             assert_eq!(Holiday::parse(bad), None, "{bad}");
         }
     }

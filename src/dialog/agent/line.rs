@@ -235,7 +235,9 @@ impl<'de> Deserialize<'de> for Blocked {
 fn keys<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<char, Choice>, D::Error> {
     let keys = BTreeMap::<Key, Choice>::deserialize(deserializer)?;
     if keys.is_empty() {
-        return Err(serde::de::Error::custom("keys: expected at least one, such as { 1 = \"voicemail\" }"));
+        return Err(serde::de::Error::custom(
+            "keys: expected at least one, such as { 1 = \"voicemail\" }",
+        ));
     }
     Ok(keys.into_iter().map(|(key, choice)| (key.0, choice)).collect())
 }
@@ -320,15 +322,21 @@ mod tests {
             assert_eq!(list.blocks(from), blocked, "{from:?}");
         }
         let numbers = line(r#"blocked = ["+1900*"]"#);
-        assert!(!numbers.blocks(None) && !Line::default().blocks(None) && !Line::default().blocks(Some("+19005550123")));
+        assert!(
+            !numbers.blocks(None) && !Line::default().blocks(None) && !Line::default().blocks(Some("+19005550123"))
+        );
         assert!(!format!("{list:?}").contains("1900"));
     }
 
     #[test]
     fn everything_has_its_default() {
-        let full = line("[menu]\nsay = 'Press one.'\nkeys = { 1 = 'voicemail', '#' = 'repeat', 2 = 'front-desk' }\n[queue]\n");
+        let full =
+            line("[menu]\nsay = 'Press one.'\nkeys = { 1 = 'voicemail', '#' = 'repeat', 2 = 'front-desk' }\n[queue]\n");
         let menu = full.menu.as_ref().expect("a menu");
-        assert_eq!((menu.wait, menu.rounds, &menu.default), (Duration::from_secs(5), 2, &None));
+        assert_eq!(
+            (menu.wait, menu.rounds, &menu.default),
+            (Duration::from_secs(5), 2, &None)
+        );
         assert_eq!(menu.keys[&'#'], Choice::Repeat);
         assert_eq!(full.voicemail, Voicemail::default());
         assert_eq!(full.queue, Some(Queue::default()));

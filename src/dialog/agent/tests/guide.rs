@@ -5,10 +5,7 @@ use crate::dialog::slot::Language;
 use crate::dialog::tool::builtin::BUILTIN;
 
 const GUIDE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/guide/agents.md"));
-const LINES: &str = include_str!(concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/docs/guide/lines-and-hours.md"
-));
+const LINES: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/guide/lines-and-hours.md"));
 const TOOLS: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/dialog/tool/spec.rs"));
 
 /// A file that has every table, each with a field that there is not, one at a time.
