@@ -53,6 +53,8 @@ pub enum Act {
     Keep,
     /// The agent of this name answers.
     Answer(String),
+    /// A person takes over.
+    HandOver,
     /// The call ends.
     End(Ended),
 }
@@ -70,8 +72,6 @@ pub enum Ended {
     NoMessage,
     /// A message was left and could not be written down.
     MessageLost,
-    /// A person is to go on.
-    HandOver,
 }
 
 /// One call.
@@ -250,8 +250,8 @@ impl Flow {
                 self.state = State::Greeting;
             }
             Way::HandOver => {
-                self.acts.push_back(Act::Say(phrases.hand_over.clone()));
-                self.state = State::Last(Ended::HandOver);
+                self.acts.push_back(Act::HandOver);
+                self.state = State::Done;
             }
             Way::End => {
                 self.acts.push_back(Act::Say(phrases.goodbye.clone()));
@@ -311,7 +311,6 @@ impl Ended {
             Self::Voicemail => "voicemail",
             Self::NoMessage => "no-message",
             Self::MessageLost => "message-lost",
-            Self::HandOver => "hand-over",
         }
     }
 }

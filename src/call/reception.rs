@@ -7,14 +7,16 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
-use tokio::sync::watch;
 
 use crate::audio::mulaw;
-use crate::call::driver::{Call, CallEnd, Services, send, stopped};
+use crate::call::command::{Command, Order};
+use crate::call::driver::{Call, CallEnd, Services, begins, send, stopped};
 use crate::call::flow::{Act, Ended, Event, Flow};
 use crate::call::inbound::Inbound;
+use crate::call::opening::{Direction, Opening};
 use crate::call::outbound::Outbound;
 use crate::call::record::Record;
+use crate::call::registry::Seat;
 use crate::call::socket::{Received, Socket};
 use crate::call::trace::TraceEvent;
 use crate::call::voicemail::Message as Voicemail;
@@ -35,8 +37,21 @@ pub(super) struct Answering {
     pub(super) staff: Arc<Staff>,
     pub(super) agent: Arc<Agent>,
     pub(super) record: Record,
-    /// The notice that the caller has heard.
-    pub(super) noticed: Option<String>,
+    /// What comes first.
+    pub(super) first: First,
+    /// What it is told to do, and was told while nobody could do it.
+    pub(super) orders: Vec<Order>,
+}
+
+/// How an agent begins.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum First {
+    /// With its notice and its greeting.
+    Greeting,
+    /// The same, but the caller has heard this notice.
+    AfterNotice(String),
+    /// By handing the caller over.
+    HandOver,
 }
 
 /// What a call came to.
@@ -50,60 +65,70 @@ pub(super) enum Reached {
 pub(super) async fn receive<S: Socket>(
     services: &Services,
     call: &Call<'_>,
-    stop: &mut watch::Receiver<bool>,
+    seat: &mut Seat,
     socket: &mut S,
 ) -> Reached {
     let staff = Arc::clone(&services.staff.borrow());
-    let agent = Arc::clone(match &call.parties.to {
-        Some(number) => staff.agents.at(number),
-        None => staff.agents.default(),
-    });
+    let agent = begins(&staff, call.parties, &seat.opening);
     let record = Record::begin(services.store.as_ref(), call, &agent.name);
-    let hours = agent.line.as_ref().and_then(|line| line.hours.as_ref());
-    let open = hours.is_none_or(|hours| hours.is_open(Timestamp::now()));
-    let Some(flow) = Flow::new(&agent, open) else {
-        let noticed = None;
+    let Some((flow, open)) = flow(&agent, &seat.opening) else {
         return Reached::Agent(Answering {
             staff,
             agent,
             record,
-            noticed,
+            first: First::Greeting,
+            orders: Vec::new(),
         });
     };
+    let call_sid = call.call_sid;
     tracing::info!(
-        call = call.call_sid,
+        call = call_sid,
         open,
-        "call {} is received by the line of {}",
-        call.call_sid,
+        "call {call_sid} is received by the line of {}",
         agent.name
     );
-    let over = Desk::new(services, call, Arc::clone(&agent), flow)
-        .go_on(stop, socket)
-        .await;
-    match over {
+    let mut desk = Desk::new(services, call, Arc::clone(&agent), flow);
+    let over = desk.go_on(seat, socket).await;
+    let orders = std::mem::take(&mut desk.orders);
+    drop(desk);
+    let (answers, first) = match over {
         Over::Answer(name) => {
             let answers = Arc::clone(staff.agents.get(&name).unwrap_or(&agent));
             if answers.name != agent.name {
                 record.agent(&answers.name);
             }
-            Reached::Agent(Answering {
-                staff,
-                noticed: Some(agent.notice.clone()),
-                agent: answers,
-                record,
-            })
+            (answers, First::AfterNotice(agent.notice.clone()))
         }
+        Over::HandOver => (agent, First::HandOver),
         Over::End(end) => {
             call.trace.emit(|| TraceEvent::End);
-            tracing::info!(call = call.call_sid, end = ?end, "call {} ended before an agent answered", call.call_sid);
+            tracing::info!(call = call_sid, end = ?end, "call {call_sid} ended before an agent answered");
             record.end(end).await;
-            Reached::Ended(end)
+            return Reached::Ended(end);
         }
+    };
+    Reached::Agent(Answering {
+        staff,
+        agent: answers,
+        record,
+        first,
+        orders,
+    })
+}
+
+/// What there is to do before the agent answers, and whether its line is open. Only who calls us, and for the first time, is received.
+fn flow(agent: &Arc<Agent>, opening: &Opening) -> Option<(Flow, bool)> {
+    if opening.direction == Direction::Outbound || opening.back.is_some() || opening.agent.is_some() {
+        return None;
     }
+    let hours = agent.line.as_ref()?.hours.as_ref();
+    let open = hours.is_none_or(|hours| hours.is_open(Timestamp::now()));
+    Some((Flow::new(agent, open)?, open))
 }
 
 enum Over {
     Answer(String),
+    HandOver,
     End(CallEnd),
 }
 
@@ -129,6 +154,8 @@ struct Desk<'a> {
     keeping: Option<BoxFuture<'a, bool>>,
     /// Where the call goes once all is said.
     over: Option<Over>,
+    /// What the agent has to do later.
+    orders: Vec<Order>,
 }
 
 enum Speech {
@@ -162,10 +189,11 @@ impl<'a> Desk<'a> {
             recording: None,
             keeping: None,
             over: None,
+            orders: Vec::new(),
         }
     }
 
-    async fn go_on<S: Socket>(mut self, stop: &mut watch::Receiver<bool>, socket: &mut S) -> Over {
+    async fn go_on<S: Socket>(&mut self, seat: &mut Seat, socket: &mut S) -> Over {
         self.flow.handle(Event::Begin);
         loop {
             if !self.perform(socket).await || !self.play(socket).await {
@@ -195,8 +223,9 @@ impl<'a> Desk<'a> {
                     self.flow.handle(Event::Kept(kept));
                     None
                 }
+                Some(order) = seat.orders.recv() => self.ordered(order),
                 () = tokio::time::sleep_until(deadline.into()) => self.timeout(),
-                () = stopped(stop) => Some(CallEnd::Shutdown),
+                () = stopped(&mut seat.stop) => Some(CallEnd::Shutdown),
             };
             if let Some(end) = end {
                 return self.gone(end).await;
@@ -218,14 +247,17 @@ impl<'a> Desk<'a> {
                 Act::Wait(wait) => self.wait = Some(now() + wait),
                 Act::Record => self.recording = Some(self.recorder()),
                 Act::Keep => self.keep(),
-                Act::Answer(agent) => self.over = Some(Over::Answer(agent)),
-                Act::End(Ended::HandOver) => {
-                    self.over = Some(Over::End(CallEnd::Agent(HangupReason::HandOver)));
-                }
-                Act::End(ended) => self.over = Some(Over::End(CallEnd::Reception(ended))),
+                Act::Answer(agent) => self.goes(Over::Answer(agent)),
+                Act::HandOver => self.goes(Over::HandOver),
+                Act::End(ended) => self.goes(Over::End(CallEnd::Reception(ended))),
             }
         }
         true
+    }
+
+    /// Who decides first decides.
+    fn goes(&mut self, over: Over) {
+        self.over.get_or_insert(over);
     }
 
     /// Makes the next audio and sends what may be sent. `false` if the connection is gone.
@@ -275,6 +307,22 @@ impl<'a> Desk<'a> {
         made.boxed()
     }
 
+    /// Somebody who runs this server wants something. `Some` ends the call.
+    fn ordered(&mut self, order: Order) -> Option<CallEnd> {
+        match order {
+            Order::Command(Command::HangUp) => return Some(CallEnd::Operator),
+            // The agent hands over, and nobody else; it need not wait for a key.
+            Order::Command(Command::Transfer { .. }) => {
+                self.orders.push(order);
+                self.flow.handle(Event::Gone);
+                self.goes(Over::Answer(self.agent.name.clone()));
+            }
+            Order::Command(Command::Say(text)) => self.queue.push_back(Speech::Text(text)),
+            Order::Answered(_) => {}
+        }
+        None
+    }
+
     /// What has no audio is left out: the flow goes on.
     fn made(&mut self, audio: Option<LineAudio>) {
         let Some(audio) = audio else { return };
@@ -288,7 +336,7 @@ impl<'a> Desk<'a> {
     }
 
     fn is_silent(&self) -> bool {
-        self.queue.is_empty() && self.making.is_none() && self.playout.is_idle()
+        self.queue.is_empty() && self.making.is_none() && self.keeping.is_none() && self.playout.is_idle()
     }
 
     async fn hush<S: Socket>(&mut self, socket: &mut S) -> bool {

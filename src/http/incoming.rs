@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
+use crate::call::opening::Opening;
 use crate::call::registry::{Parties, Refused};
 use crate::dialog::agent::Agent;
 use crate::http::signed::SignedForm;
@@ -33,10 +34,19 @@ pub(super) async fn incoming(State(app): State<Arc<App>>, form: SignedForm) -> R
 
 /// `TwiML` that opens a media stream for this call, or says that no line is free. `round` is how often the caller has waited for one.
 pub(super) fn connect(app: &App, form: &SignedForm, round: u32) -> Response {
-    match app
+    connect_in(app, form, None, round)
+}
+
+/// The same for a call that does not begin as one that rings.
+pub(super) fn connect_with(app: &App, form: &SignedForm, opening: Option<Opening>) -> Response {
+    connect_in(app, form, opening, 0)
+}
+
+fn connect_in(app: &App, form: &SignedForm, opening: Option<Opening>, round: u32) -> Response {
+    let expected = app
         .registry
-        .expect(&form.call_sid, &form.account_sid, parties(form), now())
-    {
+        .expect_with(&form.call_sid, &form.account_sid, parties(form), opening, now());
+    match expected {
         Ok(token) => {
             let stream = format!("{}/voice/stream", form.base.replacen("http", "ws", 1));
             let fallback = format!("{}/voice/fallback", form.base);

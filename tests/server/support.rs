@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use tieline::call::driver::Services;
 use tieline::call::registry::Registry;
+use tieline::call::switchboard::Switchboard;
 use tieline::call::voicemail::Mailbox;
 use tieline::config::{Llm, Secret};
 use tieline::dialog::agent::{self, Agents};
 use tieline::dialog::conversation::{Mind, Staff};
 use tieline::dialog::llm::LlmClient;
 use tieline::dialog::slot::Slot;
+use tieline::dialog::tool::sms::Texts;
 use tieline::engine::{Engine, Sizes};
 use tieline::http::{App, Probe, TwilioAccount, Waiting, router};
 use tieline::speech::spoken::spoken;
@@ -43,6 +45,8 @@ pub(crate) struct Setup {
     /// Its file, instead of the usual one.
     pub(crate) agent: Option<String>,
     pub(crate) store: Option<Store>,
+    pub(crate) switchboard: Option<Arc<Switchboard>>,
+    pub(crate) texts: Option<Texts>,
     /// Where messages are kept; needs a store.
     pub(crate) voicemail: Option<PathBuf>,
 }
@@ -63,6 +67,8 @@ impl Default for Setup {
             expect: None,
             agent: None,
             store: None,
+            switchboard: None,
+            texts: None,
             voicemail: None,
         }
     }
@@ -120,7 +126,9 @@ impl TestServer {
         let phrases = phrases.map(|text| spoken(text));
         let phrases: Vec<(&str, &str)> = phrases.iter().map(|text| (text.as_str(), "en")).collect();
         engine.warm(&phrases).await.expect("engines work");
-        let staff = Staff::of(Agents::single(agent), setup.store.clone(), |_| None).expect("good tools");
+        let staff = Staff::of(Agents::single(agent), setup.store.clone(), |_| None)
+            .expect("good tools")
+            .texting(setup.texts.clone());
         let staff = watch::Sender::new(Arc::new(staff));
         let mailbox = setup.store.clone().zip(setup.voicemail.clone());
         let app = Arc::new(App {
@@ -136,6 +144,7 @@ impl TestServer {
                 vad_mode: 0,
                 silero: None,
                 log_transcripts: setup.log_transcripts,
+                switchboard: setup.switchboard,
                 mailbox: mailbox.map(|(store, dir)| Mailbox::new(dir, store)),
             },
             registry: Arc::new(Registry::new(setup.max_calls)),
