@@ -303,6 +303,15 @@ impl Flow {
 }
 
 impl Ended {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Closed,
+        Self::Menu,
+        Self::Voicemail,
+        Self::NoMessage,
+        Self::MessageLost,
+    ];
+
     /// Lower-case name for records.
     pub const fn name(self) -> &'static str {
         match self {

@@ -8,6 +8,7 @@ mod keys;
 pub mod opening;
 pub mod outbound;
 pub mod outgoing;
+pub mod progress;
 mod reception;
 mod record;
 pub mod registry;

@@ -11,6 +11,7 @@ use crate::call::opening::Opening;
 use crate::call::registry::{Parties, Refused};
 use crate::dialog::agent::Agent;
 use crate::http::signed::SignedForm;
+use crate::http::status::is_repeated;
 use crate::http::{App, queue, refuse, twiml};
 use crate::twilio::twiml as document;
 
@@ -28,6 +29,10 @@ pub(super) async fn incoming(State(app): State<Arc<App>>, form: SignedForm) -> R
             form.call_sid
         );
         return twiml(document::reject());
+    }
+    // Who waits for a line is known already.
+    if !app.waiting.holds(&form.call_sid) && is_repeated(&app, &form).await {
+        return twiml(document::hangup());
     }
     connect(&app, &form, 0)
 }
@@ -49,8 +54,16 @@ fn connect_in(app: &App, form: &SignedForm, opening: Option<Opening>, round: u32
     match expected {
         Ok(token) => {
             let stream = format!("{}/voice/stream", form.base.replacen("http", "ws", 1));
-            let fallback = format!("{}/voice/fallback", form.base);
-            match document::connect_stream(&stream, &[(TOKEN, &token)], None, &fallback) {
+            let [ended, status, fallback] =
+                ["stream-ended", "stream-status", "fallback"].map(|path| format!("{}/voice/{path}", form.base));
+            let connect = document::Connect {
+                stream: &stream,
+                parameters: &[(TOKEN, &token)],
+                action: Some(&ended),
+                status_callback: Some(&status),
+                fallback: &fallback,
+            };
+            match document::connect_stream(&connect) {
                 Ok(document) => twiml(document),
                 Err(error) => {
                     tracing::error!(call = form.call_sid, %error, "call {} cannot be connected: {error}", form.call_sid);

@@ -37,6 +37,11 @@ impl Waiting {
         }
     }
 
+    /// Whether a caller waits.
+    pub(super) fn holds(&self, call_sid: &str) -> bool {
+        self.lock().contains_key(call_sid)
+    }
+
     fn asked(&self, call_sid: &str, round: u32) {
         self.lock().insert(call_sid.to_owned(), round);
     }

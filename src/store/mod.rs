@@ -15,6 +15,7 @@ mod error;
 pub mod import;
 mod orders;
 mod seed;
+mod status;
 mod text;
 mod voicemails;
 
@@ -30,6 +31,7 @@ pub use coverage::{Coverage, Eligibility, PROCEDURES};
 pub use customers::{Customer, CustomerKey, NewCustomer};
 pub use error::{Fault, OpenError, StoreError};
 pub use orders::{NewTaskOrder, TaskOrder};
+pub use status::CallState;
 pub use text::phone;
 pub use voicemails::{NewVoicemail, Transcript, Voicemail};
 

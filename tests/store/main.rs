@@ -9,5 +9,6 @@ mod killed;
 mod opening;
 mod properties;
 mod records;
+mod status;
 mod tools;
 mod voicemails;
