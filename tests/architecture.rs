@@ -47,6 +47,7 @@ const PURE: &[&str] = &[
     "twilio/twiml",
     "audio",
     "time",
+    "call/flow.rs",
     "dialog/agent",
     "dialog/form",
     "dialog/llm/chunk.rs",

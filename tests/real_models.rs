@@ -243,6 +243,7 @@ async fn server(llm: &str) -> String {
             silero: None,
             log_transcripts: false,
             switchboard: None,
+            mailbox: None,
         },
         registry: Arc::new(Registry::new(4)),
         twilio: TwilioAccount {
@@ -255,6 +256,7 @@ async fn server(llm: &str) -> String {
         progress: Progress::new(),
         lines: Lines::default(),
         recorder: None,
+        waiting: Default::default(),
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));

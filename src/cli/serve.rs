@@ -17,12 +17,13 @@ use crate::call::progress::Progress;
 use crate::call::recorded::{Patience, Recorder};
 use crate::call::registry::Registry;
 use crate::call::switchboard::Switchboard;
+use crate::call::voicemail::Mailbox;
 use crate::cli::{agents, engines, local_key};
 use crate::config::{Config, Transport};
 use crate::dialog::conversation::Mind;
 use crate::dialog::llm::LlmClient;
 use crate::dialog::tool::sms::Texts;
-use crate::http::{App, Lines, Probe, TwilioAccount, router};
+use crate::http::{App, Lines, Probe, TwilioAccount, Waiting, router};
 use crate::store::Store;
 use crate::telemetry::logging;
 use crate::twilio::rest::TwilioRest;
@@ -45,6 +46,9 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     }
     let app = Arc::new(app);
     let (registry, recorder) = (Arc::clone(&app.registry), app.recorder.clone());
+    if let Some(mailbox) = app.services.mailbox.clone() {
+        tokio::spawn(mailbox.catch_up(Arc::clone(&app.services.engine)));
+    }
     let address = listener.local_addr().context("the listener has no address")?;
     let pbx = pbx.map(|(listener, callers)| {
         let (services, registry) = (app.services.clone(), Arc::clone(&registry));
@@ -115,6 +119,9 @@ pub(super) async fn app(config: Config, store: Option<Store>) -> anyhow::Result<
         tokio::spawn(async move { engine.prepare(sentences).await });
     }
     let silero = engines::silero(&config)?;
+    let mailbox = store
+        .clone()
+        .map(|store| Mailbox::new(config.server.data_dir.join("voicemail"), store));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let max_calls = config.server.max_calls.unwrap_or(CALLS_PER_CORE * cores);
     let (auth_token, other_key) = config.twilio.signing_keys();
@@ -135,6 +142,7 @@ pub(super) async fn app(config: Config, store: Option<Store>) -> anyhow::Result<
         silero,
         log_transcripts: config.log.transcripts,
         switchboard,
+        mailbox,
     };
     let registry = Arc::new(Registry::new(max_calls));
     let recorder = recorder(config.twilio.transport, &services, &registry);
@@ -150,6 +158,7 @@ pub(super) async fn app(config: Config, store: Option<Store>) -> anyhow::Result<
             plivo: config.lines.plivo,
             exotel: config.lines.exotel,
         },
+        waiting: Waiting::default(),
         also_public: config.server.also_public,
         progress: Progress::new(),
         recorder,

@@ -25,7 +25,7 @@ pub(super) async fn fallback(State(app): State<Arc<App>>, form: SignedForm) -> R
             "the stream of call {} broke; connecting it again",
             form.call_sid
         );
-        return connect(&app, &form);
+        return connect(&app, &form, 0);
     }
     tracing::error!(
         call = form.call_sid,

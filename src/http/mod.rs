@@ -5,6 +5,7 @@ mod health;
 mod incoming;
 mod lines;
 mod media;
+mod queue;
 mod recorded;
 mod signed;
 mod status;
@@ -30,6 +31,7 @@ use crate::twilio::signature::Algorithm;
 
 pub use health::{Health, Probe};
 pub use lines::Lines;
+pub use queue::Waiting;
 
 /// What the handlers share.
 pub struct App {
@@ -51,6 +53,8 @@ pub struct App {
     pub progress: Progress,
     /// Who holds calls turn by turn, where media streams cannot be used.
     pub recorder: Option<Arc<Recorder>>,
+    /// Callers that wait for a free line.
+    pub waiting: Waiting,
 }
 
 /// Whose calls are answered, and how their requests prove themselves. By default none does.
@@ -84,6 +88,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/phone/status", post(status::call))
         .route("/voice/amd", post(status::answered))
         .route("/voice/recording-status", post(status::recording))
+        .route("/voice/queue", post(queue::queue))
         .route("/voice/stream", get(media::stream))
         .route("/voice/process-speech", post(recorded::process_speech))
         .route("/api/phone/process-speech", post(recorded::process_speech))

@@ -12,6 +12,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use crate::call::driver::CallEnd;
+use crate::call::flow::Ended;
 use crate::http::signed::{SignedForm, is_sid};
 use crate::http::{App, audit_refusal, refuse};
 use crate::store::{CallState, StoreError};
@@ -133,11 +134,12 @@ fn is_final(state: &CallState) -> bool {
     state.status.is_some_and(CallStatus::is_final)
 }
 
-/// Whether a call with this outcome was ended by the agent.
+/// Whether a call with this outcome was ended by the agent, or before one answered.
 fn is_ours(outcome: &str) -> bool {
     use HangupReason::{Goodbye, HandOver, Machine, MaxCall, MediaLost, Silence};
     let reasons = [Goodbye, HandOver, Machine, MaxCall, MediaLost, Silence];
     let ends = reasons.map(CallEnd::Agent).into_iter().chain([CallEnd::Operator]);
+    let ends = ends.chain(Ended::ALL.map(CallEnd::Reception));
     ends.into_iter().any(|end| end.name() == outcome)
 }
 

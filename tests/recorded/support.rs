@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tieline::call::driver::Services;
-use tieline::call::recorded::{Patience, Recorder};
 use tieline::call::progress::Progress;
+use tieline::call::recorded::{Patience, Recorder};
 use tieline::call::registry::Registry;
 use tieline::config::{Config, Secret, Strings};
 use tieline::dialog::agent::{Agents, parse};
@@ -98,6 +98,7 @@ impl Server {
             silero: None,
             log_transcripts: false,
             switchboard: None,
+            mailbox: None,
         };
         let carrier = TwilioRest::new(RestSettings {
             account_sid: ACCOUNT.to_owned(),
@@ -123,6 +124,7 @@ impl Server {
             public_url: Some(base.parse().expect("a URL")),
             probe: Probe::new().expect("a probe"),
             lines: Lines::default(),
+            waiting: Default::default(),
             also_public: Vec::new(),
             progress: Progress::new(),
             recorder: Some(Arc::new(recorder)),
