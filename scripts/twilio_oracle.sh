@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Compares our signatures and TwiML with those of Twilio's own Python library. The first use creates .cache/venv-twilio; later uses need
+# Compares our signatures, TwiML and REST requests with those of Twilio's own Python library. The first use creates .cache/venv-twilio; later uses need
 # no network. Wants the built tests (`make test` runs it after them).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -17,4 +17,4 @@ fi
 
 [[ "${1:-}" != --install ]] || exit 0
 echo 'oracle: comparing with Twilio'"'"'s library'
-exec cargo test --release --locked --test server -- --ignored --nocapture --test-threads=1 oracle::
+exec cargo test --release --locked --test server --test carrier -- --ignored --nocapture --test-threads=1 oracle::

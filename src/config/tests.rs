@@ -285,6 +285,18 @@ fn barge_in_takes_at_least_an_onset() {
 }
 
 #[test]
+fn recording_takes_credentials_and_an_address() {
+    let found = messages(&[("TRANSPORT", "record"), ("PUBLIC_URL", "http://127.0.0.1:8080")]);
+    assert_eq!(found.len(), 1);
+    assert!(found[0].contains("TWILIO_AUTH_TOKEN"), "{found:?}");
+    let account = ("TWILIO_ACCOUNT_SID", "AC0123456789abcdef0123456789abcdef");
+    let ready = [("TRANSPORT", "RECORD"), account, ("TWILIO_AUTH_TOKEN", "t0ken")];
+    assert_eq!(messages(&ready).len(), 1, "no PUBLIC_URL");
+    let config = good(&[&ready[..], &[("PUBLIC_URL", "https://phone.example.org")]].concat());
+    assert_eq!(config.twilio.transport, Transport::Record);
+}
+
+#[test]
 fn an_english_model_for_another_language_is_warned_of() {
     assert!(good(&[("STT_LANGUAGE", "de")]).warnings[0].contains("STT_MODEL tiny.en understands English only"));
     assert!(
