@@ -16,7 +16,7 @@ use tieline::dialog::agent::{self, Agents};
 use tieline::dialog::conversation::{Mind, Staff};
 use tieline::dialog::llm::LlmClient;
 use tieline::engine::{Engine, Sizes};
-use tieline::http::{App, Probe, TwilioAccount, router};
+use tieline::http::{App, Lines, Probe, TwilioAccount, router};
 use tieline::models::{Manifest, Purpose, locate};
 use tieline::speech::piper::{self, Piper};
 use tieline::speech::spoken::spoken;
@@ -243,6 +243,7 @@ async fn server(llm: &str) -> String {
             silero: None,
             log_transcripts: false,
             switchboard: None,
+            mailbox: None,
         },
         registry: Arc::new(Registry::new(4)),
         twilio: TwilioAccount {
@@ -254,6 +255,9 @@ async fn server(llm: &str) -> String {
         also_public: Vec::new(),
         lines: tieline::http::Lines::default(),
         progress: Progress::new(),
+        lines: Lines::default(),
+        recorder: None,
+        waiting: Default::default(),
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));

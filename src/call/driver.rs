@@ -12,16 +12,19 @@ use tokio::sync::watch;
 
 use self::orders::Handing;
 use self::replying::Tongue;
+use crate::call::flow::Ended;
 use crate::call::inbound::Inbound;
 use crate::call::keys::Keys;
 use crate::call::opening::{Direction, Opening};
 use crate::call::outbound::Outbound;
+use crate::call::reception::{self, Answering, First, Reached};
 use crate::call::record::Record;
 use crate::call::registry::{Parties, Seat};
 use crate::call::socket::{Outgoing, Received, Socket};
 use crate::call::standing::Standing;
 use crate::call::switchboard::Switchboard;
 use crate::call::trace::{Trace, TraceEvent};
+use crate::call::voicemail::Mailbox;
 use crate::call::work::{Done, Kind, Work};
 use crate::dialog::agent::Agent;
 use crate::dialog::conversation::{Mind, Staff};
@@ -59,6 +62,8 @@ pub struct Services {
     pub log_transcripts: bool,
     /// Whom calls can be handed over to, if anybody.
     pub switchboard: Option<Arc<Switchboard>>,
+    /// Where messages are kept, if anywhere.
+    pub mailbox: Option<Mailbox>,
 }
 
 /// How a call ended.
@@ -68,6 +73,8 @@ pub enum CallEnd {
     Caller,
     /// We ended it.
     Agent(HangupReason),
+    /// We ended it before an agent answered.
+    Reception(Ended),
     /// The connection broke.
     Lost,
     /// This server stops.
@@ -88,6 +95,7 @@ impl CallEnd {
             Self::Agent(HangupReason::MediaLost) => "media-lost",
             Self::Agent(HangupReason::Machine) => "machine",
             Self::Operator => "operator",
+            Self::Reception(ended) => ended.name(),
             Self::Lost => "lost",
             Self::Shutdown => "shutdown",
         }
@@ -95,9 +103,20 @@ impl CallEnd {
 }
 
 /// Runs one call from the accepted `start` message to its end.
-pub async fn run<S: Socket>(services: &Services, call: &Call<'_>, seat: Seat, socket: &mut S) -> CallEnd {
-    let mut driver = Driver::new(services, call, seat);
+pub async fn run<S: Socket>(services: &Services, call: &Call<'_>, mut seat: Seat, socket: &mut S) -> CallEnd {
+    let answering = match Box::pin(reception::receive(services, call, &mut seat, socket)).await {
+        Reached::Agent(answering) => answering,
+        Reached::Ended(end) => return end,
+    };
+    let (first, orders) = (answering.first.clone(), answering.orders.clone());
+    let mut driver = Driver::new(services, call, seat, answering);
     driver.machine.handle(Input::Start, now());
+    if first == First::HandOver {
+        driver.leave_for_a_person();
+    }
+    for order in orders {
+        driver.ordered(order);
+    }
     let end = driver.go_on(socket).await;
     driver.finish(end).await
 }
@@ -155,13 +174,13 @@ struct Driver<'a> {
 }
 
 impl<'a> Driver<'a> {
-    fn new(services: &'a Services, call: &Call<'a>, seat: Seat) -> Self {
-        let staff = Arc::clone(&services.staff.borrow());
-        let agent = begins(&staff, call.parties, &seat.opening);
+    fn new(services: &'a Services, call: &Call<'a>, seat: Seat, answering: Answering) -> Self {
+        let (standing, machine) = conversation(services, call, &seat.opening, &answering);
+        let Answering {
+            staff, agent, record, ..
+        } = answering;
         // Nobody else sets it.
         let _ = seat.agent.set(agent.name.clone());
-        let (standing, machine) = conversation(services, call, &seat.opening, &staff, &agent);
-        let record = Record::begin(services.store.as_ref(), call, &agent.name);
         let kept = services.policy.max_turn + services.policy.pre_roll + BACKLOG_SLACK;
         let vad = Box::new(WebRtcVad::new(services.vad_mode));
         let ear = Ear::new(vad, services.silero.as_ref());
@@ -475,7 +494,7 @@ impl<'a> Driver<'a> {
 }
 
 /// The conversation as people read it; only where `LOG_TRANSCRIPTS` asks for it.
-fn log_line(call: &str, event: &TraceEvent) {
+pub(super) fn log_line(call: &str, event: &TraceEvent) {
     match event {
         TraceEvent::Caller { turn, text } => tracing::info!(call, turn, "[USER] {text}"),
         TraceEvent::Agent { turn, text } => tracing::info!(call, turn, "[ASSISTANT] {text}"),
@@ -491,14 +510,14 @@ fn log_line(call: &str, event: &TraceEvent) {
 }
 
 /// Sends with a limit, so that a half-dead carrier cannot hold the call for ever.
-async fn send<S: Socket>(socket: &mut S, outgoing: Outgoing<'_>) -> bool {
+pub(super) async fn send<S: Socket>(socket: &mut S, outgoing: Outgoing<'_>) -> bool {
     tokio::time::timeout(SEND_TIMEOUT, socket.send(outgoing))
         .await
         .unwrap_or(false)
 }
 
 /// Who answers at first.
-fn begins(staff: &Staff, parties: &Parties, opening: &Opening) -> Arc<Agent> {
+pub(super) fn begins(staff: &Staff, parties: &Parties, opening: &Opening) -> Arc<Agent> {
     let agents = &staff.agents;
     if let Some(back) = &opening.back {
         return Arc::clone(back.dialog.agent());
@@ -512,15 +531,16 @@ fn begins(staff: &Staff, parties: &Parties, opening: &Opening) -> Arc<Agent> {
 }
 
 /// The conversation as it begins, or as it goes on after a hand-over that came to nothing.
-fn conversation(
-    services: &Services,
-    call: &Call<'_>,
-    opening: &Opening,
-    staff: &Staff,
-    agent: &Arc<Agent>,
-) -> (Standing, Machine) {
+fn conversation(services: &Services, call: &Call<'_>, opening: &Opening, answering: &Answering) -> (Standing, Machine) {
+    let (staff, agent) = (&answering.staff, &answering.agent);
     let policy = services.policy.clone();
     let mut phrases = phrases(agent);
+    match &answering.first {
+        First::Greeting => {}
+        First::AfterNotice(heard) if *heard != phrases.notice => {}
+        First::AfterNotice(_) => phrases.notice.clear(),
+        First::HandOver => (phrases.notice, phrases.greeting) = (String::new(), String::new()),
+    }
     if let Some(back) = &opening.back {
         phrases.greeting.clone_from(&back.words);
         let machine = Machine::new(policy, phrases).after(back.history.clone(), back.next_turn);
@@ -552,7 +572,7 @@ fn lines(history: &[Line]) -> usize {
     history.iter().filter(|line| line.speaker == Speaker::Caller).count()
 }
 
-async fn stopped(stop: &mut watch::Receiver<bool>) {
+pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
     // An error means that the registry is gone, and with it the server.
     let _ = stop.wait_for(|&stop| stop).await;
 }
@@ -579,7 +599,7 @@ fn now() -> Instant {
 }
 
 /// In UTC, which is a day off at most; only dates relative to today notice.
-fn today() -> Date {
+pub(super) fn today() -> Date {
     jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date()
 }
 
@@ -590,5 +610,5 @@ fn far_future() -> Instant {
 /// Beyond the longest turn: what arrives while it is being transcribed.
 const BACKLOG_SLACK: Duration = Duration::from_secs(15);
 /// Marks a line of the history that was typed on the keypad.
-const KEYPAD: &str = "(keypad) ";
+pub(super) const KEYPAD: &str = "(keypad) ";
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);

@@ -172,7 +172,7 @@ impl<S: Socket> Socket for UntilOver<'_, S> {
         let over = async {
             if self.over.wait_for(|&over| over).await.is_err() {
                 // It was forgotten, so nobody will say so any more.
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         };
         tokio::select! {

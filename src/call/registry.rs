@@ -263,11 +263,16 @@ impl Registry {
             matches!(
                 entry.state,
                 State::Ended {
-                    end: CallEnd::Agent(_) | CallEnd::Operator,
+                    end: CallEnd::Agent(_) | CallEnd::Operator | CallEnd::Reception(_),
                     ..
                 }
             )
         })
+    }
+
+    /// Whether there is, or was a short while ago, a stream for this call.
+    pub fn knows(&self, call_sid: &str) -> bool {
+        self.lock().contains_key(call_sid)
     }
 
     /// Has a live call do something. It is done soon after, in its turn.

@@ -266,7 +266,9 @@ impl Default for Pace {
 fn hint(status: u16) -> &'static str {
     match status {
         300..=399 => ": Twilio would follow the redirect with a GET and lose the form",
-        403 => ": the signature was refused; caller and server need the same TWILIO_AUTH_TOKEN and public URL",
+        403 => {
+            ": the signature was refused; caller and server need the same TWILIO_AUTH_TOKEN (without one, the same DATA_DIR) and public URL"
+        }
         404 => ": there is no voice webhook at this path",
         503 => ": the server takes no calls now",
         _ => "",

@@ -90,6 +90,11 @@ pub const KEYS: &[Key] = &[
         "TWILIO_API_URL",
         "where Twilio's REST API is, when it is not at twilio.com",
     ),
+    key(
+        "TRANSPORT",
+        "stream",
+        "how a call's audio comes and goes: a media stream, or record, turn by turn",
+    ),
     // Outbound
     unset(
         "TRANSFER_NUMBERS",

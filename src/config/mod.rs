@@ -35,7 +35,7 @@ pub use server::Server;
 pub use speech::{Stt, Tts};
 pub use strings::{Origin, Strings, gather};
 pub use turn::Turn;
-pub use twilio::Twilio;
+pub use twilio::{Transport, Twilio};
 
 /// Everything an operator can set, typed and checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,10 +48,10 @@ pub struct Config {
     pub agent: String,
     /// The telephone company.
     pub twilio: Twilio,
-    /// What may be dialled.
-    pub outbound: Outbound,
     /// Other carriers, and a PBX.
     pub lines: Lines,
+    /// What may be dialled.
+    pub outbound: Outbound,
     /// The language model.
     pub llm: Llm,
     /// Speech to text.
@@ -76,8 +76,8 @@ impl Config {
             server,
             agent: reader.or_default("AGENT", agent_name),
             twilio: Twilio::parse(reader),
-            outbound: Outbound::parse(reader),
             lines: Lines::parse(reader),
+            outbound: Outbound::parse(reader),
             llm: Llm::parse(reader),
             stt: Stt::parse(reader),
             tts: Tts::parse(reader),
@@ -101,8 +101,8 @@ impl Config {
         self.server.describe(&mut lines);
         self.database.describe(&mut lines);
         self.twilio.describe(&mut lines);
-        self.outbound.describe(&mut lines);
         self.lines.describe(&mut lines);
+        self.outbound.describe(&mut lines);
         self.llm.describe(&mut lines);
         self.stt.describe(&mut lines);
         self.tts.describe(&mut lines);
@@ -141,6 +141,15 @@ impl Config {
                     lacking.join(", ")
                 ));
             }
+        }
+        if self.twilio.transport == Transport::Record
+            && (self.twilio.rest().is_none() || self.server.public_url.is_none())
+        {
+            reader.conflict(
+                "TRANSPORT is record, so recordings are fetched from Twilio, and what callers hear from here: set \
+                 TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN (or an API key) and PUBLIC_URL, or write TRANSPORT=stream"
+                    .to_owned(),
+            );
         }
         let policy = &self.turn.policy;
         if policy.barge_in_min < policy.onset && !reader.is_bad("BARGE_IN_MIN") && !reader.is_bad("SPEECH_ONSET") {

@@ -141,7 +141,15 @@ fn every_example_that_a_fault_offers_is_accepted() {
         assert!(!key.secret || shown == "***", "{}", key.name);
         if !key.secret {
             assert!(!example.is_empty(), "{} offers no example", key.name);
-            let pairs = [(key.name, example.as_str()), ("TWILIO_AUTH_TOKEN", "t0ken")];
+            // What some keys need beside them.
+            let mut pairs = vec![
+                ("PUBLIC_URL", "http://127.0.0.1:8080"),
+                ("TWILIO_ACCOUNT_SID", "AC0123456789abcdef0123456789abcdef"),
+                ("TWILIO_AUTH_TOKEN", "t0ken"),
+                ("TWILIO_PHONE_NUMBER", "+15551234567"),
+            ];
+            pairs.retain(|(name, _)| *name != key.name);
+            pairs.push((key.name, example.as_str()));
             parse(&pairs).expect(key.name);
         }
     }
@@ -282,6 +290,18 @@ fn barge_in_takes_at_least_an_onset() {
     good(&[("BARGE_IN_MIN", "60ms")]);
     // The default that replaces a faulty value is not held against the other key.
     assert_eq!(messages(&[("BARGE_IN_MIN", "x"), ("SPEECH_ONSET", "900ms")]).len(), 1);
+}
+
+#[test]
+fn recording_takes_credentials_and_an_address() {
+    let found = messages(&[("TRANSPORT", "record"), ("PUBLIC_URL", "http://127.0.0.1:8080")]);
+    assert_eq!(found.len(), 1);
+    assert!(found[0].contains("TWILIO_AUTH_TOKEN"), "{found:?}");
+    let account = ("TWILIO_ACCOUNT_SID", "AC0123456789abcdef0123456789abcdef");
+    let ready = [("TRANSPORT", "RECORD"), account, ("TWILIO_AUTH_TOKEN", "t0ken")];
+    assert_eq!(messages(&ready).len(), 1, "no PUBLIC_URL");
+    let config = good(&[&ready[..], &[("PUBLIC_URL", "https://phone.example.org")]].concat());
+    assert_eq!(config.twilio.transport, Transport::Record);
 }
 
 #[test]

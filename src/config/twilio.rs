@@ -6,6 +6,25 @@ use super::{or_unset, set_or_not};
 use crate::twilio::rest::{RestSettings, api_url};
 use crate::twilio::signature::Algorithm;
 
+/// How a call's audio comes and goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Transport {
+    /// A bidirectional media stream.
+    #[default]
+    Stream,
+    /// Turn by turn: what we say is played, what the caller says is recorded and fetched. Slower, and nobody can interrupt.
+    Record,
+}
+
+impl Transport {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Stream => "stream",
+            Self::Record => "record",
+        }
+    }
+}
+
 /// The Twilio account. All of it may be absent: the simulated caller needs none.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Twilio {
@@ -33,6 +52,8 @@ pub struct Twilio {
     pub shared_key_old: Option<Secret>,
     /// Requests are taken without a signature. For development only, so never where strangers can reach the server.
     pub unverified: bool,
+    /// Default a stream: it answers faster, and can be interrupted.
+    pub transport: Transport,
 }
 
 impl Twilio {
@@ -50,6 +71,7 @@ impl Twilio {
             shared_key: reader.optional("TWILIO_SHARED_KEY", parse::secret),
             shared_key_old: reader.optional("TWILIO_SHARED_KEY_OLD", parse::secret),
             unverified: !reader.or_default("TWILIO_VERIFY", parse::on_or_off),
+            transport: reader.or_default("TRANSPORT", transport),
         }
     }
 
@@ -101,6 +123,7 @@ impl Twilio {
             ("TWILIO_SHARED_KEY", set_or_not(self.shared_key.as_ref())),
             ("TWILIO_SHARED_KEY_OLD", set_or_not(self.shared_key_old.as_ref())),
             ("TWILIO_VERIFY", if self.unverified { "off" } else { "on" }.to_owned()),
+            ("TRANSPORT", self.transport.name().to_owned()),
         ]);
     }
 
@@ -192,6 +215,12 @@ fn own_url(value: &str) -> Result<String, Bad> {
     } else {
         Err(Bad::new("an https:// URL, or one of this machine").example(example))
     }
+}
+
+fn transport(value: &str) -> Result<Transport, Bad> {
+    let known = [Transport::Stream, Transport::Record];
+    let found = known.into_iter().find(|known| value.eq_ignore_ascii_case(known.name()));
+    found.ok_or_else(|| Bad::new("stream or record"))
 }
 
 fn account_sid(value: &str) -> Result<String, Bad> {

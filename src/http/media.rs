@@ -67,8 +67,8 @@ async fn serve(app: Arc<App>, mut socket: WebSocket, dialect: Dialect, proof: Pr
         trace: &live.trace,
     };
     if let Some(seat) = seat {
-        let mut line = UntilOver::new(&mut line, app.progress.over(&call_sid, now()));
-        let end = Box::pin(driver::run(&app.services, &call, seat, &mut line)).await;
+        let mut over = UntilOver::new(&mut line, app.progress.over(&call_sid, now()));
+        let end = Box::pin(driver::run(&app.services, &call, seat, &mut over)).await;
         live.ended(end);
     }
     line.close().await;

@@ -5,6 +5,8 @@ mod health;
 mod incoming;
 mod lines;
 mod media;
+mod queue;
+mod recorded;
 mod signed;
 mod status;
 mod trace;
@@ -21,6 +23,7 @@ use url::Url;
 
 use crate::call::driver::Services;
 use crate::call::progress::Progress;
+use crate::call::recorded::Recorder;
 use crate::call::registry::Registry;
 use crate::config::Secret;
 use crate::store::AuditEvent;
@@ -28,6 +31,7 @@ use crate::twilio::signature::Algorithm;
 
 pub use health::{Health, Probe};
 pub use lines::Lines;
+pub use queue::Waiting;
 
 /// What the handlers share.
 pub struct App {
@@ -41,12 +45,16 @@ pub struct App {
     pub public_url: Option<Url>,
     /// Whether the LLM endpoint answers.
     pub probe: Probe,
+    /// Other carriers.
+    pub lines: Lines,
     /// More addresses like `public_url`.
     pub also_public: Vec<Url>,
     /// What Twilio reports of calls beside their streams.
     pub progress: Progress,
-    /// Other carriers.
-    pub lines: Lines,
+    /// Who holds calls turn by turn, where media streams cannot be used.
+    pub recorder: Option<Arc<Recorder>>,
+    /// Callers that wait for a free line.
+    pub waiting: Waiting,
 }
 
 /// Whose calls are answered, and how their requests prove themselves. By default none does.
@@ -80,7 +88,11 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/phone/status", post(status::call))
         .route("/voice/amd", post(status::answered))
         .route("/voice/recording-status", post(status::recording))
+        .route("/voice/queue", post(queue::queue))
         .route("/voice/stream", get(media::stream))
+        .route("/voice/process-speech", post(recorded::process_speech))
+        .route("/api/phone/process-speech", post(recorded::process_speech))
+        .route("/voice/audio/{file}", get(recorded::audio))
         .route("/voice/trace/{call_sid}", get(trace::trace))
         .route("/voice/health", get(health::health))
         .merge(lines::routes())

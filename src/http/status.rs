@@ -5,13 +5,14 @@
 //! was overheard once stays valid for ever.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use crate::call::driver::CallEnd;
+use crate::call::flow::Ended;
 use crate::http::signed::{SignedForm, is_sid};
 use crate::http::{App, audit_refusal, refuse};
 use crate::store::{CallState, StoreError};
@@ -29,6 +30,9 @@ pub(super) async fn call(State(app): State<Arc<App>>, form: SignedForm) -> Respo
     if app.progress.status(call, report.status, now()) && report.status.is_final() {
         let duration_s = report.duration_s;
         tracing::info!(call, status, duration_s, "call {call} is over: {status}");
+        if let Some(recorder) = &app.recorder {
+            recorder.hung_up(call);
+        }
     }
     match &app.services.store {
         Some(store) => written(call, "the status", store.save_status(call, &report).await),
@@ -130,23 +134,32 @@ fn is_final(state: &CallState) -> bool {
     state.status.is_some_and(CallStatus::is_final)
 }
 
-/// Whether a call with this outcome was ended by the agent.
+/// Whether a call with this outcome was ended by the agent, or before one answered.
 fn is_ours(outcome: &str) -> bool {
     use HangupReason::{Goodbye, HandOver, Machine, MaxCall, MediaLost, Silence};
     let reasons = [Goodbye, HandOver, Machine, MaxCall, MediaLost, Silence];
     let ends = reasons.map(CallEnd::Agent).into_iter().chain([CallEnd::Operator]);
+    let ends = ends.chain(Ended::ALL.map(CallEnd::Reception));
     ends.into_iter().any(|end| end.name() == outcome)
 }
 
-/// What the database knows of a call. A caller is not turned away because it does not answer.
+/// What the database knows of a call. A caller is not turned away because it does not answer, nor kept waiting for it.
 async fn known(app: &App, call: &str) -> Option<CallState> {
-    let state = app.services.store.as_ref()?.call_state(call).await;
-    state
-        .inspect_err(
-            |error| tracing::warn!(call, %error, "what is known of call {call} cannot be read; it is taken as new: {error}"),
-        )
-        .ok()
-        .flatten()
+    let store = app.services.store.as_ref()?;
+    match tokio::time::timeout(PATIENCE, store.call_state(call)).await {
+        Ok(Ok(state)) => state,
+        Ok(Err(error)) => {
+            tracing::warn!(call, %error, "what is known of call {call} cannot be read; it is taken as new: {error}");
+            None
+        }
+        Err(_) => {
+            tracing::warn!(
+                call,
+                "the database is too slow to tell what is known of call {call}; it is taken as new"
+            );
+            None
+        }
+    }
 }
 
 /// The answer to a report. One that was not kept is asked for again.
@@ -179,5 +192,7 @@ fn now() -> Instant {
 }
 
 const RECORDING_STATES: [&str; 4] = ["in-progress", "completed", "absent", "failed"];
+/// A caller hears nothing meanwhile.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Longest text of an error that is logged.
 const ERROR_CHARS: usize = 200;

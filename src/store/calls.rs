@@ -133,6 +133,22 @@ impl Store {
         transaction.commit().await.map_err(cannot(what))
     }
 
+    /// Another agent answers than the one it began with, as the caller has chosen. [`StoreError::UnknownCall`] as above.
+    pub async fn answered_by(&self, call_sid: &str, agent: &str) -> Result<(), StoreError> {
+        let what = "write down who answers";
+        let mut transaction = self.begin(what).await?;
+        let changed = sqlx::query("UPDATE calls SET agent = $2 WHERE call_sid = $1")
+            .bind(text::required(call_sid, "call_sid")?)
+            .bind(text::required(agent, "agent")?)
+            .execute(&mut *transaction)
+            .await
+            .map_err(cannot(what))?;
+        if changed.rows_affected() == 0 {
+            return Err(StoreError::UnknownCall);
+        }
+        transaction.commit().await.map_err(cannot(what))
+    }
+
     /// Writes down how and when a call ended. The first end counts. [`StoreError::UnknownCall`] as above.
     pub async fn end_call(&self, call_sid: &str, outcome: &str) -> Result<(), StoreError> {
         let what = "end a call";

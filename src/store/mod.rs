@@ -14,9 +14,11 @@ mod customers;
 mod error;
 pub mod import;
 mod orders;
+mod recordings;
 mod seed;
 mod status;
 mod text;
+mod voicemails;
 
 use std::time::Duration;
 
@@ -32,6 +34,7 @@ pub use error::{Fault, OpenError, StoreError};
 pub use orders::{NewTaskOrder, TaskOrder};
 pub use status::CallState;
 pub use text::phone;
+pub use voicemails::{NewVoicemail, Transcript, Voicemail};
 
 /// An open database with its tables as this version needs them. Clones share one bounded pool of connections.
 #[derive(Clone)]

@@ -174,6 +174,23 @@ pub fn reject_busy() -> String {
     response(r#"<Reject reason="busy"/>"#)
 }
 
+/// Refuses the call, before it is answered or billed: the caller hears that the number is not in service.
+pub fn reject() -> String {
+    response(r#"<Reject reason="rejected"/>"#)
+}
+
+/// Keeps a caller on the line: says a sentence in Twilio's own voice, is silent for some seconds, and asks `redirect` what comes next. Text
+/// beyond 4096 characters is cut.
+pub fn hold(text: &str, language: &str, seconds: u64, redirect: &str) -> String {
+    let end = text.char_indices().nth(SAY_CHARS).map_or(text.len(), |(at, _)| at);
+    response(&format!(
+        r#"<Say language="{}">{}</Say><Pause length="{seconds}"/><Redirect method="POST">{}</Redirect>"#,
+        Escaped(language),
+        Escaped(&text[..end]),
+        Escaped(redirect)
+    ))
+}
+
 /// Reads the first `<Connect><Stream>` of a webhook's answer.
 ///
 /// # Errors
@@ -320,6 +337,12 @@ mod tests {
         let long = say_and_hangup(&"ä".repeat(5000));
         assert_eq!(long.matches('ä').count(), 4096);
         assert!(reject_busy().ends_with(r#"<Response><Reject reason="busy"/></Response>"#));
+        assert!(reject().ends_with(r#"<Response><Reject reason="rejected"/></Response>"#));
+        let hold = hold("Wait & <see>", "en-US", 15, "https://h/queue?a=1&round=2");
+        assert!(hold.ends_with(
+            "<Response><Say language=\"en-US\">Wait &amp; &lt;see&gt;</Say><Pause length=\"15\"/>\
+             <Redirect method=\"POST\">https://h/queue?a=1&amp;round=2</Redirect></Response>"
+        ));
     }
 
     #[test]

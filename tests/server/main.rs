@@ -7,6 +7,7 @@ mod conformance;
 mod drain;
 mod engine_faults;
 mod engines;
+mod flows;
 mod guided;
 mod health;
 mod http_server;

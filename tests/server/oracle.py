@@ -1,11 +1,15 @@
 """Twilio's own library, asked one JSON line at a time. Started by oracle.rs; wants the PyPI package twilio."""
 
 import json
+import logging
 import sys
 from urllib.parse import parse_qsl
 
 from twilio.request_validator import RequestValidator, get_signature_algorithm
 from twilio.twiml.voice_response import VoiceResponse
+
+# It warns of each algorithm that it does not know.
+logging.disable(logging.WARNING)
 
 
 class Form(dict):

@@ -75,7 +75,8 @@ async fn every_webhook_wants_a_signature() {
         let fields = form("CA1");
         let good = sign(AUTH_TOKEN, &server.url(path), &fields);
         let elsewhere = sign(AUTH_TOKEN, &server.url("/voice/other"), &fields);
-        let (flipped, longer) = (format!("A{}", &good[1..]), format!("{good}AAAA"));
+        let flipped = format!("{}{}", if good.starts_with('A') { 'B' } else { 'A' }, &good[1..]);
+        let longer = format!("{good}AAAA");
         let wrong = ["", " ", "not base64", AUTH_TOKEN, &flipped, &longer, &elsewhere];
         for header in wrong {
             let answer = post(&server, path, FORM, &encoded(&fields), &[(SIGNATURE, header)]).await;

@@ -1,6 +1,7 @@
 //! A server on a free port, as `tieline serve` builds it, with engines that are told what to do.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use tieline::call::driver::Services;
 use tieline::call::progress::Progress;
 use tieline::call::registry::Registry;
 use tieline::call::switchboard::Switchboard;
+use tieline::call::voicemail::Mailbox;
 use tieline::config::{Llm, Secret};
 use tieline::dialog::agent::{self, Agents};
 use tieline::dialog::conversation::{Mind, Staff};
@@ -15,7 +17,7 @@ use tieline::dialog::llm::LlmClient;
 use tieline::dialog::slot::Slot;
 use tieline::dialog::tool::sms::Texts;
 use tieline::engine::{Engine, Sizes};
-use tieline::http::{App, Lines, Probe, TwilioAccount, router};
+use tieline::http::{App, Lines, Probe, TwilioAccount, Waiting, router};
 use tieline::speech::spoken::spoken;
 use tieline::store::Store;
 use tieline::turn::endpoint::{Endpointing, Witnesses};
@@ -44,6 +46,7 @@ pub(crate) struct Setup {
     /// Its file, instead of the usual one.
     pub(crate) agent: Option<String>,
     pub(crate) store: Option<Store>,
+    pub(crate) lines: Lines,
     pub(crate) switchboard: Option<Arc<Switchboard>>,
     pub(crate) texts: Option<Texts>,
     /// Whose requests are taken, instead of those that `auth_token` signs, or of all without one.
@@ -52,7 +55,8 @@ pub(crate) struct Setup {
     pub(crate) also_public: &'static [&'static str],
     /// Bytes the server sends before the other side must read, if not as many as usual.
     pub(crate) send_buffer: Option<u32>,
-    pub(crate) lines: Lines,
+    /// Where messages are kept; needs a store.
+    pub(crate) voicemail: Option<PathBuf>,
 }
 
 impl Default for Setup {
@@ -71,12 +75,13 @@ impl Default for Setup {
             expect: None,
             agent: None,
             store: None,
+            lines: Lines::default(),
             switchboard: None,
             texts: None,
             twilio: None,
             also_public: &[],
             send_buffer: None,
-            lines: Lines::default(),
+            voicemail: None,
         }
     }
 }
@@ -137,6 +142,7 @@ impl TestServer {
             .expect("good tools")
             .texting(setup.texts.clone());
         let staff = watch::Sender::new(Arc::new(staff));
+        let mailbox = setup.store.clone().zip(setup.voicemail.clone());
         let app = Arc::new(App {
             services: Services {
                 engine: Arc::new(engine),
@@ -151,6 +157,7 @@ impl TestServer {
                 silero: None,
                 log_transcripts: setup.log_transcripts,
                 switchboard: setup.switchboard,
+                mailbox: mailbox.map(|(store, dir)| Mailbox::new(dir, store)),
             },
             registry: Arc::new(Registry::new(setup.max_calls)),
             twilio: setup.twilio.unwrap_or_else(|| TwilioAccount {
@@ -161,13 +168,15 @@ impl TestServer {
             }),
             public_url: setup.public_url.map(|url| url.parse().expect("a URL")),
             probe: Probe::new().expect("a probe"),
+            lines: setup.lines,
             also_public: setup
                 .also_public
                 .iter()
                 .map(|url| url.parse().expect("a URL"))
                 .collect(),
             progress: Progress::new(),
-            lines: setup.lines,
+            recorder: None,
+            waiting: Waiting::new(Duration::from_millis(50)),
         });
         let listener = listener(setup.send_buffer);
         let address = listener.local_addr().expect("an address");

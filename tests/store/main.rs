@@ -11,3 +11,4 @@ mod properties;
 mod records;
 mod status;
 mod tools;
+mod voicemails;

@@ -103,17 +103,15 @@ async fn admit(line: &mut Line, registry: &Arc<Registry>, callers: &Callers) -> 
 
 async fn call(services: &Services, mut live: LiveCall, line: &mut Line) {
     let call_sid = live.call_sid().to_owned();
-    let seat = live.seat();
+    let Some(seat) = live.seat() else { return };
     let call = driver::Call {
         call_sid: &call_sid,
         stream_sid: &call_sid,
         parties: &live.parties,
         trace: &live.trace,
     };
-    if let Some(seat) = seat {
-        let end = Box::pin(driver::run(services, &call, seat, line)).await;
-        live.ended(end);
-    }
+    let end = Box::pin(driver::run(services, &call, seat, line)).await;
+    live.ended(end);
 }
 
 fn hex(bytes: [u8; 16]) -> String {

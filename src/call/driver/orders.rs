@@ -107,6 +107,13 @@ impl Driver<'_> {
         }
     }
 
+    /// The caller has chosen a person before any agent answered.
+    pub(super) fn leave_for_a_person(&mut self) {
+        let text = self.standing.agent().phrases.hand_over.clone();
+        let reason = HangupReason::HandOver;
+        self.machine.handle(Input::Leave { text, reason }, now());
+    }
+
     /// The language model names a number. It is looked at when the call is handed over.
     pub(super) fn destination(&mut self, turn: TurnId, number: String) {
         if matches!(self.handing, Handing::No | Handing::To(..)) {

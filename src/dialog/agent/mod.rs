@@ -4,7 +4,9 @@
 
 mod check;
 mod form;
+mod hours;
 mod kind;
+mod line;
 mod phrases;
 mod set;
 mod template;
@@ -18,6 +20,8 @@ use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 pub use form::{Act, Form, Reaction, SlotSpec, Then};
+pub use hours::{Holiday, Hours, Opening};
+pub use line::{Blocked, Choice, Line, Menu, Queue, Voicemail, Way};
 pub use phrases::Phrases;
 pub use set::{Agents, SetError};
 pub use template::{Context, Expr, Template};
@@ -65,6 +69,8 @@ pub struct Agent {
     pub stt: SttHints,
     /// Bounds of the conversation.
     pub limits: Limits,
+    /// What happens before it answers at its numbers. Default: nothing.
+    pub line: Option<Line>,
 }
 
 impl Agent {
@@ -114,7 +120,27 @@ impl Agent {
             &phrases.no_one_free,
         ]
         .into_iter()
+        .chain(self.line_texts())
         .map(String::as_str)
+    }
+
+    /// What is said before it answers.
+    fn line_texts(&self) -> impl Iterator<Item = &String> {
+        let phrases = &self.phrases;
+        let line = self.line.iter();
+        line.flat_map(|line| {
+            let menu = line.menu.iter().flat_map(|menu| [&menu.say, &phrases.wrong_key]);
+            let closed = line.hours.iter().map(|_| &phrases.closed);
+            let message = line.ways().any(|way| *way == Way::Voicemail).then(|| {
+                [
+                    &phrases.leave_message,
+                    &phrases.message_kept,
+                    &phrases.message_empty,
+                    &phrases.message_lost,
+                ]
+            });
+            menu.chain(closed).chain(message.into_iter().flatten())
+        })
     }
 }
 
@@ -157,6 +183,8 @@ struct Raw {
     stt: SttHints,
     #[serde(default)]
     limits: Limits,
+    #[serde(default)]
+    line: Option<Line>,
 }
 
 impl From<Raw> for Agent {
@@ -186,6 +214,7 @@ impl From<Raw> for Agent {
             outgoing: raw.outgoing,
             stt: raw.stt,
             limits: raw.limits,
+            line: raw.line,
         }
     }
 }

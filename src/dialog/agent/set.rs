@@ -22,7 +22,7 @@ pub enum SetError {
     /// One that another leads to.
     #[error("agent {from}: {reason}")]
     Leads {
-        /// Whose routes or translations name it.
+        /// Whose routes, translations or line name it.
         from: String,
         /// Why it cannot be used.
         reason: AgentError,
@@ -55,7 +55,8 @@ impl Agents {
         let mut open: Vec<Arc<Agent>> = by_name.values().cloned().collect();
         while let Some(agent) = open.pop() {
             let routes = agent.routes.iter().map(|route| &route.agent);
-            for name in routes.chain(agent.translations.values()) {
+            let line = agent.line.iter().flat_map(|line| line.agents());
+            for name in routes.chain(agent.translations.values()).chain(line) {
                 if !by_name.contains_key(name) {
                     let from = agent.name.clone();
                     let next = load(dir, name).map_err(|reason| SetError::Leads { from, reason })?;
