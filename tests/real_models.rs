@@ -253,7 +253,6 @@ async fn server(llm: &str) -> String {
         public_url: None,
         probe: Probe::new().expect("client"),
         also_public: Vec::new(),
-        lines: tieline::http::Lines::default(),
         progress: Progress::new(),
         lines: Lines::default(),
         recorder: None,
