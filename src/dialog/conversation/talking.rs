@@ -106,9 +106,9 @@ impl Answering {
             Some(Next::End) if self.dialog.is_filling() => return Ok(self.dialog.take_over(text, today)),
             Some(next) => {
                 // The tool takes no number; one that is given comes from a model that was talked into it.
-                let numbers = args.iter().flatten().filter_map(|(_, value)| number_in(value));
+                let mut numbers = args.iter().flatten().filter_map(|(_, value)| number_in(value));
                 if next == Next::HandOver
-                    && let Some(number) = numbers.last()
+                    && let Some(number) = numbers.next()
                 {
                     self.emit(Said::Destination(number)).await;
                 }

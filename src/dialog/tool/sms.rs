@@ -12,6 +12,9 @@ use crate::config::Outbound;
 use crate::store::{AuditEvent, Store, masked, phone};
 use crate::twilio::rest::Carrier;
 
+/// What came of one message, once it is known.
+type Act = Arc<OnceCell<&'static str>>;
+
 /// Sends text messages, a few each day. Clones share what was sent.
 #[derive(Clone)]
 pub struct Texts {
@@ -21,7 +24,7 @@ pub struct Texts {
     numbers: Vec<String>,
     per_day: u32,
     /// What came of each act, by its key: the same act again sends nothing.
-    sent: Arc<Mutex<HashMap<String, Arc<OnceCell<&'static str>>>>>,
+    sent: Arc<Mutex<HashMap<String, Act>>>,
 }
 
 impl Texts {
@@ -103,7 +106,7 @@ impl Texts {
         }
     }
 
-    fn act(&self, key: &str) -> Arc<OnceCell<&'static str>> {
+    fn act(&self, key: &str) -> Act {
         let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
         if sent.len() >= REMEMBERED {
             sent.retain(|_, act| !act.initialized());
