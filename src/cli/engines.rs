@@ -114,18 +114,29 @@ pub(super) fn frequent(agents: &Agents) -> Vec<(String, Code)> {
 
 /// What agents speak and the models do not.
 fn warn_of_languages(config: &Config, agents: &Agents) {
+    for unspoken in unspoken_languages(config, agents) {
+        tracing::warn!("{unspoken}");
+    }
+}
+
+/// What agents speak and the models do not, one sentence each.
+pub(super) fn unspoken_languages(config: &Config, agents: &Agents) -> Vec<String> {
+    let mut faults = Vec::new();
     let spanish = agents.iter().any(|agent| agent.language == Language::Es);
     if spanish && config.tts.url.is_none() && config.tts.voice_es.is_none() {
-        tracing::warn!(
+        faults.push(format!(
             "an agent speaks Spanish, and TTS_VOICE_ES is not set: {} will read it",
             config.tts.voice
-        );
+        ));
     }
     let switches = agents.iter().any(|agent| agent.languages().len() > 1);
     if switches && config.stt.url.is_none() && config.stt.model.ends_with(".en") {
         let model = &config.stt.model;
-        tracing::info!("STT_MODEL {model} knows English only: callers are not heard in other languages (base is)");
+        faults.push(format!(
+            "STT_MODEL {model} knows English only: callers are not heard in other languages (base is)"
+        ));
     }
+    faults
 }
 
 /// The words of all agents of a language: a caller may be led from one to another.
@@ -237,10 +248,10 @@ impl<'a> CallerVoice<'a> {
 }
 
 /// The onnxruntime library's name in the manifest.
-const RUNTIME: &str = "onnxruntime";
+pub(super) const RUNTIME: &str = "onnxruntime";
 /// The end-of-turn model's.
-const SMART_TURN: &str = "smart-turn-v3.2";
+pub(super) const SMART_TURN: &str = "smart-turn-v3.2";
 /// Silero's name in the manifest.
-const VAD: &str = "silero-vad";
+pub(super) const VAD: &str = "silero-vad";
 /// Jobs that may wait: more could not be done before their deadline.
 const QUEUE_PER_CORE: usize = 8;

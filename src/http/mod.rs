@@ -2,6 +2,7 @@
 
 mod fallback;
 mod health;
+mod identity;
 mod incoming;
 mod media;
 mod signed;
@@ -9,11 +10,11 @@ mod trace;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Json, Router};
 use url::Url;
 
 use crate::call::driver::Services;
@@ -21,6 +22,7 @@ use crate::call::registry::Registry;
 use crate::config::Secret;
 
 pub use health::{Health, Probe};
+pub use identity::{Identity, stand_in};
 
 /// What the handlers share.
 pub struct App {
@@ -47,6 +49,7 @@ pub struct TwilioAccount {
 
 /// All routes.
 pub fn router(app: Arc<App>) -> Router {
+    let identity = Identity::random();
     Router::new()
         .route("/voice/incoming", post(incoming::incoming))
         .route("/api/phone/incoming", post(incoming::incoming))
@@ -54,6 +57,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/voice/stream", get(media::stream))
         .route("/voice/trace/{call_sid}", get(trace::trace))
         .route("/voice/health", get(health::health))
+        .route("/voice/identity", get(move || async move { Json(identity) }))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(app)
 }

@@ -11,6 +11,7 @@ mod connect;
 mod coverage;
 mod customers;
 mod error;
+mod examine;
 pub mod import;
 mod orders;
 mod seed;
@@ -26,6 +27,7 @@ pub use calls::{Call, NewCall, RecordedCall, ToolRun, Turn};
 pub use coverage::{Coverage, Eligibility, PROCEDURES};
 pub use customers::{Customer, CustomerKey, NewCustomer};
 pub use error::{Fault, OpenError, StoreError};
+pub use examine::Condition;
 pub use orders::{NewTaskOrder, TaskOrder};
 pub use text::phone;
 

@@ -11,6 +11,7 @@ mod health;
 mod http_server;
 mod llm_faults;
 mod media;
+mod nginx;
 mod phi;
 mod phone;
 mod playout;
