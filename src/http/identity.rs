@@ -38,6 +38,6 @@ impl Identity {
 pub fn stand_in(identity: Identity) -> Router {
     let upgrade = |upgrade: WebSocketUpgrade| async { upgrade.on_upgrade(|_| async {}) };
     Router::new()
-        .route(Identity::PATH, get(move || async move { Json(identity) }))
+        .route("/voice/identity", get(move || async move { Json(identity) }))
         .route("/voice/stream", get(upgrade))
 }

@@ -4,6 +4,7 @@
 //! is sent in bursts, because the server counts it in media time.
 
 mod drain;
+mod endpoints;
 mod engine_faults;
 mod engines;
 mod guided;
