@@ -102,7 +102,7 @@ async fn a_public_url_that_leads_elsewhere_is_told() {
         ),
         ("shop", "something that is not tieline", "forward every path"),
         ("down", "HTTP 502: the proxy is there", "let it forward to"),
-        ("none", "HTTP 404", "forward every path"),
+        ("none", "HTTP 404", "leave /none out of PUBLIC_URL"),
     ] {
         let url = format!("http://{address}/{path}");
         let page = doctor(dir.path(), &[], &[("PUBLIC_URL", &url)]).await;

@@ -16,7 +16,10 @@ fn every_route_is_in_the_table_and_the_other_way_round() {
     let missing: Vec<_> = routed.difference(&documented).collect();
     assert!(missing.is_empty(), "docs/guide/endpoints.md does not list {missing:?}");
     let invented: Vec<_> = documented.difference(&routed).collect();
-    assert!(invented.is_empty(), "docs/guide/endpoints.md lists {invented:?}, and there is no such route");
+    assert!(
+        invented.is_empty(),
+        "docs/guide/endpoints.md lists {invented:?}, and there is no such route"
+    );
     assert!(documented.len() > 5, "{documented:?}");
 }
 
@@ -35,7 +38,10 @@ async fn every_documented_endpoint_answers() {
         let answer = soon("an answer", request.send()).await.expect("an answer");
         let status = answer.status().as_u16();
         // A handler's own 404 says what was not found; the router's is empty.
-        let told = !soon("the answer's end", answer.bytes()).await.expect("a body").is_empty();
+        let told = !soon("the answer's end", answer.bytes())
+            .await
+            .expect("a body")
+            .is_empty();
         assert!(status != 405 && (status != 404 || told), "{method} {path}: {status}");
     }
 }
@@ -132,5 +138,8 @@ fn sources(folder: &Path) -> Vec<String> {
 fn methods_are_read_from_handlers() {
     assert_eq!(methods("post(a::get_it)).layer(x)"), ["POST"]);
     assert_eq!(methods("get(a).post(b))"), ["GET", "POST"]);
-    assert_eq!(methods("axum::routing::get(move || async move { Json(x) }))\n .with(post(z))"), ["GET"]);
+    assert_eq!(
+        methods("axum::routing::get(move || async move { Json(x) }))\n .with(post(z))"),
+        ["GET"]
+    );
 }

@@ -30,13 +30,8 @@ pub(super) fn judge(config: &Config, staff: &Result<Staff, StaffError>) -> Vec<L
     let agents = &staff.agents;
     let names: Vec<&str> = agents.iter().map(|agent| agent.name.as_str()).collect();
     let found = format!("{} answers; {} can be used", agents.default().name, names.join(", "));
-    let unspoken = engines::unspoken_languages(config, agents).into_iter().map(|fault| {
-        Line::warn(
-            VOICES,
-            fault,
-            "set TTS_VOICE_ES and STT_MODEL as .env.example says, or leave these agents out",
-        )
-    });
+    let unspoken = engines::unspoken_languages(config, agents).into_iter();
+    let unspoken = unspoken.map(|(fault, remedy)| Line::warn(VOICES, fault, remedy));
     let unspoken: Vec<Line> = unspoken.collect();
     let voices = if unspoken.is_empty() {
         vec![Line::ok(VOICES, "there is a voice for every language the agents speak")]

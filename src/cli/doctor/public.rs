@@ -252,7 +252,10 @@ fn judge_reached(url: &Url, config: &Config, reached: &Reached) -> Line {
         Reached::Stranger => Line::fail(
             TOPIC,
             format!("PUBLIC_URL {url} leads to something that is not tieline"),
-            format!("let the proxy or tunnel there forward every path to {bind}"),
+            format!(
+                "{}let the proxy or tunnel there forward every path to {bind}",
+                without_path(url)
+            ),
         ),
         Reached::Redirect(to) => Line::fail(
             TOPIC,
@@ -269,9 +272,20 @@ fn judge_reached(url: &Url, config: &Config, reached: &Reached) -> Line {
         Reached::Status(status) => Line::fail(
             TOPIC,
             format!("PUBLIC_URL {url} answers HTTP {status} instead of this server"),
-            format!("let the proxy or tunnel there forward every path to {bind}, without a login of its own"),
+            format!(
+                "{}let the proxy or tunnel there forward every path to {bind}, without a login of its own",
+                without_path(url)
+            ),
         ),
         Reached::Nothing(trouble) => Line::fail(TOPIC, format!("PUBLIC_URL {url}: {trouble}"), remedy(trouble)),
+    }
+}
+
+/// The webhook's path is often pasted along.
+fn without_path(url: &Url) -> String {
+    match url.path() {
+        "/" | "" => String::new(),
+        path => format!("leave {path} out of PUBLIC_URL, unless the proxy takes it off again; "),
     }
 }
 
