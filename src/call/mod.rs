@@ -4,6 +4,7 @@ pub mod driver;
 pub mod inbound;
 mod keys;
 pub mod outbound;
+pub mod progress;
 mod record;
 pub mod registry;
 pub mod socket;

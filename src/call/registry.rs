@@ -191,6 +191,11 @@ impl Registry {
         })
     }
 
+    /// Whether this call has had a stream, so that its first webhook was answered long ago.
+    pub fn had_stream(&self, call_sid: &str) -> bool {
+        self.lock().get(call_sid).is_some_and(|entry| entry.streams > 0)
+    }
+
     /// Whether a call whose stream broke should get another one: a few times, not for ever.
     pub fn should_reconnect(&self, call_sid: &str) -> bool {
         self.lock()

@@ -107,15 +107,9 @@ impl Config {
     }
 
     fn cross_check(&mut self, reader: &mut Reader<'_>) {
-        if let Some(url) = &self.server.public_url
-            && !is_local(url)
-            && !reader.is_set("TWILIO_AUTH_TOKEN")
-        {
-            reader.conflict(format!(
-                "PUBLIC_URL is {url}, which anyone can reach, and TWILIO_AUTH_TOKEN is not set, so webhooks could not be \
-                 verified. Set TWILIO_AUTH_TOKEN to the auth token of your Twilio account, or unset PUBLIC_URL"
-            ));
-        }
+        let mut addresses = self.server.public_url.iter().chain(&self.server.also_public);
+        let public = addresses.find(|url| !is_local(url));
+        self.twilio.cross_check(public, reader);
         let policy = &self.turn.policy;
         if policy.barge_in_min < policy.onset && !reader.is_bad("BARGE_IN_MIN") && !reader.is_bad("SPEECH_ONSET") {
             let (barge_in, onset) = (

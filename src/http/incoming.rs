@@ -9,6 +9,7 @@ use axum::response::Response;
 
 use crate::call::registry::{Parties, Refused};
 use crate::http::signed::SignedForm;
+use crate::http::status::is_repeated;
 use crate::http::{App, refuse, twiml};
 use crate::twilio::twiml as document;
 
@@ -19,6 +20,9 @@ pub(super) async fn incoming(State(app): State<Arc<App>>, form: SignedForm) -> R
         "call {} rings",
         form.call_sid
     );
+    if is_repeated(&app, &form).await {
+        return twiml(document::hangup());
+    }
     connect(&app, &form)
 }
 
@@ -32,8 +36,16 @@ pub(super) fn connect(app: &App, form: &SignedForm) -> Response {
     match app.registry.expect(&form.call_sid, &form.account_sid, parties, now()) {
         Ok(token) => {
             let stream = format!("{}/voice/stream", form.base.replacen("http", "ws", 1));
-            let fallback = format!("{}/voice/fallback", form.base);
-            match document::connect_stream(&stream, &[(TOKEN, &token)], None, &fallback) {
+            let [ended, status, fallback] =
+                ["stream-ended", "stream-status", "fallback"].map(|path| format!("{}/voice/{path}", form.base));
+            let connect = document::Connect {
+                stream: &stream,
+                parameters: &[(TOKEN, &token)],
+                action: Some(&ended),
+                status_callback: Some(&status),
+                fallback: &fallback,
+            };
+            match document::connect_stream(&connect) {
                 Ok(document) => twiml(document),
                 Err(error) => {
                     tracing::error!(call = form.call_sid, %error, "call {} cannot be connected: {error}", form.call_sid);

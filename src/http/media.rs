@@ -9,6 +9,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 
 use crate::call::driver;
+use crate::call::progress::UntilOver;
 use crate::call::registry::LiveCall;
 use crate::call::socket::{Received, Socket};
 use crate::http::App;
@@ -43,7 +44,8 @@ async fn serve(app: Arc<App>, mut socket: WebSocketLine) {
         parties: &live.parties,
         trace: &live.trace,
     };
-    let end = Box::pin(driver::run(&app.services, &call, live.stop.clone(), &mut socket)).await;
+    let mut line = UntilOver::new(&mut socket, app.progress.over(&call_sid, now()));
+    let end = Box::pin(driver::run(&app.services, &call, live.stop.clone(), &mut line)).await;
     live.ended(end);
     socket.close().await;
 }

@@ -6,6 +6,7 @@ mod identity;
 mod incoming;
 mod media;
 mod signed;
+mod status;
 mod trace;
 
 use std::sync::Arc;
@@ -18,8 +19,10 @@ use axum::{Json, Router};
 use url::Url;
 
 use crate::call::driver::Services;
+use crate::call::progress::Progress;
 use crate::call::registry::Registry;
 use crate::config::Secret;
+use crate::twilio::signature::Algorithm;
 
 pub use health::{Health, Probe};
 pub use identity::{Identity, stand_in};
@@ -36,15 +39,25 @@ pub struct App {
     pub public_url: Option<Url>,
     /// Whether the LLM endpoint answers.
     pub probe: Probe,
+    /// More addresses like `public_url`.
+    pub also_public: Vec<Url>,
+    /// What Twilio reports of calls beside their streams.
+    pub progress: Progress,
 }
 
-/// Whose calls are answered.
+/// Whose calls are answered, and how their requests prove themselves. By default none does.
 #[derive(Debug, Clone, Default)]
 pub struct TwilioAccount {
     /// Only this account's, if set.
     pub account_sid: Option<String>,
-    /// Only requests signed with this, if set.
+    /// What requests are signed with: the auth token, or the shared key.
     pub auth_token: Option<Secret>,
+    /// Another key that is as good: the one before or after it, or the one of callers on this machine.
+    pub other_key: Option<Secret>,
+    /// By which algorithm. A request does not choose it.
+    pub algorithm: Algorithm,
+    /// Takes requests without a signature. For development and tests.
+    pub unverified: bool,
 }
 
 /// All routes.
@@ -54,6 +67,12 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/voice/incoming", post(incoming::incoming))
         .route("/api/phone/incoming", post(incoming::incoming))
         .route("/voice/fallback", post(fallback::fallback))
+        .route("/voice/stream-ended", post(fallback::fallback))
+        .route("/voice/stream-status", post(status::stream))
+        .route("/voice/status", post(status::call))
+        .route("/api/phone/status", post(status::call))
+        .route("/voice/amd", post(status::answered))
+        .route("/voice/recording-status", post(status::recording))
         .route("/voice/stream", get(media::stream))
         .route("/voice/trace/{call_sid}", get(trace::trace))
         .route("/voice/health", get(health::health))

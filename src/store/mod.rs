@@ -15,6 +15,7 @@ mod examine;
 pub mod import;
 mod orders;
 mod seed;
+mod status;
 mod text;
 
 use std::time::Duration;
@@ -29,6 +30,7 @@ pub use customers::{Customer, CustomerKey, NewCustomer};
 pub use error::{Fault, OpenError, StoreError};
 pub use examine::Condition;
 pub use orders::{NewTaskOrder, TaskOrder};
+pub use status::CallState;
 pub use text::phone;
 
 /// An open database with its tables as this version needs them. Clones share one bounded pool of connections.

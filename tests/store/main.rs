@@ -8,4 +8,5 @@ mod killed;
 mod opening;
 mod properties;
 mod records;
+mod status;
 mod tools;
