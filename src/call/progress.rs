@@ -253,7 +253,9 @@ mod tests {
         assert!(*over.borrow() && *progress.over("CA1", now).borrow());
         assert!(!*progress.over("CA2", now).borrow());
         assert_eq!(progress.status_of("CA1"), Some(CallStatus::NoAnswer));
-        let heard: Vec<What> = std::iter::from_fn(|| news.try_recv().ok()).map(|news| news.what).collect();
+        let heard: Vec<What> = std::iter::from_fn(|| news.try_recv().ok())
+            .map(|news| news.what)
+            .collect();
         let counted = told.iter().filter(|(_, counts)| *counts);
         assert!(heard.into_iter().eq(counted.map(|(status, _)| What::Status(*status))));
     }
@@ -276,7 +278,11 @@ mod tests {
         assert_eq!(progress.status_of("CA1"), None);
         assert_eq!(progress.status_of("CA2"), Some(CallStatus::InProgress));
         for n in 0..MOST as u64 + 10 {
-            progress.status(&format!("CB{n}"), CallStatus::Queued, now + REMEMBERED + Duration::from_micros(n));
+            progress.status(
+                &format!("CB{n}"),
+                CallStatus::Queued,
+                now + REMEMBERED + Duration::from_micros(n),
+            );
         }
         assert_eq!(progress.lock().len(), MOST);
         assert_eq!(progress.status_of("CA2"), None, "the oldest");

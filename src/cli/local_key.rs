@@ -25,6 +25,12 @@ pub(super) fn of(config: &Config) -> Option<Secret> {
     }
 }
 
+/// The key that a server of these settings takes, if it has been made.
+pub(super) fn existing(config: &Config) -> Option<Secret> {
+    let made = config.server.data_dir.join(FILE).exists();
+    made.then(|| of(config)).flatten()
+}
+
 /// Whoever comes first makes it; all others read it.
 fn key(dir: &Path) -> std::io::Result<String> {
     let path = dir.join(FILE);
@@ -78,7 +84,10 @@ mod tests {
         #[cfg(unix)]
         {
             let file = data.join(FILE).metadata().expect("the file");
-            assert_eq!(std::os::unix::fs::PermissionsExt::mode(&file.permissions()) & 0o777, 0o600);
+            assert_eq!(
+                std::os::unix::fs::PermissionsExt::mode(&file.permissions()) & 0o777,
+                0o600
+            );
         }
         std::fs::write(data.join(FILE), "\n").expect("written");
         assert!(key(&data).is_err(), "an empty key opens nothing");

@@ -35,7 +35,10 @@ pub struct Server {
 
 impl Server {
     pub(super) fn parse(reader: &mut Reader<'_>) -> Self {
-        let mut public = reader.optional("PUBLIC_URL", public_urls).unwrap_or_default().into_iter();
+        let mut public = reader
+            .optional("PUBLIC_URL", public_urls)
+            .unwrap_or_default()
+            .into_iter();
         Self {
             bind: reader.or_default("BIND", socket_addr),
             data_dir: reader.or_default("DATA_DIR", parse::text).into(),
@@ -50,7 +53,12 @@ impl Server {
     }
 
     pub(super) fn describe(&self, lines: &mut Vec<(&'static str, String)>) {
-        let public: Vec<&str> = self.public_url.iter().chain(&self.also_public).map(Url::as_str).collect();
+        let public: Vec<&str> = self
+            .public_url
+            .iter()
+            .chain(&self.also_public)
+            .map(Url::as_str)
+            .collect();
         let public = (!public.is_empty()).then(|| public.join(","));
         lines.extend([
             ("BIND", self.bind.to_string()),

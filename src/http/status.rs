@@ -78,7 +78,12 @@ pub(super) async fn recording(State(app): State<Arc<App>>, form: SignedForm) -> 
     let given = form.field("RecordingStatus").unwrap_or_default();
     let status = RECORDING_STATES.into_iter().find(|state| *state == given);
     if let (Some(recording), Some(status)) = (recording, status) {
-        tracing::info!(call, recording, status, "recording {recording} of call {call}: {status}");
+        tracing::info!(
+            call,
+            recording,
+            status,
+            "recording {recording} of call {call}: {status}"
+        );
         app.progress.recording(call, recording, status);
     }
     done()
@@ -89,9 +94,14 @@ pub(super) async fn is_repeated(app: &App, form: &SignedForm) -> bool {
     let call = form.call_sid.as_str();
     let repeated = app.registry.had_stream(call)
         || said_over(app, form)
-        || known(app, call).await.is_some_and(|state| state.begun || is_final(&state));
+        || known(app, call)
+            .await
+            .is_some_and(|state| state.begun || is_final(&state));
     if repeated {
-        tracing::warn!(call, "a webhook of call {call} came again after it had begun; it is hung up");
+        tracing::warn!(
+            call,
+            "a webhook of call {call} came again after it had begun; it is hung up"
+        );
     }
     repeated
 }

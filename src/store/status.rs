@@ -143,7 +143,8 @@ const CLOSE_SQLITE: &str = close!("CAST(unixepoch('subsec') * 1000 AS INTEGER)")
 const CLOSE_POSTGRES: &str = close!("CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)");
 const ANSWERED: &str = "INSERT INTO call_status (call_sid, answered_by) VALUES ($1, $2) \
      ON CONFLICT (call_sid) DO UPDATE SET answered_by = coalesce(call_status.answered_by, excluded.answered_by)";
-const STATUS: &str = "SELECT status, duration_s, price_micros, currency, answered_by FROM call_status WHERE call_sid = $1";
+const STATUS: &str =
+    "SELECT status, duration_s, price_micros, currency, answered_by FROM call_status WHERE call_sid = $1";
 const OUTCOME: &str = "SELECT outcome FROM calls WHERE call_sid = $1";
 
 /// The schema's comment and the ranks go together.

@@ -12,14 +12,26 @@ type Endpoint = (String, String);
 
 #[test]
 fn every_route_is_in_the_table_and_the_other_way_round() {
-    let (documented, routed) = (documented(), routed());
-    let missing: Vec<_> = routed.difference(&documented).collect();
-    assert!(missing.is_empty(), "docs/guide/endpoints.md does not list {missing:?}");
-    let invented: Vec<_> = documented.difference(&routed).collect();
-    assert!(
-        invented.is_empty(),
-        "docs/guide/endpoints.md lists {invented:?}, and there is no such route"
-    );
+    let (documented, routes) = (documented(), routes());
+    for route in &routes {
+        let rows: Vec<&Endpoint> = documented.iter().filter(|row| fits(&route.path, &row.1)).collect();
+        assert!(!rows.is_empty(), "docs/guide/endpoints.md does not list {}", route.path);
+        for method in &route.methods {
+            assert!(
+                rows.iter().any(|row| row.0 == *method),
+                "docs/guide/endpoints.md does not list {method} {}",
+                route.path
+            );
+        }
+    }
+    for (method, path) in &documented {
+        let routed =
+            |route: &&Route| fits(&route.path, path) && (route.methods.is_empty() || route.methods.contains(method));
+        assert!(
+            routes.iter().any(|route| routed(&route)),
+            "docs/guide/endpoints.md lists {method} {path}, and there is no such route"
+        );
+    }
     assert!(documented.len() > 5, "{documented:?}");
 }
 
@@ -62,30 +74,73 @@ fn documented() -> BTreeSet<Endpoint> {
     all
 }
 
-/// What the sources route: `.route("/path", post(…))`, and `#[utoipa::path(post, path = "/path", …)]`.
-fn routed() -> BTreeSet<Endpoint> {
-    let mut all = BTreeSet::new();
-    for text in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http")) {
-        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-        for after in code.split(".route(").skip(1) {
-            let (path, rest) = string(after).unwrap_or_else(|| panic!("a route whose path is no literal: {after:.60}"));
-            // What catches all the rest is no endpoint.
-            if path.contains("{*") {
-                continue;
-            }
-            let handler = rest.trim_start_matches([',', ' ', '\n']);
-            let handlers = methods(handler.split(".route(").next().unwrap_or_default());
-            assert!(!handlers.is_empty(), "{path} has no method: {handler:.60}");
-            all.extend(handlers.into_iter().map(|method| (method, path.clone())));
+/// A route as the sources name it.
+#[derive(Debug, PartialEq)]
+struct Route {
+    /// None if a function of its own makes the handler.
+    methods: Vec<String>,
+    /// `*` for what a `format!` puts in.
+    path: String,
+}
+
+/// What the sources route: `.route("/path", post(…))`, also with a `format!`, and `#[utoipa::path(post, path = "/path", …)]`.
+fn routes() -> Vec<Route> {
+    let sources = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http"));
+    sources.iter().flat_map(|text| routes_in(text)).collect()
+}
+
+fn routes_in(text: &str) -> Vec<Route> {
+    let mut all = Vec::new();
+    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    for after in code.split(".route(").skip(1) {
+        let after = after.trim_start();
+        let formatted = after.strip_prefix("&format!(");
+        let (path, rest) = string(formatted.unwrap_or(after))
+            .unwrap_or_else(|| panic!("a route whose path cannot be read: {after:.60}"));
+        // What catches all the rest is no endpoint.
+        if path.contains("{*") {
+            continue;
         }
-        for after in code.split("utoipa::path(").skip(1) {
-            let method = after.split(',').next().unwrap_or_default().trim().to_uppercase();
-            let (_, path) = after.split_once("path = ").expect("a path");
-            let (path, _) = string(path).expect("a literal path");
-            all.insert((method, path));
-        }
+        let path = if formatted.is_some() { with_stars(&path) } else { path };
+        let handler = rest.trim_start_matches([')', ',', ' ', '\n']);
+        let methods = methods(handler);
+        all.push(Route { methods, path });
+    }
+    for after in code.split("utoipa::path(").skip(1) {
+        let method = after.split(',').next().unwrap_or_default().trim().to_uppercase();
+        let (_, path) = after.split_once("path = ").expect("a path");
+        let (path, _) = string(path).expect("a literal path");
+        all.push(Route {
+            methods: vec![method],
+            path,
+        });
     }
     all
+}
+
+/// `/{name}/stream/{{call}}` as a format is `/*/stream/{call}` as a route.
+fn with_stars(format: &str) -> String {
+    let literal = format.replace("{{", "\u{1}").replace("}}", "\u{2}");
+    let mut path = String::new();
+    for part in literal.split('{') {
+        match part.split_once('}') {
+            Some((_, rest)) => path.extend(["*", rest]),
+            None => path.push_str(part),
+        }
+    }
+    path.replace('\u{1}', "{").replace('\u{2}', "}")
+}
+
+/// Whether a documented path is one of this route.
+fn fits(route: &str, path: &str) -> bool {
+    let (mut ours, mut theirs) = (route.split('/'), path.split('/'));
+    loop {
+        match (ours.next(), theirs.next()) {
+            (None, None) => return true,
+            (Some(our), Some(their)) if our == their || (our == "*" && !their.starts_with('{')) => {}
+            _ => return false,
+        }
+    }
 }
 
 /// The methods of a handler: `post(a)`, `get(a).post(b)`, `axum::routing::get(a)`.

@@ -150,7 +150,11 @@ impl TestServer {
             }),
             public_url: setup.public_url.map(|url| url.parse().expect("a URL")),
             probe: Probe::new().expect("a probe"),
-            also_public: setup.also_public.iter().map(|url| url.parse().expect("a URL")).collect(),
+            also_public: setup
+                .also_public
+                .iter()
+                .map(|url| url.parse().expect("a URL"))
+                .collect(),
             progress: Progress::new(),
         });
         let listener = listener(setup.send_buffer);
@@ -273,7 +277,9 @@ fn listener(send_buffer: Option<u32>) -> TcpListener {
         // Connections inherit it.
         socket.set_send_buffer_size(bytes).expect("a size");
     }
-    socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a free port");
+    socket
+        .bind("127.0.0.1:0".parse().expect("an address"))
+        .expect("a free port");
     socket.listen(1_024).expect("a listener")
 }
 

@@ -23,7 +23,7 @@ fn ended(duration_s: u32) -> Report {
 async fn reports_in_any_order_leave_the_last_state(fresh: Fresh) {
     let store = fresh.open().await;
     assert!(store.call_state("CA1").await.expect("answered").is_none());
-    use CallStatus::{Completed, Initiated, InProgress, Ringing};
+    use CallStatus::{Completed, InProgress, Initiated, Ringing};
     for (n, order) in [
         [Initiated, Ringing, InProgress, Completed],
         [Completed, InProgress, Ringing, Initiated],
@@ -42,7 +42,11 @@ async fn reports_in_any_order_leave_the_last_state(fresh: Fresh) {
             }
         }
         let state = store.call_state(&sid).await.expect("answered").expect("known");
-        assert_eq!((state.status, state.duration_s), (Some(Completed), Some(42)), "{order:?}");
+        assert_eq!(
+            (state.status, state.duration_s),
+            (Some(Completed), Some(42)),
+            "{order:?}"
+        );
         assert!(!state.begun && state.outcome.is_none());
     }
     assert!(matches!(

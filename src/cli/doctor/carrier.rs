@@ -232,7 +232,7 @@ pub(super) fn not_configured(twilio: &Twilio) -> Line {
     let missing = match (&twilio.account_sid, &twilio.auth_token) {
         (None, None) => "TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN are not set: there are only simulated calls",
         (None, Some(_)) => "TWILIO_ACCOUNT_SID is not set: calls of any account with this token are taken",
-        (Some(_), _) => "TWILIO_AUTH_TOKEN is not set: webhooks are not verified",
+        (Some(_), _) => "TWILIO_AUTH_TOKEN is not set: Twilio's API cannot be asked",
     };
     Line::warn(
         ACCOUNT,

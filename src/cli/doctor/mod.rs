@@ -23,13 +23,14 @@ use clap::Args;
 use tokio::task::JoinHandle;
 use url::Url;
 
+use crate::cli::local_key;
 use crate::config::{Config, ConfigError, Strings, gather};
 use crate::dialog::agent::Agents;
 use crate::http::{Identity, stand_in};
 use crate::store::Store;
 use page::Page;
 use port::Port;
-use public::Seen;
+use public::{Key, Seen};
 
 /// Check the whole set-up, and say what to do about what is wrong.
 ///
@@ -70,7 +71,7 @@ pub(super) async fn run(
     if broken.is_none() || !faults.is_empty() {
         page.add(settings::judge(&strings, &faults));
     }
-    page.add(settings::oddities(&config.warnings, &strings));
+    page.add(settings::oddities(&config, &strings));
     let file = settings::EnvFile::look(env_file, &strings);
     page.add([settings::judge_file(env_file, &file)]);
     let guides = here(&mut page, &config, args.full).await;
@@ -115,8 +116,8 @@ async fn here(page: &mut Page, config: &Config, full: bool) -> bool {
 async fn others(page: &mut Page, config: &Config, args: &DoctorArgs, guides: bool, port: Port) {
     let asked = llm::ask(&config.llm, config.turn.policy.reply_deadline).await;
     page.add([llm::judge(&config.llm, guides, &asked)]);
-    let seen = look_at_public_url(config, port).await;
-    page.add(public::judge(config, seen.as_ref()));
+    let seen = look_at_addresses(config, port).await;
+    page.add(public::judge(config, &seen));
     let mut dated = None;
     match carrier::Api::new(&args.twilio_api, &config.twilio) {
         None => page.add([carrier::not_configured(&config.twilio)]),
@@ -128,13 +129,12 @@ async fn others(page: &mut Page, config: &Config, args: &DoctorArgs, guides: boo
             dated = api.dated;
         }
     }
-    let dated = dated.or(seen.and_then(|seen| seen.dated));
+    let dated = dated.or_else(|| seen.into_iter().find_map(|seen| seen.dated));
     page.add([clock::judge(dated.as_ref())]);
 }
 
-/// Asks `PUBLIC_URL`, if it is set. Where no server runs yet, one stands in for it.
-async fn look_at_public_url(config: &Config, port: Port) -> Option<Seen> {
-    let url = config.server.public_url.as_ref()?;
+/// Asks the public addresses. Where no server runs yet, one stands in for it; where another program has the port, nobody is asked.
+async fn look_at_addresses(config: &Config, port: Port) -> Vec<Seen> {
     let (identity, server): (Identity, Option<JoinHandle<_>>) = match port {
         Port::Running(identity) => (identity, None),
         Port::Free(listener) => {
@@ -143,11 +143,19 @@ async fn look_at_public_url(config: &Config, port: Port) -> Option<Seen> {
             let server = tokio::spawn(async move { axum::serve(listener, service).await });
             (identity, Some(server))
         }
-        Port::Taken | Port::Refused(_) => return None,
+        Port::Taken | Port::Refused(_) => return Vec::new(),
     };
-    let seen = public::look(url, config, &identity).await;
+    let local_key = local_key::existing(config);
+    let key = Key {
+        algorithm: config.twilio.signature,
+        secret: config.twilio.signing_keys().0.or(local_key.as_ref()),
+    };
+    let mut seen = Vec::new();
+    for url in public::addresses(config) {
+        seen.push(public::look(url, &key, &identity).await);
+    }
     if let Some(server) = server {
         server.abort();
     }
-    Some(seen)
+    seen
 }

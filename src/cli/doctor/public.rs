@@ -12,9 +12,9 @@ use url::Url;
 
 use super::clock::Dated;
 use super::page::Line;
-use crate::config::{Config, is_local};
+use crate::config::{Config, Secret, is_local};
 use crate::http::Identity;
-use crate::twilio::signature;
+use crate::twilio::signature::{self, Algorithm};
 
 /// What answered at `PUBLIC_URL`.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,6 +51,13 @@ pub(super) enum Upgraded {
     Nothing(Trouble),
 }
 
+/// What the server takes for Twilio's signature.
+pub(super) struct Key<'a> {
+    pub(super) algorithm: Algorithm,
+    /// `None` where nothing is signed.
+    pub(super) secret: Option<&'a Secret>,
+}
+
 /// What is known of the address.
 pub(super) struct Seen {
     pub(super) reached: Reached,
@@ -60,7 +67,7 @@ pub(super) struct Seen {
 }
 
 /// Asks `PUBLIC_URL` who it is, and opens a WebSocket there if it is `ours`.
-pub(super) async fn look(url: &Url, config: &Config, ours: &Identity) -> Seen {
+pub(super) async fn look(url: &Url, key: &Key<'_>, ours: &Identity) -> Seen {
     let base = url.as_str().trim_end_matches('/');
     let asked = match client() {
         Ok(client) => client
@@ -86,7 +93,7 @@ pub(super) async fn look(url: &Url, config: &Config, ours: &Identity) -> Seen {
     let dated = Dated::of(url.host_str().unwrap_or_default(), date).filter(|_| !is_local(url));
     let reached = reached(answer, ours).await;
     let upgraded = match reached {
-        Reached::Here => Some(upgrade(&client, base, config).await),
+        Reached::Here => Some(upgrade(&client, base, key).await),
         _ => None,
     };
     Seen {
@@ -140,17 +147,21 @@ fn place(location: &str) -> String {
 }
 
 /// Opens a WebSocket as Twilio does, signed, and leaves it at that.
-async fn upgrade(client: &Client, base: &str, config: &Config) -> Upgraded {
+async fn upgrade(client: &Client, base: &str, key: &Key<'_>) -> Upgraded {
     let mut headers = HeaderMap::new();
     headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
     headers.insert(SEC_WEBSOCKET_KEY, HeaderValue::from_static("dGllbGluZSBkb2N0b3IgIQ=="));
     let url = format!("{base}/voice/stream");
-    if let Some(token) = &config.twilio.auth_token {
-        let signed = signature::sign(token.expose(), &url.replacen("http", "ws", 1), &[]);
+    if let Some(secret) = key.secret {
+        let signed = signature::sign_with(key.algorithm, secret.expose(), &url.replacen("http", "ws", 1), &[]);
         if let Ok(value) = HeaderValue::from_str(&signed) {
             headers.insert("x-twilio-signature", value);
+        }
+        if key.algorithm == Algorithm::Sha256 {
+            let settings = HeaderValue::from_static("algorithm=HMAC_SHA256");
+            headers.insert("x-twilio-webhooks-signature-settings", settings);
         }
     }
     match client.get(url).headers(headers).send().await {
@@ -197,31 +208,33 @@ impl std::fmt::Display for Trouble {
     }
 }
 
-/// What the address itself tells; `seen` is absent if it was not asked.
-pub(super) fn judge(config: &Config, seen: Option<&Seen>) -> Vec<Line> {
-    let Some(url) = &config.server.public_url else {
+/// All addresses of the server, its own first.
+pub(super) fn addresses(config: &Config) -> impl Iterator<Item = &Url> {
+    config.server.public_url.iter().chain(&config.server.also_public)
+}
+
+/// What the addresses themselves tell, and what was seen there; nothing if they were not asked.
+pub(super) fn judge(config: &Config, seen: &[Seen]) -> Vec<Line> {
+    if config.server.public_url.is_none() {
         let found = "PUBLIC_URL is not set: only callers on this machine (tieline call) get through";
-        return vec![Line::warn(
-            TOPIC,
-            found,
-            "set it to the https address at which Twilio shall reach this server",
-        )];
-    };
+        let remedy = "set it to the https address at which Twilio shall reach this server";
+        return vec![Line::warn(TOPIC, found, remedy)];
+    }
+    let each = addresses(config).enumerate();
+    each.flat_map(|(at, url)| judge_address(url, config, seen.get(at)))
+        .collect()
+}
+
+fn judge_address(url: &Url, config: &Config, seen: Option<&Seen>) -> Vec<Line> {
     let mut lines = Vec::new();
     if is_local(url) {
         let found = format!("PUBLIC_URL {url} is an address of this machine or its network: Twilio cannot reach it");
-        lines.push(Line::warn(
-            TOPIC,
-            found,
-            "for real calls set it to a public https address: a tunnel's, or that of your proxy",
-        ));
+        let remedy = "for real calls set it to a public https address: a tunnel's, or that of your proxy";
+        lines.push(Line::warn(TOPIC, found, remedy));
     } else if url.scheme() == "http" {
         let found = format!("PUBLIC_URL {url} is not https: Twilio opens media streams over TLS only");
-        lines.push(Line::fail(
-            TOPIC,
-            found,
-            "put a proxy with a certificate in front (deploy/nginx.conf), and write https://",
-        ));
+        let remedy = "put a proxy with a certificate in front (deploy/nginx.conf), and write https://";
+        lines.push(Line::fail(TOPIC, found, remedy));
     }
     let Some(seen) = seen else {
         let found = format!("PUBLIC_URL {url} was not asked: the port of this server is not ours to try it");
@@ -309,7 +322,7 @@ fn judge_upgraded(upgraded: &Upgraded) -> Line {
         Upgraded::Yes => Line::ok(TOPIC, "WebSockets come through to /voice/stream"),
         Upgraded::Status(403) => Line::fail(
             TOPIC,
-            "the running server refuses our signature: it was started with another TWILIO_AUTH_TOKEN or PUBLIC_URL",
+            "the running server refuses our signature: it was started with another TWILIO_AUTH_TOKEN, TWILIO_SIGNATURE or PUBLIC_URL",
             "start it again with these settings",
         ),
         Upgraded::Status(status) => Line::fail(
@@ -346,7 +359,7 @@ mod tests {
                 upgraded: Some(Upgraded::Yes),
                 dated: None,
             };
-            judge(&config, Some(&seen))
+            judge(&config, &[seen])
                 .iter()
                 .map(|line| line.state)
                 .collect::<Vec<_>>()

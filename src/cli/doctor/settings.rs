@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::page::Line;
-use crate::config::{ConfigError, KEYS, Origin, Strings};
+use crate::config::{Config, ConfigError, KEYS, Origin, Strings};
 
 /// What [`crate::config::Config::read`] found.
 pub(super) fn judge(strings: &Strings, faults: &[ConfigError]) -> Vec<Line> {
@@ -35,11 +35,22 @@ pub(super) fn fault(fault: &ConfigError) -> Line {
     }
 }
 
-/// What is odd without being wrong, as the server logs it at start.
-pub(super) fn oddities(warnings: &[String], strings: &Strings) -> Vec<Line> {
-    let own = warnings.iter().filter(|warning| !strings.warnings().contains(warning));
-    own.map(|warning| Line::warn(TOPIC, warning.as_str(), ".env.example explains every key"))
-        .collect()
+/// What is odd without being wrong, as the server logs it at start, and what only development may have.
+pub(super) fn oddities(config: &Config, strings: &Strings) -> Vec<Line> {
+    let own = config
+        .warnings
+        .iter()
+        .filter(|warning| !strings.warnings().contains(warning));
+    let own = own.map(|warning| Line::warn(TOPIC, warning.as_str(), ".env.example explains every key"));
+    let open = config.twilio.unverified.then(|| {
+        let found = "TWILIO_VERIFY is off: whoever reaches the port can place calls";
+        Line::warn(TOPIC, found, "remove it, unless nobody but you reaches this machine")
+    });
+    let telling = config.log.transcripts.then(|| {
+        let found = "LOG_TRANSCRIPTS is on: what callers say is in the logs";
+        Line::warn(TOPIC, found, "remove it, unless the callers are yourself")
+    });
+    own.chain(open).chain(telling).collect()
 }
 
 /// The file as it lies there.
@@ -90,7 +101,6 @@ const FILE: &str = "env file";
 mod tests {
     use super::super::page::State;
     use super::*;
-    use crate::config::Config;
 
     #[test]
     fn every_fault_has_its_remedy() {
