@@ -69,16 +69,18 @@ pub(super) fn judge(bind: SocketAddr, port: &Port) -> Line {
         Port::Refused(error) => Line::fail(
             TOPIC,
             format!("BIND {bind} cannot be listened on: {error}"),
-            match error.kind() {
-                io::ErrorKind::PermissionDenied => {
-                    "ports below 1024 are for root: set BIND to 127.0.0.1:8080 behind a proxy"
-                }
-                io::ErrorKind::AddrNotAvailable => {
-                    "this machine has no such address: set BIND to 0.0.0.0:8080, or 127.0.0.1:8080 behind a proxy"
-                }
-                _ => "set BIND to 127.0.0.1:8080, or another free port",
-            },
+            remedy(error.kind()),
         ),
+    }
+}
+
+fn remedy(kind: io::ErrorKind) -> &'static str {
+    if kind == io::ErrorKind::PermissionDenied {
+        "ports below 1024 are for root: set BIND to 127.0.0.1:8080 behind a proxy"
+    } else if kind == io::ErrorKind::AddrNotAvailable {
+        "this machine has no such address: set BIND to 0.0.0.0:8080, or 127.0.0.1:8080 behind a proxy"
+    } else {
+        "set BIND to 127.0.0.1:8080, or another free port"
     }
 }
 

@@ -92,9 +92,10 @@ pub(super) async fn look(url: &Url, key: &Key<'_>, ours: &Identity) -> Seen {
     // By its own clock a machine is never wrong.
     let dated = Dated::of(url.host_str().unwrap_or_default(), date).filter(|_| !is_local(url));
     let reached = reached(answer, ours).await;
-    let upgraded = match reached {
-        Reached::Here => Some(upgrade(&client, base, key).await),
-        _ => None,
+    let upgraded = if reached == Reached::Here {
+        Some(upgrade(&client, base, key).await)
+    } else {
+        None
     };
     Seen {
         reached,

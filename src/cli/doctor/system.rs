@@ -46,7 +46,10 @@ fn onnxruntime(config: &Config) -> Option<Line> {
 
 /// Room for what the server writes, in bytes; `None` if nobody can tell.
 pub(super) fn room(dir: &Path) -> Option<u64> {
-    let there = dir.ancestors().find(|above| above.exists()).unwrap_or(Path::new("."));
+    let there = dir
+        .ancestors()
+        .find(|above| above.exists())
+        .unwrap_or_else(|| Path::new("."));
     let there = if there.as_os_str().is_empty() {
         Path::new(".")
     } else {
