@@ -34,7 +34,7 @@ impl Identity {
     }
 }
 
-/// Stands in for a server that does not run yet: it tells who it is, and takes WebSockets where the media socket will be.
+/// Stands in for a server that does not run yet: it tells who it is, and takes a WebSocket where the media socket will be.
 pub fn stand_in(identity: Identity) -> Router {
     let upgrade = |upgrade: WebSocketUpgrade| async { upgrade.on_upgrade(|_| async {}) };
     Router::new()

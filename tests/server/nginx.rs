@@ -30,8 +30,10 @@ impl Proxied {
             .into_iter()
             .find(|path| Path::new(path).exists())
         else {
-            assert!(!cfg!(target_os = "linux"), "no nginx: run scripts/bootstrap.sh --tests");
-            eprintln!("SKIPPED: no nginx");
+            // Elsewhere bootstrap.sh installs none.
+            if cfg!(target_os = "linux") {
+                panic!("no nginx: run scripts/bootstrap.sh --tests");
+            }
             return None;
         };
         let dir = tempfile::tempdir().expect("a temporary directory");

@@ -84,7 +84,7 @@ impl<'a> Api<'a> {
         }
         let answer = request.send().await.map_err(nothing)?;
         let date = answer.headers().get(DATE).and_then(|date| date.to_str().ok());
-        self.dated = Dated::of("Twilio", date).or(self.dated.take());
+        self.dated = Dated::of("Twilio", date).or_else(|| self.dated.take());
         if !answer.status().is_success() {
             return Err(ApiError::Status(answer.status().as_u16()));
         }

@@ -40,10 +40,10 @@ pub(super) struct DoctorArgs {
     /// Check the models' checksums, load them and run them; takes some seconds
     #[arg(long)]
     full: bool,
-    /// Set the webhooks of TWILIO_PHONE_NUMBER at Twilio to PUBLIC_URL, where they differ
+    /// Set the webhooks of our number at Twilio to our public address, where they differ
     #[arg(long, conflicts_with = "offline")]
     fix: bool,
-    /// Contact no other machine: leave out the LLM, PUBLIC_URL and Twilio
+    /// Contact no other machine: leave out the LLM, the public address and Twilio
     #[arg(long)]
     offline: bool,
     /// Print one JSON document

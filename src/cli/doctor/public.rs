@@ -1,4 +1,4 @@
-//! `PUBLIC_URL`: whether it leads here, past redirects, certificates and proxies, and whether WebSockets come through.
+//! `PUBLIC_URL`: whether it leads here, past redirects, certificates and proxies, and whether a WebSocket comes through.
 
 use std::error::Error as _;
 use std::io;
