@@ -16,7 +16,7 @@ use tieline::dialog::agent::{self, Agents};
 use tieline::dialog::conversation::{Mind, Staff};
 use tieline::dialog::llm::LlmClient;
 use tieline::engine::{Engine, Sizes};
-use tieline::http::{App, Probe, TwilioAccount, router};
+use tieline::http::{App, Lines, Probe, TwilioAccount, router};
 use tieline::models::{Manifest, Purpose, locate};
 use tieline::speech::piper::{self, Piper};
 use tieline::speech::spoken::spoken;
@@ -162,8 +162,8 @@ async fn a_call_holds_two_turns() {
             .expect("transcribed")
             .text,
     );
-    // Piper speaks a little differently each time.
-    assert!(said.contains("this is the test line"), "{said}");
+    // Piper speaks a little differently each time, and Whisper may take "Hello, this is" for other words.
+    assert!(said.contains("test line"), "{said}");
     assert_eq!(said.matches("closed on sunday").count(), 2, "{said}");
 }
 
@@ -252,6 +252,7 @@ async fn server(llm: &str) -> String {
         probe: Probe::new().expect("client"),
         also_public: Vec::new(),
         progress: Progress::new(),
+        lines: Lines::default(),
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));

@@ -7,6 +7,7 @@
 mod database;
 mod error;
 mod keys;
+mod lines;
 mod llm;
 mod log;
 mod parse;
@@ -24,6 +25,7 @@ use parse::Reader;
 pub use database::{Database, Location};
 pub use error::{ConfigError, ConfigErrors};
 pub use keys::{KEYS, Key};
+pub use lines::{Lines, Uuids};
 pub use llm::Llm;
 pub use log::{Log, LogFormat};
 pub use secret::Secret;
@@ -44,6 +46,8 @@ pub struct Config {
     pub agent: String,
     /// The telephone company.
     pub twilio: Twilio,
+    /// Other carriers, and a PBX.
+    pub lines: Lines,
     /// The language model.
     pub llm: Llm,
     /// Speech to text.
@@ -78,6 +82,7 @@ impl Config {
             server,
             agent: reader.or_default("AGENT", agent_name),
             twilio: Twilio::parse(reader),
+            lines: Lines::parse(reader),
             llm: Llm::parse(reader),
             stt: Stt::parse(reader),
             tts: Tts::parse(reader),
@@ -97,6 +102,7 @@ impl Config {
         self.server.describe(&mut lines);
         self.database.describe(&mut lines);
         self.twilio.describe(&mut lines);
+        self.lines.describe(&mut lines);
         self.llm.describe(&mut lines);
         self.stt.describe(&mut lines);
         self.tts.describe(&mut lines);

@@ -4,6 +4,7 @@ mod fallback;
 mod health;
 mod identity;
 mod incoming;
+mod lines;
 mod media;
 mod signed;
 mod status;
@@ -26,6 +27,7 @@ use crate::twilio::signature::Algorithm;
 
 pub use health::{Health, Probe};
 pub use identity::{Identity, stand_in};
+pub use lines::Lines;
 
 /// What the handlers share.
 pub struct App {
@@ -43,6 +45,8 @@ pub struct App {
     pub also_public: Vec<Url>,
     /// What Twilio reports of calls beside their streams.
     pub progress: Progress,
+    /// Other carriers.
+    pub lines: Lines,
 }
 
 /// Whose calls are answered, and how their requests prove themselves. By default none does.
@@ -77,6 +81,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/voice/trace/{call_sid}", get(trace::trace))
         .route("/voice/health", get(health::health))
         .route("/voice/identity", get(move || async move { Json(identity) }))
+        .merge(lines::routes())
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(app)
 }
