@@ -242,6 +242,8 @@ async fn server(llm: &str) -> String {
             vad_mode: 2,
             silero: None,
             log_transcripts: false,
+            switchboard: None,
+            mailbox: None,
         },
         registry: Arc::new(Registry::new(4)),
         twilio: TwilioAccount {
@@ -253,6 +255,8 @@ async fn server(llm: &str) -> String {
         also_public: Vec::new(),
         progress: Progress::new(),
         lines: Lines::default(),
+        recorder: None,
+        waiting: Default::default(),
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));

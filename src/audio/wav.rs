@@ -95,6 +95,15 @@ impl Recording {
 
 /// Writes mono 16-bit samples.
 pub fn write_mono(writer: impl Write + Seek, samples: &[f32], rate: SampleRate) -> Result<(), WavError> {
+    write_all(writer, samples.iter().map(|&sample| to_i16(sample)), rate)
+}
+
+/// The same, of samples that are 16 bits wide already.
+pub fn write_pcm(writer: impl Write + Seek, samples: &[i16], rate: SampleRate) -> Result<(), WavError> {
+    write_all(writer, samples.iter().copied(), rate)
+}
+
+fn write_all(writer: impl Write + Seek, samples: impl Iterator<Item = i16>, rate: SampleRate) -> Result<(), WavError> {
     let spec = hound::WavSpec {
         channels: 1,
         sample_rate: rate.get(),
@@ -102,8 +111,8 @@ pub fn write_mono(writer: impl Write + Seek, samples: &[f32], rate: SampleRate) 
         sample_format: hound::SampleFormat::Int,
     };
     let mut wav = hound::WavWriter::new(writer, spec)?;
-    for &sample in samples {
-        wav.write_sample(to_i16(sample))?;
+    for sample in samples {
+        wav.write_sample(sample)?;
     }
     Ok(wav.finalize()?)
 }

@@ -67,6 +67,11 @@ impl Inbound {
         self.backlog.settle();
     }
 
+    /// What the last payload held at the line's rate, behind the silence of what was lost before it.
+    pub fn latest(&self) -> &[i16] {
+        &self.pcm
+    }
+
     /// Takes audio as it is handed to the line, so that its echo is known for what it is.
     pub fn played(&mut self, mulaw: &[u8]) {
         self.ear.played(mulaw);

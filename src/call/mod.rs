@@ -2,14 +2,22 @@
 
 pub mod audiosocket;
 pub mod codec;
+pub mod command;
 pub mod driver;
+pub mod flow;
 pub mod inbound;
 mod keys;
+pub mod opening;
 pub mod outbound;
+pub mod outgoing;
 pub mod progress;
+mod reception;
 mod record;
+pub mod recorded;
 pub mod registry;
 pub mod socket;
 mod standing;
+pub mod switchboard;
 pub mod trace;
+pub mod voicemail;
 mod work;

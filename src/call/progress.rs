@@ -169,16 +169,15 @@ impl<'a, S: Socket> UntilOver<'a, S> {
 
 impl<S: Socket> Socket for UntilOver<'_, S> {
     async fn receive(&mut self) -> Received<'_> {
-        let Self { socket, over } = self;
         let over = async {
-            if over.wait_for(|&over| over).await.is_err() {
+            if self.over.wait_for(|&over| over).await.is_err() {
                 // It was forgotten, so nobody will say so any more.
-                std::future::pending::<()>().await;
+                std::future::pending().await
             }
         };
         tokio::select! {
             () = over => Received::Stop,
-            received = socket.receive() => received,
+            received = self.socket.receive() => received,
         }
     }
 

@@ -20,6 +20,7 @@ pub(super) struct Record {
 enum Entry {
     Turn(Turn),
     Tool(ToolRun),
+    Agent(String),
     End(&'static str),
 }
 
@@ -58,6 +59,11 @@ impl Record {
             outcome: tool.result.outcome.clone(),
             duration_ms: u32::try_from(tool.took.as_millis()).unwrap_or(u32::MAX),
         }));
+    }
+
+    /// Another agent answers than the one it began with.
+    pub(super) fn agent(&self, name: &str) {
+        self.add(Entry::Agent(name.to_owned()));
     }
 
     /// Waits until all is written, for a while.
@@ -100,6 +106,7 @@ async fn write(store: Store, new: NewCall, mut entries: mpsc::Receiver<Entry>) {
         let (what, written) = match entry {
             Entry::Turn(turn) => ("a turn", store.save_turn(&call, &turn).await),
             Entry::Tool(run) => ("a tool's run", store.save_tool_run(&call, &run).await),
+            Entry::Agent(name) => ("who answers", store.answered_by(&call, &name).await),
             Entry::End(outcome) => ("the end", store.end_call(&call, outcome).await),
         };
         if let Err(error) = written {

@@ -14,14 +14,19 @@ use tokio::task::JoinHandle;
 use crate::call::audiosocket::{self, Callers};
 use crate::call::driver::Services;
 use crate::call::progress::Progress;
+use crate::call::recorded::{Patience, Recorder};
 use crate::call::registry::Registry;
+use crate::call::switchboard::Switchboard;
+use crate::call::voicemail::Mailbox;
 use crate::cli::{agents, engines, local_key};
-use crate::config::Config;
+use crate::config::{Config, Transport};
 use crate::dialog::conversation::Mind;
 use crate::dialog::llm::LlmClient;
-use crate::http::{App, Lines, Probe, TwilioAccount, router};
+use crate::dialog::tool::sms::Texts;
+use crate::http::{App, Lines, Probe, TwilioAccount, Waiting, router};
 use crate::store::Store;
 use crate::telemetry::logging;
+use crate::twilio::rest::TwilioRest;
 
 pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     logging::init(&config.log);
@@ -40,7 +45,10 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
         app.twilio.other_key = app.twilio.other_key.or(local_key);
     }
     let app = Arc::new(app);
-    let registry = Arc::clone(&app.registry);
+    let (registry, recorder) = (Arc::clone(&app.registry), app.recorder.clone());
+    if let Some(mailbox) = app.services.mailbox.clone() {
+        tokio::spawn(mailbox.catch_up(Arc::clone(&app.services.engine)));
+    }
     let address = listener.local_addr().context("the listener has no address")?;
     let pbx = pbx.map(|(listener, callers)| {
         let (services, registry) = (app.services.clone(), Arc::clone(&registry));
@@ -57,6 +65,9 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     server.abort();
     if let Some(pbx) = pbx {
         pbx.abort();
+    }
+    if let Some(recorder) = recorder {
+        recorder.finish(LAST_DELETIONS).await;
     }
     store.close().await;
     Ok(ExitCode::SUCCESS)
@@ -88,10 +99,15 @@ pub(super) fn spawn(listener: TcpListener, app: Arc<App>) -> JoinHandle<std::io:
 
 /// Everything a server needs: engines loaded and warm. Without a store nothing is looked up or written down.
 pub(super) async fn app(config: Config, store: Option<Store>) -> anyhow::Result<App> {
+    let switchboard = switchboard(&config, store.clone())?;
     let files = agents::Files {
         dir: config.server.agents_dir.clone(),
         default: config.agent.clone(),
         store: store.clone(),
+        texts: switchboard
+            .as_ref()
+            .zip(store.clone())
+            .and_then(|(switchboard, store)| Texts::new(Arc::clone(switchboard.carrier()), store, &config.outbound)),
     };
     let staff = files.load()?;
     let mind = Mind::new(LlmClient::new(&config.llm)?, config.turn.policy.reply_deadline);
@@ -103,6 +119,9 @@ pub(super) async fn app(config: Config, store: Option<Store>) -> anyhow::Result<
         tokio::spawn(async move { engine.prepare(sentences).await });
     }
     let silero = engines::silero(&config)?;
+    let mailbox = store
+        .clone()
+        .map(|store| Mailbox::new(config.server.data_dir.join("voicemail"), store));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let max_calls = config.server.max_calls.unwrap_or(CALLS_PER_CORE * cores);
     let (auth_token, other_key) = config.twilio.signing_keys();
@@ -113,30 +132,72 @@ pub(super) async fn app(config: Config, store: Option<Store>) -> anyhow::Result<
         algorithm: config.twilio.signature,
         unverified: config.twilio.unverified,
     };
+    let services = Services {
+        engine,
+        mind,
+        staff: agents::watch(files, staff),
+        store,
+        policy: config.turn.policy,
+        vad_mode: config.turn.vad_mode,
+        silero,
+        log_transcripts: config.log.transcripts,
+        switchboard,
+        mailbox,
+    };
+    let registry = Arc::new(Registry::new(max_calls));
+    let recorder = recorder(config.twilio.transport, &services, &registry);
     Ok(App {
-        services: Services {
-            engine,
-            mind,
-            staff: agents::watch(files, staff),
-            store,
-            policy: config.turn.policy,
-            vad_mode: config.turn.vad_mode,
-            silero,
-            log_transcripts: config.log.transcripts,
-        },
-        registry: Arc::new(Registry::new(max_calls)),
+        services,
+        registry,
         twilio,
         public_url: config.server.public_url,
         probe: Probe::new()?,
-        also_public: config.server.also_public,
-        progress: Progress::new(),
         lines: Lines {
             signalwire: config.lines.signalwire,
             telnyx: config.lines.telnyx,
             plivo: config.lines.plivo,
             exotel: config.lines.exotel,
         },
+        waiting: Waiting::default(),
+        also_public: config.server.also_public,
+        progress: Progress::new(),
+        recorder,
     })
+}
+
+/// Who holds calls turn by turn, if they are to be held so.
+fn recorder(transport: Transport, services: &Services, registry: &Arc<Registry>) -> Option<Arc<Recorder>> {
+    match transport {
+        Transport::Stream => None,
+        Transport::Record => {
+            // The configuration was refused without the credentials it takes.
+            let carrier = Arc::clone(services.switchboard.as_ref()?.carrier());
+            let (services, registry) = (services.clone(), Arc::clone(registry));
+            Some(Arc::new(Recorder::new(
+                services,
+                registry,
+                carrier,
+                Patience::default(),
+            )))
+        }
+    }
+}
+
+/// What hands calls over and places them, where Twilio's API and this server's address are known.
+fn switchboard(config: &Config, store: Option<Store>) -> anyhow::Result<Option<Arc<Switchboard>>> {
+    let (Some(rest), Some(url)) = (config.twilio.rest(), &config.server.public_url) else {
+        return Ok(None);
+    };
+    let carrier = TwilioRest::new(rest).context("the client of Twilio's API cannot be set up")?;
+    let base = url.as_str().trim_end_matches('/').to_owned();
+    let (rules, number) = (config.outbound.clone(), config.twilio.phone_number.clone());
+    Ok(Some(Arc::new(Switchboard::new(
+        Arc::new(carrier),
+        store,
+        rules,
+        base,
+        number,
+    ))))
 }
 
 /// Finishes the calls there are, for as long as the grace lasts.
@@ -196,4 +257,6 @@ fn announce(config: &Config) {
 
 /// Calls at once when `MAX_CALLS` is not set.
 const CALLS_PER_CORE: usize = 4;
+/// How long recordings that are still at the carrier may take to be deleted before the process ends.
+const LAST_DELETIONS: Duration = Duration::from_secs(5);
 const DRAIN_CHECK: Duration = Duration::from_millis(100);

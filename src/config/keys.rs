@@ -79,6 +79,37 @@ pub const KEYS: &[Key] = &[
         "on",
         "whether webhooks must be signed; off is for development on this machine",
     ),
+    unset(
+        "TWILIO_API_KEY_SID",
+        "an API key that asks Twilio's REST API instead of the account's auth token",
+    ),
+    secret("TWILIO_API_KEY_SECRET", "the secret of that API key"),
+    unset("TWILIO_REGION", "the Twilio region whose API is asked"),
+    unset("TWILIO_EDGE", "the Twilio edge by which it is asked"),
+    unset(
+        "TWILIO_API_URL",
+        "where Twilio's REST API is, when it is not at twilio.com",
+    ),
+    key(
+        "TRANSPORT",
+        "stream",
+        "how a call's audio comes and goes: a media stream, or record, turn by turn",
+    ),
+    // Outbound
+    unset(
+        "TRANSFER_NUMBERS",
+        "the only numbers that callers are handed over to, the usual one first; unset: calls are not handed over",
+    ),
+    unset(
+        "OUTBOUND_ALLOW",
+        "whom this server may call: numbers, or how they begin with * behind it; unset: nobody",
+    ),
+    key("OUTBOUND_PER_DAY", "50", "calls placed in 24 hours"),
+    key("OUTBOUND_HOURS", "08:00-20:00", "when calls may be placed"),
+    key("TIME_ZONE", "UTC", "whose clock that is"),
+    key("SMS", "off", "whether text messages are sent"),
+    key("SMS_PER_DAY", "50", "text messages sent in 24 hours"),
+    unset("SMS_NUMBERS", "to whom beside the caller"),
     // Agent and LLM
     key(
         "AGENT",

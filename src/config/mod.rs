@@ -10,6 +10,7 @@ mod keys;
 mod lines;
 mod llm;
 mod log;
+mod outbound;
 mod parse;
 mod secret;
 mod server;
@@ -28,12 +29,13 @@ pub use keys::{KEYS, Key};
 pub use lines::{Lines, Uuids};
 pub use llm::Llm;
 pub use log::{Log, LogFormat};
+pub use outbound::{Allowed, Hours, Outbound};
 pub use secret::Secret;
 pub use server::{Server, is_local};
 pub use speech::{Stt, Tts};
 pub use strings::{Origin, Strings, gather};
 pub use turn::Turn;
-pub use twilio::Twilio;
+pub use twilio::{Transport, Twilio};
 
 /// Everything an operator can set, typed and checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,6 +50,8 @@ pub struct Config {
     pub twilio: Twilio,
     /// Other carriers, and a PBX.
     pub lines: Lines,
+    /// What may be dialled.
+    pub outbound: Outbound,
     /// The language model.
     pub llm: Llm,
     /// Speech to text.
@@ -83,6 +87,7 @@ impl Config {
             agent: reader.or_default("AGENT", agent_name),
             twilio: Twilio::parse(reader),
             lines: Lines::parse(reader),
+            outbound: Outbound::parse(reader),
             llm: Llm::parse(reader),
             stt: Stt::parse(reader),
             tts: Tts::parse(reader),
@@ -103,6 +108,7 @@ impl Config {
         self.database.describe(&mut lines);
         self.twilio.describe(&mut lines);
         self.lines.describe(&mut lines);
+        self.outbound.describe(&mut lines);
         self.llm.describe(&mut lines);
         self.stt.describe(&mut lines);
         self.tts.describe(&mut lines);
@@ -116,6 +122,35 @@ impl Config {
         let mut addresses = self.server.public_url.iter().chain(&self.server.also_public);
         let public = addresses.find(|url| !is_local(url));
         self.twilio.cross_check(public, reader);
+        if self.outbound.is_wanted() {
+            let lacking: Vec<&str> = [
+                ("PUBLIC_URL", self.server.public_url.is_some()),
+                ("TWILIO_ACCOUNT_SID", reader.is_set("TWILIO_ACCOUNT_SID")),
+                ("TWILIO_PHONE_NUMBER", reader.is_set("TWILIO_PHONE_NUMBER")),
+                (
+                    "TWILIO_AUTH_TOKEN (or TWILIO_API_KEY_SID and TWILIO_API_KEY_SECRET)",
+                    reader.is_set("TWILIO_AUTH_TOKEN") || reader.is_set("TWILIO_API_KEY_SECRET"),
+                ),
+            ]
+            .into_iter()
+            .filter_map(|(name, given)| (!given).then_some(name))
+            .collect();
+            if !lacking.is_empty() {
+                reader.conflict(format!(
+                    "TRANSFER_NUMBERS, OUTBOUND_ALLOW and SMS need Twilio's API, which needs {}. Set it, or unset these",
+                    lacking.join(", ")
+                ));
+            }
+        }
+        if self.twilio.transport == Transport::Record
+            && (self.twilio.rest().is_none() || self.server.public_url.is_none())
+        {
+            reader.conflict(
+                "TRANSPORT is record, so recordings are fetched from Twilio, and what callers hear from here: set \
+                 TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN (or an API key) and PUBLIC_URL, or write TRANSPORT=stream"
+                    .to_owned(),
+            );
+        }
         let policy = &self.turn.policy;
         if policy.barge_in_min < policy.onset && !reader.is_bad("BARGE_IN_MIN") && !reader.is_bad("SPEECH_ONSET") {
             let (barge_in, onset) = (

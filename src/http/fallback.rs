@@ -9,12 +9,15 @@ use axum::response::Response;
 use crate::http::incoming::connect;
 use crate::http::signed::SignedForm;
 use crate::http::status::is_over;
-use crate::http::{App, twiml};
+use crate::http::{App, recorded, twiml};
 use crate::twilio::twiml as document;
 
 pub(super) async fn fallback(State(app): State<Arc<App>>, form: SignedForm) -> Response {
     if app.registry.was_finished(&form.call_sid) || is_over(&app, &form).await {
         return twiml(document::hangup());
+    }
+    if let Some(recorder) = &app.recorder {
+        return recorded::begin(recorder, &form).await;
     }
     if app.registry.should_reconnect(&form.call_sid) {
         tracing::warn!(
@@ -22,7 +25,7 @@ pub(super) async fn fallback(State(app): State<Arc<App>>, form: SignedForm) -> R
             "the stream of call {} broke; connecting it again",
             form.call_sid
         );
-        return connect(&app, &form);
+        return connect(&app, &form, 0);
     }
     tracing::error!(
         call = form.call_sid,

@@ -7,10 +7,12 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
+use crate::call::opening::Opening;
 use crate::call::registry::{Parties, Refused};
+use crate::dialog::agent::Agent;
 use crate::http::signed::SignedForm;
 use crate::http::status::is_repeated;
-use crate::http::{App, refuse, twiml};
+use crate::http::{App, queue, recorded, refuse, twiml};
 use crate::twilio::twiml as document;
 
 pub(super) async fn incoming(State(app): State<Arc<App>>, form: SignedForm) -> Response {
@@ -20,20 +22,39 @@ pub(super) async fn incoming(State(app): State<Arc<App>>, form: SignedForm) -> R
         "call {} rings",
         form.call_sid
     );
-    if is_repeated(&app, &form).await {
+    if is_blocked(&app, &form) {
+        tracing::info!(
+            call = form.call_sid,
+            "call {} was refused: its caller is blocked",
+            form.call_sid
+        );
+        return twiml(document::reject());
+    }
+    if let Some(recorder) = &app.recorder {
+        return recorded::begin(recorder, &form).await;
+    }
+    // Who waits for a line is known already.
+    if !app.waiting.holds(&form.call_sid) && is_repeated(&app, &form).await {
         return twiml(document::hangup());
     }
-    connect(&app, &form)
+    connect(&app, &form, 0)
 }
 
-/// `TwiML` that opens a media stream for this call, or says that no line is free.
-pub(super) fn connect(app: &App, form: &SignedForm) -> Response {
-    let number = |name| form.field(name).filter(|text| is_number(text)).map(str::to_owned);
-    let parties = Parties {
-        from: number("From"),
-        to: number("To"),
-    };
-    match app.registry.expect(&form.call_sid, &form.account_sid, parties, now()) {
+/// `TwiML` that opens a media stream for this call, or says that no line is free. `round` is how often the caller has waited for one.
+pub(super) fn connect(app: &App, form: &SignedForm, round: u32) -> Response {
+    connect_in(app, form, None, round)
+}
+
+/// The same for a call that does not begin as one that rings.
+pub(super) fn connect_with(app: &App, form: &SignedForm, opening: Option<Opening>) -> Response {
+    connect_in(app, form, opening, 0)
+}
+
+fn connect_in(app: &App, form: &SignedForm, opening: Option<Opening>, round: u32) -> Response {
+    let expected = app
+        .registry
+        .expect_with(&form.call_sid, &form.account_sid, parties(form), opening, now());
+    match expected {
         Ok(token) => {
             let stream = format!("{}/voice/stream", form.base.replacen("http", "ws", 1));
             let [ended, status, fallback] =
@@ -53,17 +74,42 @@ pub(super) fn connect(app: &App, form: &SignedForm) -> Response {
                 }
             }
         }
-        Err(Refused::Full) => {
-            tracing::warn!(
-                call = form.call_sid,
-                "call {} was refused: all lines are busy (MAX_CALLS)",
-                form.call_sid
-            );
-            twiml(document::reject_busy())
-        }
+        Err(Refused::Full) => queue::full(app, form, round),
         // An error lets Twilio try the fallback URL, which may be another server.
         Err(Refused::Draining) => refuse(StatusCode::SERVICE_UNAVAILABLE, "the server is draining"),
     }
+}
+
+/// Whether the line that is called takes no calls from this caller. Calls that we placed are nobody's to block.
+fn is_blocked(app: &App, form: &SignedForm) -> bool {
+    if form.field("Direction").is_some_and(|direction| direction != "inbound") {
+        return false;
+    }
+    let from = form.field("From").unwrap_or_default();
+    let withheld =
+        from.is_empty() || WITHHELD.contains(&from) || WITHHELD_WORDS.contains(&from.to_lowercase().as_str());
+    let agent = called(app, form);
+    let line = agent.line.as_ref();
+    line.is_some_and(|line| line.blocks((!withheld).then_some(from)))
+}
+
+/// Who calls whom.
+pub(super) fn parties(form: &SignedForm) -> Parties {
+    let number = |name| form.field(name).filter(|text| is_number(text)).map(str::to_owned);
+    Parties {
+        from: number("From"),
+        to: number("To"),
+    }
+}
+
+/// Whose number was called.
+pub(super) fn called(app: &App, form: &SignedForm) -> Arc<Agent> {
+    let staff = app.services.staff.borrow();
+    let agents = &staff.agents;
+    Arc::clone(
+        form.field("To")
+            .map_or_else(|| agents.default(), |number| agents.at(number)),
+    )
 }
 
 /// Whether it is a number that can be called: withheld ones come as words, or as +266696687 and the like, which nobody has.
@@ -91,4 +137,14 @@ const WITHHELD: &[&str] = &[
     "+8566696",
     "+86282452253",
     "+464",
+];
+
+/// What carriers write in place of a number.
+const WITHHELD_WORDS: &[&str] = &[
+    "anonymous",
+    "restricted",
+    "unknown",
+    "unavailable",
+    "private",
+    "withheld",
 ];

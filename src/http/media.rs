@@ -13,9 +13,9 @@ use crate::call::driver;
 use crate::call::progress::UntilOver;
 use crate::call::registry::LiveCall;
 use crate::call::socket::{Outgoing, Received, Socket};
-use crate::http::App;
 use crate::http::incoming::TOKEN;
 use crate::http::signed::verify;
+use crate::http::{App, audit_refusal};
 use crate::twilio::dialect::Dialect;
 use crate::twilio::message::{self, Inbound, Start};
 use crate::twilio::signature::Body;
@@ -51,7 +51,7 @@ pub(super) fn open(app: Arc<App>, upgrade: WebSocketUpgrade, dialect: Dialect, p
 
 async fn serve(app: Arc<App>, mut socket: WebSocket, dialect: Dialect, proof: Proof) {
     let accepted = tokio::time::timeout(START_TIMEOUT, accept(&app, &mut socket, dialect, &proof)).await;
-    let (start, codec, live) = match accepted {
+    let (start, codec, mut live) = match accepted {
         Ok(Ok(accepted)) => accepted,
         Ok(Err(reason)) => return refuse(socket, reason).await,
         Err(_) => return refuse(socket, "no start message in time").await,
@@ -59,15 +59,18 @@ async fn serve(app: Arc<App>, mut socket: WebSocket, dialect: Dialect, proof: Pr
     let mut line = WebSocketLine { socket, codec };
     let call_sid = live.call_sid().to_owned();
     tracing::info!(call = call_sid, stream = start.stream_sid, "call {call_sid} is live");
+    let seat = live.seat();
     let call = driver::Call {
         call_sid: &call_sid,
         stream_sid: &start.stream_sid,
         parties: &live.parties,
         trace: &live.trace,
     };
-    let mut line = UntilOver::new(&mut line, app.progress.over(&call_sid, now()));
-    let end = Box::pin(driver::run(&app.services, &call, live.stop.clone(), &mut line)).await;
-    live.ended(end);
+    if let Some(seat) = seat {
+        let mut over = UntilOver::new(&mut line, app.progress.over(&call_sid, now()));
+        let end = Box::pin(driver::run(&app.services, &call, seat, &mut over)).await;
+        live.ended(end);
+    }
     line.close().await;
 }
 
@@ -101,6 +104,9 @@ async fn accept(
                     }
                 };
                 let live = app.registry.open(call, account, token, now());
+                if live.is_err() {
+                    audit_refusal(app, "stream", call, "token").await;
+                }
                 return Ok((*start, codec, live.map_err(|_| "not an expected call")?));
             }
             // Media before start has nowhere to go; `connected` says nothing.

@@ -6,9 +6,12 @@ mod identity;
 mod incoming;
 mod lines;
 mod media;
+mod queue;
+mod recorded;
 mod signed;
 mod status;
 mod trace;
+mod transfer;
 
 use std::sync::Arc;
 
@@ -21,13 +24,16 @@ use url::Url;
 
 use crate::call::driver::Services;
 use crate::call::progress::Progress;
+use crate::call::recorded::Recorder;
 use crate::call::registry::Registry;
 use crate::config::Secret;
+use crate::store::AuditEvent;
 use crate::twilio::signature::Algorithm;
 
 pub use health::{Health, Probe};
 pub use identity::{Identity, stand_in};
 pub use lines::Lines;
+pub use queue::Waiting;
 
 /// What the handlers share.
 pub struct App {
@@ -41,12 +47,16 @@ pub struct App {
     pub public_url: Option<Url>,
     /// Whether the LLM endpoint answers.
     pub probe: Probe,
+    /// Other carriers.
+    pub lines: Lines,
     /// More addresses like `public_url`.
     pub also_public: Vec<Url>,
     /// What Twilio reports of calls beside their streams.
     pub progress: Progress,
-    /// Other carriers.
-    pub lines: Lines,
+    /// Who holds calls turn by turn, where media streams cannot be used.
+    pub recorder: Option<Arc<Recorder>>,
+    /// Callers that wait for a free line.
+    pub waiting: Waiting,
 }
 
 /// Whose calls are answered, and how their requests prove themselves. By default none does.
@@ -71,13 +81,21 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/voice/incoming", post(incoming::incoming))
         .route("/api/phone/incoming", post(incoming::incoming))
         .route("/voice/fallback", post(fallback::fallback))
+        .route("/voice/whisper", post(transfer::whisper))
+        .route("/voice/accept", post(transfer::accept))
+        .route("/voice/after-transfer", post(transfer::after_transfer))
+        .route("/voice/outgoing", post(transfer::outgoing))
         .route("/voice/stream-ended", post(fallback::fallback))
         .route("/voice/stream-status", post(status::stream))
         .route("/voice/status", post(status::call))
         .route("/api/phone/status", post(status::call))
         .route("/voice/amd", post(status::answered))
         .route("/voice/recording-status", post(status::recording))
+        .route("/voice/queue", post(queue::queue))
         .route("/voice/stream", get(media::stream))
+        .route("/voice/process-speech", post(recorded::process_speech))
+        .route("/api/phone/process-speech", post(recorded::process_speech))
+        .route("/voice/audio/{file}", get(recorded::audio))
         .route("/voice/trace/{call_sid}", get(trace::trace))
         .route("/voice/health", get(health::health))
         .route("/voice/identity", get(move || async move { Json(identity) }))
@@ -98,10 +116,27 @@ fn twiml(document: String) -> Response {
         .into_response()
 }
 
+/// Writes down that somebody was refused who may be up to something, so many times a day. No text may hold PHI.
+async fn audit_refusal(app: &App, action: &str, subject: &str, detail: &str) {
+    let Some(store) = &app.services.store else { return };
+    let event = AuditEvent {
+        actor: "carrier",
+        action,
+        subject: Some(subject).filter(|sid| signed::is_sid(sid)).unwrap_or_default(),
+        outcome: "refused",
+        detail,
+    };
+    if let Err(error) = store.audit_within(&event, MOST_REFUSALS).await {
+        tracing::error!(action, %error, "a refusal is not in the audit trail: {error}");
+    }
+}
+
 /// A refusal with a reason that holds nothing of the request.
 fn refuse(status: StatusCode, reason: &'static str) -> Response {
     (status, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], reason).into_response()
 }
 
+/// Refusals of one kind that are written down in 24 hours: enough to be seen, too few to fill a disk.
+const MOST_REFUSALS: u32 = 1_000;
 /// Twilio's forms have some twenty short fields.
 const MAX_BODY: usize = 64 * 1024;

@@ -12,8 +12,9 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use crate::call::driver::CallEnd;
+use crate::call::flow::Ended;
 use crate::http::signed::{SignedForm, is_sid};
-use crate::http::{App, refuse};
+use crate::http::{App, audit_refusal, refuse};
 use crate::store::{CallState, StoreError};
 use crate::turn::event::HangupReason;
 use crate::twilio::status::{AnsweredBy, CallStatus, Report};
@@ -29,6 +30,9 @@ pub(super) async fn call(State(app): State<Arc<App>>, form: SignedForm) -> Respo
     if app.progress.status(call, report.status, now()) && report.status.is_final() {
         let duration_s = report.duration_s;
         tracing::info!(call, status, duration_s, "call {call} is over: {status}");
+        if let Some(recorder) = &app.recorder {
+            recorder.hung_up(call);
+        }
     }
     match &app.services.store {
         Some(store) => written(call, "the status", store.save_status(call, &report).await),
@@ -62,6 +66,9 @@ pub(super) async fn answered(State(app): State<Arc<App>>, form: SignedForm) -> R
     if app.progress.answered(call, by, now()) {
         let answered_by = by.name();
         tracing::info!(call, answered_by, "call {call} was answered by: {answered_by}");
+        if let Err(reason) = app.registry.answered_by(call, by) {
+            tracing::debug!(call, "nobody waits to know who answered call {call}: {reason}");
+        }
     }
     match &app.services.store {
         Some(store) => written(call, "the answer", store.save_answered_by(call, by).await),
@@ -102,6 +109,7 @@ pub(super) async fn is_repeated(app: &App, form: &SignedForm) -> bool {
             call,
             "a webhook of call {call} came again after it had begun; it is hung up"
         );
+        audit_refusal(app, "webhook", call, "repeated").await;
     }
     repeated
 }
@@ -126,11 +134,13 @@ fn is_final(state: &CallState) -> bool {
     state.status.is_some_and(CallStatus::is_final)
 }
 
-/// Whether a call with this outcome was ended by the agent.
+/// Whether a call with this outcome was ended by the agent, or before one answered.
 fn is_ours(outcome: &str) -> bool {
-    use HangupReason::{Goodbye, HandOver, MaxCall, MediaLost, Silence};
-    let reasons = [Goodbye, HandOver, MaxCall, MediaLost, Silence];
-    reasons.iter().any(|&reason| CallEnd::Agent(reason).name() == outcome)
+    use HangupReason::{Goodbye, HandOver, Machine, MaxCall, MediaLost, Silence};
+    let reasons = [Goodbye, HandOver, Machine, MaxCall, MediaLost, Silence];
+    let ends = reasons.map(CallEnd::Agent).into_iter().chain([CallEnd::Operator]);
+    let ends = ends.chain(Ended::ALL.map(CallEnd::Reception));
+    ends.into_iter().any(|end| end.name() == outcome)
 }
 
 /// What the database knows of a call. A caller is not turned away because it does not answer.

@@ -6,6 +6,7 @@
 //! Every write is one committed transaction. On SQLite it takes the write lock at once (`BEGIN IMMEDIATE`), so that writers queue
 //! instead of failing, and is on the disk when it returns (`synchronous=FULL`). Statements are the same text for both databases.
 
+mod audit;
 mod calls;
 mod connect;
 mod coverage;
@@ -14,9 +15,11 @@ mod error;
 mod examine;
 pub mod import;
 mod orders;
+mod recordings;
 mod seed;
 mod status;
 mod text;
+mod voicemails;
 
 use std::time::Duration;
 
@@ -24,6 +27,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use sqlx::{Any, AnyPool, Transaction};
 
+pub use audit::{AuditEvent, AuditRecord, masked};
 pub use calls::{Call, NewCall, RecordedCall, ToolRun, Turn};
 pub use coverage::{Coverage, Eligibility, PROCEDURES};
 pub use customers::{Customer, CustomerKey, NewCustomer};
@@ -32,6 +36,7 @@ pub use examine::Condition;
 pub use orders::{NewTaskOrder, TaskOrder};
 pub use status::CallState;
 pub use text::phone;
+pub use voicemails::{NewVoicemail, Transcript, Voicemail};
 
 /// An open database with its tables as this version needs them. Clones share one bounded pool of connections.
 #[derive(Clone)]

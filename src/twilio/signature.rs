@@ -167,7 +167,7 @@ fn body_hash_matches(url: &str, body: &[u8]) -> bool {
     match stated {
         Some((_, hex)) => {
             let hash: String = Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
-            hex.eq_ignore_ascii_case(&hash)
+            *hex == hash
         }
         None => body.is_empty(),
     }

@@ -113,8 +113,55 @@ pub fn connect_stream(connect: &Connect<'_>) -> Result<String, TwimlError> {
 
 /// Says a sentence in Twilio's own voice and ends the call: the last resort. Text beyond 4096 characters is cut.
 pub fn say_and_hangup(text: &str) -> String {
+    response(&format!("<Say>{}</Say><Hangup/>", Escaped(cut(text))))
+}
+
+/// As much as one `<Say>` takes.
+fn cut(text: &str) -> &str {
     let end = text.char_indices().nth(SAY_CHARS).map_or(text.len(), |(at, _)| at);
-    response(&format!("<Say>{}</Say><Hangup/>", Escaped(&text[..end])))
+    &text[..end]
+}
+
+/// A call that is put through to somebody.
+#[derive(Clone)]
+pub struct Dial<'a> {
+    /// Whom, E.164.
+    pub number: &'a str,
+    /// What is fetched for whoever answers, before the two hear each other.
+    pub whisper: Option<&'a str>,
+    /// What is fetched once it is over, or nobody has answered.
+    pub action: &'a str,
+    /// How long the telephone rings.
+    pub ring: std::time::Duration,
+}
+
+/// Puts the call through.
+pub fn dial(dial: &Dial<'_>) -> String {
+    let mut verbs = format!(
+        r#"<Dial action="{}" method="POST" timeout="{}" answerOnBridge="true"><Number"#,
+        Escaped(dial.action),
+        dial.ring.as_secs()
+    );
+    if let Some(whisper) = dial.whisper {
+        let _ = write!(verbs, r#" url="{}" method="POST""#, Escaped(whisper));
+    }
+    let _ = write!(verbs, ">{}</Number></Dial>", Escaped(dial.number));
+    response(&verbs)
+}
+
+/// Tells whoever has answered what the call is about, twice, and waits for the key 1; without it they are hung up on.
+pub fn whisper(summary: &str, accept: &str) -> String {
+    let gather = format!(
+        r#"<Gather numDigits="1" timeout="6" actionOnEmptyResult="false" action="{}" method="POST"><Say>{}</Say></Gather>"#,
+        Escaped(accept),
+        Escaped(cut(summary))
+    );
+    response(&format!("{gather}{gather}<Hangup/>"))
+}
+
+/// Nothing more to do: a call that is being put through is.
+pub fn nothing() -> String {
+    response("")
 }
 
 /// Ends the call.
@@ -125,6 +172,23 @@ pub fn hangup() -> String {
 /// Refuses the call with a busy tone, before it is answered or billed.
 pub fn reject_busy() -> String {
     response(r#"<Reject reason="busy"/>"#)
+}
+
+/// Refuses the call, before it is answered or billed: the caller hears that the number is not in service.
+pub fn reject() -> String {
+    response(r#"<Reject reason="rejected"/>"#)
+}
+
+/// Keeps a caller on the line: says a sentence in Twilio's own voice, is silent for some seconds, and asks `redirect` what comes next. Text
+/// beyond 4096 characters is cut.
+pub fn hold(text: &str, language: &str, seconds: u64, redirect: &str) -> String {
+    let end = text.char_indices().nth(SAY_CHARS).map_or(text.len(), |(at, _)| at);
+    response(&format!(
+        r#"<Say language="{}">{}</Say><Pause length="{seconds}"/><Redirect method="POST">{}</Redirect>"#,
+        Escaped(language),
+        Escaped(&text[..end]),
+        Escaped(redirect)
+    ))
 }
 
 /// Reads the first `<Connect><Stream>` of a webhook's answer.
@@ -273,6 +337,12 @@ mod tests {
         let long = say_and_hangup(&"ä".repeat(5000));
         assert_eq!(long.matches('ä').count(), 4096);
         assert!(reject_busy().ends_with(r#"<Response><Reject reason="busy"/></Response>"#));
+        assert!(reject().ends_with(r#"<Response><Reject reason="rejected"/></Response>"#));
+        let hold = hold("Wait & <see>", "en-US", 15, "https://h/queue?a=1&round=2");
+        assert!(hold.ends_with(
+            "<Response><Say language=\"en-US\">Wait &amp; &lt;see&gt;</Say><Pause length=\"15\"/>\
+             <Redirect method=\"POST\">https://h/queue?a=1&amp;round=2</Redirect></Response>"
+        ));
     }
 
     #[test]

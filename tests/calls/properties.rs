@@ -131,7 +131,13 @@ fn agents() -> Arc<Agents> {
 
 /// Whether a call's arguments are what the summary said.
 fn read_back(call: &ToolCall, summary: &str) -> bool {
-    let plain = |text: &str| text.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ");
+    // A sentence within a sentence loses its last mark.
+    let plain = |text: &str| {
+        let words = text
+            .split(|c: char| !c.is_alphanumeric())
+            .filter(|word| !word.is_empty());
+        words.map(str::to_lowercase).collect::<Vec<_>>().join(" ")
+    };
     let summary = plain(summary);
     let said = |name: &str| {
         let value = call.args.get(name).and_then(Value::as_str).unwrap_or_default();

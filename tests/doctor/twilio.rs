@@ -108,6 +108,7 @@ fn snake(parameter: &str) -> String {
 async fn look(api: &str, args: &[&str], environment: &[(&str, &str)]) -> Page {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let usual = [
+        ("TWILIO_API_URL", api),
         ("PUBLIC_URL", "https://voice.invalid"),
         // No name is looked up, and nobody outside asked.
         ("HTTPS_PROXY", "http://127.0.0.1:1"),
@@ -115,12 +116,7 @@ async fn look(api: &str, args: &[&str], environment: &[(&str, &str)]) -> Page {
         ("TWILIO_AUTH_TOKEN", TOKEN),
         ("TWILIO_PHONE_NUMBER", NUMBER),
     ];
-    let page = doctor(
-        dir.path(),
-        &[&["--twilio-api", api], args].concat(),
-        &[&usual, environment].concat(),
-    )
-    .await;
+    let page = doctor(dir.path(), args, &[&usual, environment].concat()).await;
     for hidden in [TOKEN, "15550100200", "5ecret"] {
         assert!(!page.text.contains(hidden), "{hidden} in {}", page.text);
     }

@@ -116,7 +116,7 @@ impl Proxied {
     async fn doctor(&self, token: &str, trusting: bool) -> Vec<(String, String)> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tieline"));
         command
-            .args(["doctor", "--json", "--twilio-api", "http://127.0.0.1:1"])
+            .args(["doctor", "--json"])
             .env_clear()
             .env("PUBLIC_URL", &self.url)
             .env("TWILIO_AUTH_TOKEN", token)

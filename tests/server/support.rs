@@ -1,19 +1,23 @@
 //! A server on a free port, as `tieline serve` builds it, with engines that are told what to do.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tieline::call::driver::Services;
 use tieline::call::progress::Progress;
 use tieline::call::registry::Registry;
+use tieline::call::switchboard::Switchboard;
+use tieline::call::voicemail::Mailbox;
 use tieline::config::{Llm, Secret};
 use tieline::dialog::agent::{self, Agents};
 use tieline::dialog::conversation::{Mind, Staff};
 use tieline::dialog::llm::LlmClient;
 use tieline::dialog::slot::Slot;
+use tieline::dialog::tool::sms::Texts;
 use tieline::engine::{Engine, Sizes};
-use tieline::http::{App, Lines, Probe, TwilioAccount, router};
+use tieline::http::{App, Lines, Probe, TwilioAccount, Waiting, router};
 use tieline::speech::spoken::spoken;
 use tieline::store::Store;
 use tieline::turn::endpoint::{Endpointing, Witnesses};
@@ -42,13 +46,17 @@ pub(crate) struct Setup {
     /// Its file, instead of the usual one.
     pub(crate) agent: Option<String>,
     pub(crate) store: Option<Store>,
+    pub(crate) lines: Lines,
+    pub(crate) switchboard: Option<Arc<Switchboard>>,
+    pub(crate) texts: Option<Texts>,
     /// Whose requests are taken, instead of those that `auth_token` signs, or of all without one.
     pub(crate) twilio: Option<TwilioAccount>,
     /// More addresses like `public_url`.
     pub(crate) also_public: &'static [&'static str],
     /// Bytes the server sends before the other side must read, if not as many as usual.
     pub(crate) send_buffer: Option<u32>,
-    pub(crate) lines: Lines,
+    /// Where messages are kept; needs a store.
+    pub(crate) voicemail: Option<PathBuf>,
 }
 
 impl Default for Setup {
@@ -67,10 +75,13 @@ impl Default for Setup {
             expect: None,
             agent: None,
             store: None,
+            lines: Lines::default(),
+            switchboard: None,
+            texts: None,
             twilio: None,
             also_public: &[],
             send_buffer: None,
-            lines: Lines::default(),
+            voicemail: None,
         }
     }
 }
@@ -127,8 +138,11 @@ impl TestServer {
         let phrases = phrases.map(|text| spoken(text));
         let phrases: Vec<(&str, &str)> = phrases.iter().map(|text| (text.as_str(), "en")).collect();
         engine.warm(&phrases).await.expect("engines work");
-        let staff = Staff::of(Agents::single(agent), setup.store.clone(), |_| None).expect("good tools");
+        let staff = Staff::of(Agents::single(agent), setup.store.clone(), |_| None)
+            .expect("good tools")
+            .texting(setup.texts.clone());
         let staff = watch::Sender::new(Arc::new(staff));
+        let mailbox = setup.store.clone().zip(setup.voicemail.clone());
         let app = Arc::new(App {
             services: Services {
                 engine: Arc::new(engine),
@@ -142,6 +156,8 @@ impl TestServer {
                 vad_mode: 0,
                 silero: None,
                 log_transcripts: setup.log_transcripts,
+                switchboard: setup.switchboard,
+                mailbox: mailbox.map(|(store, dir)| Mailbox::new(dir, store)),
             },
             registry: Arc::new(Registry::new(setup.max_calls)),
             twilio: setup.twilio.unwrap_or_else(|| TwilioAccount {
@@ -152,13 +168,15 @@ impl TestServer {
             }),
             public_url: setup.public_url.map(|url| url.parse().expect("a URL")),
             probe: Probe::new().expect("a probe"),
+            lines: setup.lines,
             also_public: setup
                 .also_public
                 .iter()
                 .map(|url| url.parse().expect("a URL"))
                 .collect(),
             progress: Progress::new(),
-            lines: setup.lines,
+            recorder: None,
+            waiting: Waiting::new(Duration::from_millis(50)),
         });
         let listener = listener(setup.send_buffer);
         let address = listener.local_addr().expect("an address");

@@ -101,15 +101,16 @@ async fn admit(line: &mut Line, registry: &Arc<Registry>, callers: &Callers) -> 
         .map_err(|_| "not an expected call")
 }
 
-async fn call(services: &Services, live: LiveCall, line: &mut Line) {
+async fn call(services: &Services, mut live: LiveCall, line: &mut Line) {
     let call_sid = live.call_sid().to_owned();
+    let Some(seat) = live.seat() else { return };
     let call = driver::Call {
         call_sid: &call_sid,
         stream_sid: &call_sid,
         parties: &live.parties,
         trace: &live.trace,
     };
-    let end = Box::pin(driver::run(services, &call, live.stop.clone(), line)).await;
+    let end = Box::pin(driver::run(services, &call, seat, line)).await;
     live.ended(end);
 }
 

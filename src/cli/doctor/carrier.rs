@@ -1,25 +1,22 @@
 //! Twilio: whether account and token belong together, the number is the account's, and its webhooks lead here.
 
-use std::time::Duration;
-
 use reqwest::header::{CONTENT_TYPE, DATE};
-use reqwest::{Client, Method};
+use reqwest::{Client, Method, RequestBuilder};
 use serde::de::DeserializeOwned;
-use url::Url;
 
 use super::clock::Dated;
 use super::page::{Line, Page};
 use super::public::{Trouble, trouble};
-use crate::config::{Config, Twilio, is_local};
+use crate::config::{Config, Secret, Twilio, is_local};
 use crate::twilio::numbers::{self, Account, Change, IncomingNumber, NumberPage};
+use crate::twilio::rest::RestSettings;
 
 /// The API of one account.
-pub(super) struct Api<'a> {
+pub(super) struct Api {
     client: Client,
-    /// Without a trailing slash.
-    base: String,
-    account_sid: &'a str,
-    auth_token: &'a str,
+    settings: RestSettings,
+    /// Which webhooks are verified with, so it must be right even where an API key asks.
+    auth_token: Option<Secret>,
     /// The latest answer's date.
     pub(super) dated: Option<Dated>,
 }
@@ -32,57 +29,56 @@ pub(super) enum ApiError {
     Nothing(Trouble),
 }
 
-impl<'a> Api<'a> {
-    /// `None` without account and token.
-    pub(super) fn new(base: &Url, twilio: &'a Twilio) -> Option<Self> {
+impl Api {
+    /// `None` without an account, or anything to ask with.
+    pub(super) fn new(twilio: &Twilio) -> Option<Self> {
+        let settings = twilio.rest()?;
         let client = Client::builder()
             .redirect(reqwest::redirect::Policy::none())
-            .timeout(PATIENCE)
+            .timeout(settings.timeout)
             .user_agent("tieline-doctor");
         Some(Self {
             client: client.build().ok()?,
-            base: base.as_str().trim_end_matches('/').to_owned(),
-            account_sid: twilio.account_sid.as_deref()?,
-            auth_token: twilio.auth_token.as_ref()?.expose(),
+            settings,
+            auth_token: twilio.auth_token.clone(),
             dated: None,
         })
     }
 
-    async fn account(&mut self) -> Result<Account, ApiError> {
-        self.ask(Method::GET, &numbers::account_path(self.account_sid), None)
-            .await
+    /// By the auth token: an API key may not ask this. `None` without one.
+    async fn account(&mut self) -> Option<Result<Account, ApiError>> {
+        let token = self.auth_token.clone()?;
+        let request = self.request(Method::GET, &numbers::account_path(&self.settings.account_sid));
+        let request = request.basic_auth(&self.settings.account_sid, Some(token.expose()));
+        Some(self.answer(request).await)
     }
 
     /// `None` if the account has no such number.
     async fn find(&mut self, number: &str) -> Result<Option<IncomingNumber>, ApiError> {
-        let page: NumberPage = self
-            .ask(Method::GET, &numbers::find_path(self.account_sid, number), None)
-            .await?;
+        let path = numbers::find_path(&self.settings.account_sid, number);
+        let request = self.request(Method::GET, &path);
+        let request = request.basic_auth(&self.settings.user, Some(&self.settings.password));
+        let page: NumberPage = self.answer(request).await?;
         Ok(page.incoming_phone_numbers.into_iter().next())
     }
 
     async fn update(&mut self, number: &IncomingNumber, changes: &[Change]) -> Result<IncomingNumber, ApiError> {
-        let path = numbers::number_path(self.account_sid, &number.sid);
-        self.ask(Method::POST, &path, Some(numbers::form(changes))).await
+        let path = numbers::number_path(&self.settings.account_sid, &number.sid);
+        let request = self.request(Method::POST, &path);
+        let request = request.basic_auth(&self.settings.user, Some(&self.settings.password));
+        let form = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        self.answer(form.body(numbers::form(changes))).await
     }
 
-    async fn ask<T: DeserializeOwned>(
-        &mut self,
-        method: Method,
-        path: &str,
-        form: Option<String>,
-    ) -> Result<T, ApiError> {
-        let nothing = |error: reqwest::Error| ApiError::Nothing(trouble(&error));
-        let mut request = self
-            .client
-            .request(method, format!("{}{path}", self.base))
-            .basic_auth(self.account_sid, Some(self.auth_token));
-        if let Some(form) = form {
-            request = request
-                .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-                .body(form);
-        }
-        let answer = request.send().await.map_err(nothing)?;
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.settings.url))
+    }
+
+    async fn answer<T: DeserializeOwned>(&mut self, request: RequestBuilder) -> Result<T, ApiError> {
+        let answer = request
+            .send()
+            .await
+            .map_err(|error| ApiError::Nothing(trouble(&error)))?;
         let date = answer.headers().get(DATE).and_then(|date| date.to_str().ok());
         self.dated = Dated::of("Twilio", date).or_else(|| self.dated.take());
         if !answer.status().is_success() {
@@ -90,16 +86,27 @@ impl<'a> Api<'a> {
         }
         answer.json().await.map_err(|_| ApiError::Nonsense)
     }
+
+    /// What asks for the number.
+    fn asks_with(&self) -> &'static str {
+        if self.settings.user == self.settings.account_sid {
+            TOKEN
+        } else {
+            "TWILIO_API_KEY_SID with TWILIO_API_KEY_SECRET"
+        }
+    }
 }
 
 /// Looks at account, number and webhooks; with `fix`, sets what is wrong, after showing it.
 ///
 /// `masked` is the number as people may see it.
-pub(super) async fn check(page: &mut Page, api: &mut Api<'_>, config: &Config, masked: &str, fix: bool) {
+pub(super) async fn check(page: &mut Page, api: &mut Api, config: &Config, masked: &str, fix: bool) {
     match api.account().await {
-        Ok(account) => page.add([judge_account(&account)]),
-        Err(error) => return page.add([unusable(&error)]),
+        Some(Ok(account)) => page.add([judge_account(&account)]),
+        Some(Err(error)) => return page.add([unusable(&error, TOKEN)]),
+        None => page.add([not_configured(&config.twilio)]),
     }
+    let with = api.asks_with();
     let Some(number) = &config.twilio.phone_number else {
         let found = "TWILIO_PHONE_NUMBER is not set, so its webhooks were not looked at";
         let remedy = "set it to the number that callers dial, such as +15551234567";
@@ -115,7 +122,7 @@ pub(super) async fn check(page: &mut Page, api: &mut Api<'_>, config: &Config, m
                 remedy,
             )]);
         }
-        Err(error) => return page.add([unusable(&error)]),
+        Err(error) => return page.add([unusable(&error, with)]),
     };
     page.add([if found.capabilities.voice {
         Line::ok(NUMBER, format!("{masked} is the account's, and takes calls"))
@@ -149,7 +156,7 @@ pub(super) async fn check(page: &mut Page, api: &mut Api<'_>, config: &Config, m
     page.add(shown);
     match api.update(&found, &changes).await {
         Ok(now) => page.add(judge(&numbers::changes(&now, base), base, masked)),
-        Err(error) => page.add([unusable(&error)]),
+        Err(error) => page.add([unusable(&error, with)]),
     }
 }
 
@@ -201,12 +208,12 @@ fn judge_account(account: &Account) -> Line {
     }
 }
 
-fn unusable(error: &ApiError) -> Line {
+fn unusable(error: &ApiError, with: &str) -> Line {
     match error {
         ApiError::Status(401 | 403) => Line::fail(
             ACCOUNT,
-            "Twilio does not accept TWILIO_ACCOUNT_SID with TWILIO_AUTH_TOKEN",
-            "copy both again from the front page of console.twilio.com (the live ones, not the test credentials)",
+            format!("Twilio does not accept {with}"),
+            "copy both again from console.twilio.com (account and token are on its front page; not the test credentials)",
         ),
         ApiError::Status(404) => Line::fail(ACCOUNT, "Twilio knows no such account", "correct TWILIO_ACCOUNT_SID"),
         ApiError::Status(status) => Line::fail(
@@ -232,7 +239,7 @@ pub(super) fn not_configured(twilio: &Twilio) -> Line {
     let missing = match (&twilio.account_sid, &twilio.auth_token) {
         (None, None) => "TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN are not set: there are only simulated calls",
         (None, Some(_)) => "TWILIO_ACCOUNT_SID is not set: calls of any account with this token are taken",
-        (Some(_), _) => "TWILIO_AUTH_TOKEN is not set: Twilio's API cannot be asked",
+        (Some(_), _) => "TWILIO_AUTH_TOKEN is not set, with which Twilio signs its webhooks",
     };
     Line::warn(
         ACCOUNT,
@@ -244,5 +251,5 @@ pub(super) fn not_configured(twilio: &Twilio) -> Line {
 const ACCOUNT: &str = "twilio";
 const NUMBER: &str = "number";
 const WEBHOOKS: &str = "webhooks";
+const TOKEN: &str = "TWILIO_ACCOUNT_SID with TWILIO_AUTH_TOKEN";
 const FIX: &str = "tieline doctor --fix sets it";
-const PATIENCE: Duration = Duration::from_secs(10);

@@ -116,9 +116,9 @@ fn destinations(config: &Config, agents: Option<&Agents>) -> Vec<Destination> {
     if let Location::Postgres(url) = &config.database.location {
         add(url.expose(), "DATABASE_URL, keeps all records".to_owned(), true);
     }
-    if config.twilio.account_sid.is_some() {
+    if let Some(rest) = config.twilio.rest() {
         add(
-            TWILIO,
+            &rest.url,
             "Twilio's API, for calls that this server controls".to_owned(),
             false,
         );
@@ -132,7 +132,6 @@ fn destinations(config: &Config, agents: Option<&Agents>) -> Vec<Destination> {
 }
 
 const TOPIC: &str = "egress";
-const TWILIO: &str = "https://api.twilio.com";
 
 #[cfg(test)]
 mod tests {

@@ -21,7 +21,6 @@ use std::process::ExitCode;
 
 use clap::Args;
 use tokio::task::JoinHandle;
-use url::Url;
 
 use crate::cli::local_key;
 use crate::config::{Config, ConfigError, Strings, gather};
@@ -49,9 +48,6 @@ pub(super) struct DoctorArgs {
     /// Print one JSON document
     #[arg(long)]
     json: bool,
-    /// Twilio's REST API, for other regions
-    #[arg(long, value_name = "URL", default_value = "https://api.twilio.com")]
-    twilio_api: Url,
 }
 
 /// Looks at everything, and prints it.
@@ -119,7 +115,7 @@ async fn others(page: &mut Page, config: &Config, args: &DoctorArgs, guides: boo
     let seen = look_at_addresses(config, port).await;
     page.add(public::judge(config, &seen));
     let mut dated = None;
-    match carrier::Api::new(&args.twilio_api, &config.twilio) {
+    match carrier::Api::new(&config.twilio) {
         None => page.add([carrier::not_configured(&config.twilio)]),
         Some(mut api) => {
             let described = config.describe();

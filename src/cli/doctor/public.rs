@@ -12,7 +12,7 @@ use url::Url;
 
 use super::clock::Dated;
 use super::page::Line;
-use crate::config::{Config, Secret, is_local};
+use crate::config::{Config, Secret, Transport, is_local};
 use crate::http::Identity;
 use crate::twilio::signature::{self, Algorithm};
 
@@ -243,7 +243,9 @@ fn judge_address(url: &Url, config: &Config, seen: Option<&Seen>) -> Vec<Line> {
         return lines;
     };
     lines.push(judge_reached(url, config, &seen.reached));
-    lines.extend(seen.upgraded.as_ref().map(judge_upgraded));
+    // Without media streams nobody opens a WebSocket.
+    let streams = config.twilio.transport == Transport::Stream;
+    lines.extend(seen.upgraded.as_ref().filter(|_| streams).map(judge_upgraded));
     lines
 }
 

@@ -49,7 +49,10 @@ phrases! {
     not_heard: "Sorry, I did not catch that.", "Perdone, no le he oído bien.";
     /// Nobody has said anything for `SILENCE_PROMPT`.
     still_there: "Are you still there?", "¿Sigue ahí?";
-    /// The call is refused, as all lines are taken.
+    /// All lines are taken and the caller waits for one, in the carrier's voice.
+    hold: "All our lines are busy at the moment. Please hold the line.",
+        "Todas nuestras líneas están ocupadas. Espere, por favor.";
+    /// The caller has waited long enough for a free line, in the carrier's voice.
     busy: "All our lines are busy at the moment. Please call again in a few minutes.",
         "Todas nuestras líneas están ocupadas. Vuelva a llamar en unos minutos, por favor.";
     /// The call has reached `MAX_CALL` and ends.
@@ -71,9 +74,26 @@ phrases! {
     which_wrong: "Which part is wrong?", "¿Qué parte no es correcta?";
     /// The form is done.
     anything_else: "Is there anything else I can help you with?", "¿Puedo ayudarle en algo más?";
+    /// Somebody calls outside opening hours.
+    closed: "We are closed at the moment.", "En este momento estamos cerrados.";
+    /// The key leads nowhere in the menu.
+    wrong_key: "That key does nothing here.", "Esa tecla no tiene función.";
+    /// Before a message is recorded.
+    leave_message: "Please leave a message after the tone. When you have finished, hang up or press the pound key.",
+        "Deje un mensaje después de la señal. Cuando termine, cuelgue o pulse almohadilla.";
+    /// The message is kept.
+    message_kept: "Thank you. Your message has been recorded.", "Gracias. Su mensaje ha quedado grabado.";
+    /// Nobody spoke after the tone.
+    message_empty: "I did not hear a message.", "No he oído ningún mensaje.";
+    /// The message could not be written down.
+    message_lost: "I am sorry, your message could not be recorded. Please call again later.",
+        "Lo siento, no se ha podido grabar su mensaje. Vuelva a llamar más tarde, por favor.";
     /// A person has to go on with the call.
     hand_over: "I cannot finish this by myself. A member of our team will take it from here.",
         "No puedo terminar esto yo sola. Una persona de nuestro equipo le atenderá.";
+    /// The call could not be handed over, or nobody took it.
+    no_one_free: "I am sorry, I cannot connect you at the moment. Is there anything else I can do for you?",
+        "Lo siento, ahora no puedo pasarle con nadie. ¿Puedo ayudarle en algo más?";
 }
 
 impl Phrases {

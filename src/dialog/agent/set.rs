@@ -22,7 +22,7 @@ pub enum SetError {
     /// One that another leads to.
     #[error("agent {from}: {reason}")]
     Leads {
-        /// Whose routes or translations name it.
+        /// Whose routes, translations or line name it.
         from: String,
         /// Why it cannot be used.
         reason: AgentError,
@@ -40,14 +40,14 @@ pub enum SetError {
 }
 
 impl Agents {
-    /// The agent called `default`, those with a number of their own, and those they lead to.
+    /// The agent called `default`, those with a number of their own or that place calls, and those they lead to.
     pub fn load(dir: &Path, default: &str) -> Result<Self, SetError> {
         let first = Arc::new(load(dir, default)?);
         let mut by_name = BTreeMap::from([(first.name.clone(), Arc::clone(&first))]);
         for name in super::names(dir) {
             if name != default
                 && let agent = load(dir, &name)?
-                && !agent.numbers.is_empty()
+                && (!agent.numbers.is_empty() || agent.outgoing.allowed)
             {
                 by_name.insert(name, Arc::new(agent));
             }
@@ -55,7 +55,8 @@ impl Agents {
         let mut open: Vec<Arc<Agent>> = by_name.values().cloned().collect();
         while let Some(agent) = open.pop() {
             let routes = agent.routes.iter().map(|route| &route.agent);
-            for name in routes.chain(agent.translations.values()) {
+            let line = agent.line.iter().flat_map(|line| line.agents());
+            for name in routes.chain(agent.translations.values()).chain(line) {
                 if !by_name.contains_key(name) {
                     let from = agent.name.clone();
                     let next = load(dir, name).map_err(|reason| SetError::Leads { from, reason })?;

@@ -95,6 +95,23 @@ name = "date_of_birth"
 kind = "date-of-birth"
 label = "the date"
 ask = "When?"
+
+[line]
+blocked = ["+1900*"]
+
+[line.hours]
+time_zone = "America/New_York"
+open = ["mon-fri 09:00-17:00"]
+holidays = ["12-25"]
+then = "voicemail"
+
+[line.menu]
+say = "Press one."
+keys = { 1 = "b" }
+wait = "5s"
+
+[line.queue]
+rounds = 20
 "#;
 
 /// What is replaced, by what, the line of the fault, and what is said of it.
@@ -354,6 +371,63 @@ const CASES: &[(&str, &str, usize, &str)] = &[
         "than = \"done\"",
         82,
         "unknown field `than`, expected one of `say`",
+    ),
+    (
+        "\"+1900*\"",
+        "\"1900\"",
+        95,
+        "is nobody who could be blocked: expected a number, such as +12125550100, the beginning of one",
+    ),
+    (
+        "America/New_York",
+        "Eastern",
+        98,
+        "is not a time zone: expected an IANA name, such as America/New_York",
+    ),
+    ("America/New_York", "America/Gotham", 98, "is not a time zone"),
+    ("America/New_York", "/etc/passwd", 98, "is not a time zone"),
+    (
+        "mon-fri 09:00-17:00",
+        "weekdays 9-5",
+        99,
+        "is not an opening time: expected days (mon tue wed thu fri sat sun) and times",
+    ),
+    (
+        "\"12-25\"",
+        "\"Christmas\"",
+        100,
+        "is not a holiday: expected year-month-day",
+    ),
+    (
+        "then = \"voicemail\"",
+        "then = \"Voice mail\"",
+        101,
+        "leads nowhere: expected an agent's name, \"voicemail\", \"hand-over\" or \"end\"",
+    ),
+    (
+        "keys = { 1 =",
+        "keys = { 12 =",
+        105,
+        "is not a key of a telephone: expected 0 to 9",
+    ),
+    ("keys = { 1 = \"b\" }", "keys = {}", 105, "keys: expected at least one"),
+    (
+        "wait = \"5s\"",
+        "wait = \"5\"",
+        106,
+        "expected a duration with a unit, 1s to 1m",
+    ),
+    (
+        "rounds = 20",
+        "rounds = 0",
+        109,
+        "0 is out of bounds: expected 1 to 100 rounds",
+    ),
+    (
+        "rounds = 20",
+        "round = 20",
+        109,
+        "unknown field `round`, expected `rounds` or `wait`",
     ),
 ];
 

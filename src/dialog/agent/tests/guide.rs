@@ -5,6 +5,7 @@ use crate::dialog::slot::Language;
 use crate::dialog::tool::builtin::BUILTIN;
 
 const GUIDE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/guide/agents.md"));
+const LINES: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/guide/lines-and-hours.md"));
 const TOOLS: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/dialog/tool/spec.rs"));
 
 /// A file that has every table, each with a field that there is not, one at a time.
@@ -14,6 +15,8 @@ const TABLES: &[(&str, &str)] = &[
     ("answers", "[[answers]]\n"),
     ("routes", "[[routes]]\n"),
     ("hand_over", "[hand_over]\n"),
+    ("outgoing", "[outgoing]\n"),
+    ("sms", "[sms]\n"),
     ("stt", "[stt]\n"),
     ("limits", "[limits]\n"),
     ("expect", "[expect]\n"),
@@ -26,6 +29,11 @@ const TABLES: &[(&str, &str)] = &[
         "a reaction",
         "[[forms]]\n[[forms.actions]]\n[forms.actions.results.x]\n",
     ),
+    ("line", "[line]\n"),
+    ("line.hours", "[line.hours]\n"),
+    ("line.menu", "[line.menu]\n"),
+    ("line.voicemail", "[line.voicemail]\n"),
+    ("line.queue", "[line.queue]\n"),
     ("a choice", "[[forms]]\n[[forms.slots]]\n[[forms.slots.choices]]\n"),
 ];
 
@@ -46,7 +54,8 @@ fn every_field_has_its_row() {
         let fields = fields(text);
         assert!(!fields.is_empty(), "{table}");
         for field in fields {
-            let shown = GUIDE.lines().filter(|line| line.starts_with('|')).any(|line| {
+            let guide = if table.starts_with("line") { LINES } else { GUIDE };
+            let shown = guide.lines().filter(|line| line.starts_with('|')).any(|line| {
                 let first = line.split('|').nth(1).unwrap_or_default();
                 let names = first.split('`').skip(1).step_by(2);
                 names
@@ -107,11 +116,12 @@ fn every_kind_outcome_and_parameter_stands_there() {
 
 #[test]
 fn complete_examples_are_good() {
-    let blocks: Vec<&str> = GUIDE.split("```toml complete\n").skip(1).collect();
-    assert!(blocks.len() >= 2);
+    let blocks = |guide: &'static str| guide.split("```toml complete\n").skip(1);
+    let blocks: Vec<&str> = blocks(GUIDE).chain(blocks(LINES)).collect();
+    assert!(blocks.len() >= 3);
     for block in blocks {
         let text = block.split("```").next().unwrap_or_default();
-        let agent = parse(text, "docs/guide/agents.md").unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let agent = parse(text, "docs/guide").unwrap_or_else(|error| panic!("{error}\n{text}"));
         assert!(agent.guides(), "{}", agent.name);
     }
 }

@@ -1,0 +1,281 @@
+//! Messages that callers leave: the audio in a file of ours, a row that names it, and its words as soon as a transcriber is free.
+//!
+//! The file is on the disk before the row, and the row before the caller hears that the message is kept.
+
+use std::fs;
+use std::io::{self, Cursor, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sha2::{Digest as _, Sha256};
+use tokio::sync::oneshot;
+
+use crate::audio::mulaw;
+use crate::audio::resample::resample;
+use crate::audio::wav::{self, Recording};
+use crate::dialog::slot::Language;
+use crate::engine::{Engine, EngineError, Urgency};
+use crate::speech::Code;
+use crate::store::{NewVoicemail, Store, StoreError, Voicemail};
+use crate::time::SampleRate;
+
+/// Where messages are kept.
+#[derive(Debug, Clone)]
+pub struct Mailbox {
+    dir: PathBuf,
+    store: Store,
+}
+
+/// A message as it was recorded. Holds PHI: it has no `Debug`.
+pub(super) struct Message {
+    pub(super) call_sid: String,
+    pub(super) from: Option<String>,
+    pub(super) to: Option<String>,
+    pub(super) agent: String,
+    /// What that agent speaks.
+    pub(super) language: Code,
+    /// At the line rate.
+    pub(super) audio: Vec<i16>,
+}
+
+/// Why a message is not kept.
+#[derive(Debug, thiserror::Error)]
+pub enum MailboxError {
+    /// The file could not be written or read.
+    #[error("the file of a voicemail cannot be used: {0}; see that DATA_DIR is writable and has room")]
+    File(#[from] io::Error),
+    /// The audio could not be made a WAV, or is none.
+    #[error("the file of a voicemail is not good: {0}")]
+    Wav(#[from] wav::WavError),
+    /// The row could not be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Mailbox {
+    /// Files go to `dir`, which is made when the first message comes; rows to `store`.
+    pub fn new(dir: PathBuf, store: Store) -> Self {
+        Self { dir, store }
+    }
+
+    /// Keeps a message, and gives its id once it is safe.
+    pub(super) async fn keep(&self, message: &Message) -> Result<String, MailboxError> {
+        let id = format!("{:032x}", rand::random::<u128>());
+        let file = to_wav(&message.audio)?;
+        let sha256 = Sha256::digest(&file).iter().map(|byte| format!("{byte:02x}")).collect();
+        let path = self.path(&id);
+        let target = path.clone();
+        on_a_thread(move || write(&target, &file)).await?;
+        let new = NewVoicemail {
+            id: id.clone(),
+            call_sid: message.call_sid.clone(),
+            from: message.from.clone(),
+            to: message.to.clone(),
+            agent: message.agent.clone(),
+            language: message.language.to_owned(),
+            duration_ms: message.audio.len() as u64 * 1_000 / u64::from(SampleRate::LINE.get()),
+            sha256,
+        };
+        if let Err(error) = self.store.save_voicemail(&new).await {
+            // Nobody would ever find it, and the caller is told that it is lost.
+            on_a_thread(move || fs::remove_file(path)).await?;
+            return Err(error.into());
+        }
+        Ok(id)
+    }
+
+    /// Transcribes a message that is kept, whenever no call needs the transcriber.
+    pub(super) async fn transcribe(&self, engine: &Engine, id: &str, audio: &[i16], languages: &[Code]) {
+        let said = words(engine, audio, languages).await;
+        if let Err(error) = &said {
+            tracing::error!(%error, "voicemail {id} could not be transcribed: {error}");
+        }
+        if let Err(error) = self.store.save_transcript(id, said.as_deref().ok()).await {
+            tracing::error!(%error, "the transcript of voicemail {id} is not written down: {error}");
+        }
+    }
+
+    /// Transcribes what was left untranscribed when the server stopped.
+    pub async fn catch_up(self, engine: Arc<Engine>) {
+        let waiting = match self.store.untranscribed_voicemails(CATCH_UP).await {
+            Ok(waiting) => waiting,
+            Err(error) => {
+                tracing::error!(%error, "old voicemails cannot be listed: {error}");
+                return;
+            }
+        };
+        for Voicemail { new, .. } in waiting {
+            let language = Language::named(&new.language).unwrap_or(Language::En).code();
+            match self.read(&new.id).await {
+                Ok(audio) => self.transcribe(&engine, &new.id, &audio, &[language]).await,
+                Err(error) => tracing::error!(%error, "voicemail {} cannot be transcribed: {error}", new.id),
+            }
+        }
+    }
+
+    async fn read(&self, id: &str) -> Result<Vec<i16>, MailboxError> {
+        let path = self.path(id);
+        let file = on_a_thread(move || fs::read(path)).await?;
+        let recording = Recording::read(Cursor::new(file))?;
+        Ok(recording.samples.into_iter().map(mulaw::to_i16).collect())
+    }
+
+    fn path(&self, id: &str) -> PathBuf {
+        self.dir.join(format!("{id}.wav"))
+    }
+}
+
+/// What is said in a message, piece by piece: a transcriber takes half a minute at most.
+async fn words(engine: &Engine, audio: &[i16], languages: &[Code]) -> Result<String, EngineError> {
+    let mut said: Vec<String> = Vec::new();
+    for piece in pieces(audio) {
+        let samples: Vec<f32> = piece.iter().map(|&sample| mulaw::to_f32(sample)).collect();
+        let samples = resample(&samples, SampleRate::LINE, SampleRate::MODEL).unwrap_or_default();
+        let heard = patiently(engine, samples, languages).await?;
+        said.push(heard.trim().to_owned());
+    }
+    said.retain(|text| !text.is_empty());
+    Ok(said.join(" "))
+}
+
+/// Behind everybody who waits at a telephone, and again while all are busy.
+async fn patiently(engine: &Engine, audio: Vec<f32>, languages: &[Code]) -> Result<String, EngineError> {
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        let urgency = Urgency::speculative();
+        let heard = engine
+            .transcribe(audio.clone(), languages.to_vec(), WITHIN, urgency)
+            .await;
+        match heard {
+            Ok(heard) => return Ok(heard.text),
+            Err(EngineError::Dead) => return Err(EngineError::Dead),
+            Err(error) if attempts == ATTEMPTS => return Err(error),
+            Err(_) => tokio::time::sleep_until((now() + RETRY).into()).await,
+        }
+    }
+}
+
+/// Cuts audio into pieces that a transcriber takes, each at the quietest place of its last seconds.
+fn pieces(mut audio: &[i16]) -> Vec<&[i16]> {
+    let mut pieces = Vec::new();
+    while audio.len() > PIECE {
+        let from = PIECE - SEARCH;
+        let loudness = |start: usize| {
+            let window = &audio[start..start + QUIET];
+            window
+                .iter()
+                .map(|&sample| u64::from(sample.unsigned_abs()))
+                .sum::<u64>()
+        };
+        let quietest = (from..=PIECE - QUIET)
+            .step_by(QUIET / 2)
+            .min_by_key(|&start| loudness(start));
+        let (piece, rest) = audio.split_at(quietest.unwrap_or(PIECE - QUIET) + QUIET / 2);
+        pieces.push(piece);
+        audio = rest;
+    }
+    pieces.push(audio);
+    pieces
+}
+
+fn to_wav(audio: &[i16]) -> Result<Vec<u8>, wav::WavError> {
+    let mut file = Cursor::new(Vec::with_capacity(audio.len() * 2 + 64));
+    wav::write_pcm(&mut file, audio, SampleRate::LINE)?;
+    Ok(file.into_inner())
+}
+
+/// On the disk when it returns; for the owner's eyes only.
+fn write(path: &Path, file: &[u8]) -> io::Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let mut made = fs::DirBuilder::new();
+    made.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut made, 0o700);
+    made.create(dir)?;
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut target = options.open(path)?;
+    let written = target.write_all(file).and_then(|()| target.sync_all());
+    if written.is_err() {
+        // Half a message is none.
+        fs::remove_file(path)?;
+    }
+    written.and_then(|()| fs::File::open(dir)?.sync_all())
+}
+
+/// A disk may take its time, and calls may not wait for it.
+async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    let (done, result) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("voicemail".to_owned())
+        .spawn(move || {
+            // An error means that nobody waits any more.
+            let _ = done.send(work());
+        })?;
+    result
+        .await
+        .unwrap_or_else(|_| Err(io::Error::other("the writing thread ended")))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "when to try again is a fact of the monotonic clock"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// Line samples of the longest piece: 25 s.
+const PIECE: usize = 25 * 8_000;
+/// At the end of a piece, where a pause is looked for.
+const SEARCH: usize = 6 * 8_000;
+/// The length of a pause.
+const QUIET: usize = 1_600;
+/// Nobody waits for it.
+const WITHIN: Duration = Duration::from_secs(300);
+const RETRY: Duration = Duration::from_secs(5);
+const ATTEMPTS: u32 = 20;
+/// Old messages that are transcribed at a start.
+const CATCH_UP: u32 = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_message_is_cut_in_its_pauses_and_nothing_is_lost() {
+        let mut audio = vec![8_000_i16; 60 * 8_000];
+        for pause in [20 * 8_000..20 * 8_000 + 3_200, 41 * 8_000..41 * 8_000 + 3_200] {
+            audio[pause].fill(3);
+        }
+        for (at, sample) in audio.iter_mut().enumerate() {
+            *sample += i16::try_from(at % 100).expect("small");
+        }
+        let cut = pieces(&audio);
+        assert_eq!(cut.concat(), audio);
+        assert!(cut.iter().all(|piece| piece.len() <= PIECE));
+        let first = cut[0].len();
+        assert!((20 * 8_000..20 * 8_000 + 3_200).contains(&first), "{first}");
+        let second = first + cut[1].len();
+        assert!((41 * 8_000..41 * 8_000 + 3_200).contains(&second), "{second}");
+        assert_eq!(pieces(&audio[..PIECE]).len(), 1);
+        assert_eq!(pieces(&[]).len(), 1);
+    }
+
+    #[test]
+    fn a_message_that_cannot_be_written_leaves_nothing() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let file = dir.path().join("there");
+        fs::write(&file, "a file where the directory should be").expect("written");
+        assert!(write(&file.join("x.wav"), b"x").is_err());
+        write(&dir.path().join("new/x.wav"), b"x").expect("written");
+        assert!(
+            write(&dir.path().join("new/x.wav"), b"y").is_err(),
+            "nothing is overwritten"
+        );
+    }
+}

@@ -1,0 +1,163 @@
+//! A whole call, from the first ring to what is written of it.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use tieline::telemetry::logging;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::prelude::*;
+
+use crate::exchange::{At, Caller, Exchange, speech};
+use crate::support::{AUTH_TOKEN, FROM, Server, Setup, soon, until};
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("no panic under the lock").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+/// What Whisper makes of each line; the member id is typed.
+const LINES: [&str; 5] = [
+    "Hi, this is about a quokka, I would like to know about my coverage.",
+    "March 15th, 1985.",
+    "An MRI.",
+    "Yes, that's right.",
+    "No, thank you.",
+];
+
+#[tokio::test]
+async fn a_form_is_filled_by_voice_and_keypad_over_http_alone() {
+    // For the whole process, so that the engine threads and the libraries are heard too.
+    let log = Log::default();
+    let output = tracing_subscriber::fmt::layer()
+        .with_writer(log.clone())
+        .with_ansi(false);
+    let subscriber = tracing_subscriber::registry()
+        .with(logging::filter("trace"))
+        .with(output);
+    subscriber.try_init().expect("no other test installs one");
+
+    let exchange = Exchange::start().await;
+    let server = Server::start(&exchange, Setup::default()).await;
+    server.stt.hear(&LINES);
+    let mut caller = Caller::rings(&server, &exchange, "CAwhole").await;
+    assert_eq!(caller.played.len(), 1, "the greeting, in one piece");
+    assert!(caller.answer.contains(r#"playBeep="false""#), "{}", caller.answer);
+    assert_eq!(
+        server.app.registry.live(),
+        1,
+        "the call has its place between its requests"
+    );
+
+    caller.says(speech(1_500)).await;
+    caller.types("123456").await;
+    for _ in 1..LINES.len() {
+        assert!(matches!(caller.at, At::Recorded { .. }), "{:?}", caller.at);
+        caller.says(speech(1_500)).await;
+    }
+    assert_eq!(caller.at, At::Over);
+    assert_eq!(
+        caller.played.len(),
+        1 + LINES.len() + 1,
+        "each reply is one piece of audio"
+    );
+    assert!(
+        caller
+            .played
+            .iter()
+            .all(|audio| audio.iter().any(|sample| sample.abs() > 0.1))
+    );
+    assert_eq!(caller.pauses.load(std::sync::atomic::Ordering::SeqCst), 0);
+
+    let kept = server.over("CAwhole").await;
+    assert_eq!(kept.call.outcome.as_deref(), Some("goodbye"));
+    assert_eq!(
+        (kept.call.from.as_deref(), kept.call.agent.as_str()),
+        (Some(FROM), "eligibility")
+    );
+    let runs: Vec<_> = kept
+        .tool_runs
+        .iter()
+        .map(|run| (run.tool.as_str(), run.outcome.as_str()))
+        .collect();
+    assert_eq!(runs, [("check_eligibility", "eligible")]);
+    let said: Vec<&str> = kept.turns.iter().map(|turn| turn.said.as_str()).collect();
+    let [covered, birth, procedure, yes, no] = LINES;
+    assert_eq!(said, ["", covered, "(keypad) 123456", birth, procedure, yes, no]);
+    let heard: Vec<&str> = kept.turns.iter().map(|turn| turn.heard.as_str()).collect();
+    for (heard, words) in heard.iter().zip([
+        "automated eligibility line",
+        "What is the member id?",
+        "date of birth",
+        "Is this for an M R I",
+        "Is that right?",
+        "copay is $50",
+        "Goodbye",
+    ]) {
+        assert!(heard.contains(words), "{words}: {heard}");
+    }
+    assert!(kept.turns.iter().all(|turn| turn.outcome == "completed"));
+    assert!(kept.turns[1].ledger["stt_ms"].is_number(), "{}", kept.turns[1].ledger);
+
+    server.all_deleted().await;
+    exchange.is_clean();
+    until("the call's place", || server.app.registry.live() == 0).await;
+    nothing_is_played_twice(&server, &caller).await;
+    nothing_was_logged(&log, &caller);
+}
+
+async fn nothing_is_played_twice(server: &Server, caller: &Caller<'_>) {
+    for url in &caller.clips {
+        let again = soon("the audio", server.http.get(url).send()).await.expect("an answer");
+        assert_eq!(again.status(), 404);
+    }
+    let guessed = server.url("/voice/audio/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA.wav");
+    let again = soon("the audio", server.http.get(guessed).send())
+        .await
+        .expect("an answer");
+    assert_eq!(
+        (again.status().as_u16(), &again.headers()["cache-control"]),
+        (404, &"no-store".parse().expect("a value"))
+    );
+}
+
+fn nothing_was_logged(log: &Log, caller: &Caller<'_>) {
+    let text = String::from_utf8(log.0.lock().expect("no panic under the lock").clone()).expect("UTF-8");
+    assert!(
+        text.contains("call CAwhole is live") && text.contains("call CAwhole ended"),
+        "the log is heard"
+    );
+    let tokens = caller
+        .clips
+        .iter()
+        .filter_map(|url| url.rsplit('/').next()?.strip_suffix(".wav"));
+    let secrets = [
+        "quokka",
+        "MB123456",
+        "Jordan",
+        "Gold PPO",
+        "1985-03-15",
+        FROM.trim_start_matches('+'),
+        AUTH_TOKEN,
+    ];
+    for secret in secrets.into_iter().chain(tokens) {
+        let line = text.lines().find(|line| line.contains(secret));
+        assert_eq!(line, None, "{secret} is in the log");
+    }
+}
