@@ -78,6 +78,8 @@ async fn a_port_in_use_and_one_that_is_not_here_are_told() {
     let serving = tokio::spawn(async move { while listener.accept().await.is_ok() {} });
     let page = doctor(dir.path(), &["--offline"], &[("BIND", &bind)]).await;
     page.says("fail", "port", &format!("BIND {bind} is in use"), "ss -ltnp");
+    let page = doctor(dir.path(), &["--offline"], &[("AUDIOSOCKET_BIND", &bind)]).await;
+    page.says("fail", "port", &format!("AUDIOSOCKET_BIND {bind}"), "stop what uses it");
     serving.abort();
     let page = doctor(dir.path(), &["--offline"], &[("BIND", "192.0.2.1:8080")]).await;
     page.says(

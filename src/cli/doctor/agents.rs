@@ -12,6 +12,7 @@ pub(super) fn read(config: &Config) -> Result<Staff, StaffError> {
         dir: config.server.agents_dir.clone(),
         default: config.agent.clone(),
         store: None,
+        texts: None,
     }
     .load()
 }

@@ -73,6 +73,9 @@ pub(super) async fn run(
     let guides = here(&mut page, &config, args.full).await;
     let port = port::look(config.server.bind).await;
     page.add([port::judge(config.server.bind, &port)]);
+    if let Some(bind) = config.lines.audiosocket {
+        page.add([port::look_at_pbx(bind, &port).await]);
+    }
     if !args.offline {
         others(&mut page, &config, args, guides, port).await;
     }

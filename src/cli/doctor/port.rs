@@ -74,6 +74,21 @@ pub(super) fn judge(bind: SocketAddr, port: &Port) -> Line {
     }
 }
 
+/// The port for a PBX, which the running server has, too.
+pub(super) async fn look_at_pbx(bind: SocketAddr, port: &Port) -> Line {
+    match TcpListener::bind(bind).await {
+        Ok(_) => Line::ok(TOPIC, format!("AUDIOSOCKET_BIND {bind} is free")),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && matches!(port, Port::Running(_)) => {
+            Line::ok(TOPIC, format!("AUDIOSOCKET_BIND {bind} is in use while tieline runs"))
+        }
+        Err(error) => Line::fail(
+            TOPIC,
+            format!("AUDIOSOCKET_BIND {bind} cannot be listened on: {error}"),
+            "stop what uses it, or set AUDIOSOCKET_BIND to another address of this machine",
+        ),
+    }
+}
+
 fn remedy(kind: io::ErrorKind) -> &'static str {
     if kind == io::ErrorKind::PermissionDenied {
         "ports below 1024 are for root: set BIND to 127.0.0.1:8080 behind a proxy"
