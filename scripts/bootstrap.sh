@@ -17,6 +17,12 @@ readonly TEST_FILES=(
 readonly WITHOUT_CLUSTER='file=/etc/postgresql-common/createcluster.conf
 [ -e "$file" ] || { mkdir -p "${file%/*}" && echo "create_main_cluster = false" >"$file"; }'
 
+# Nor shall Debian's nginx, which a test starts by itself, serve port 80.
+readonly WITHOUT_START='file=/usr/sbin/policy-rc.d
+[ -e "$file" ] || { printf "#!/bin/sh\\nexit 101\\n" >"$file" && chmod 755 "$file" && touch "$file.tieline"; }'
+readonly WITH_START='file=/usr/sbin/policy-rc.d
+[ ! -e "$file.tieline" ] || rm -f "$file" "$file.tieline"'
+
 main() {
     local with_tests=no
     case "${1:-}" in
@@ -78,6 +84,9 @@ postgres_found() {
         compgen -G '/opt/homebrew/opt/postgresql*/bin/initdb' >/dev/null
 }
 
+# The web server that a test puts in front, as deploy/nginx.conf does, and what makes it a certificate.
+nginx_found() { command -v nginx >/dev/null || [[ -x /usr/sbin/nginx ]]; }
+
 python_works() { python3 -c 'import pip, venv, ensurepip' 2>/dev/null; }
 
 install_missing_debian() {
@@ -89,6 +98,8 @@ install_missing_debian() {
             [[ -e "${TEST_FILES[i]}" ]] || missing+=("${TEST_PACKAGES[i]}")
         done
         postgres_found || missing+=(postgresql)
+        nginx_found || missing+=(nginx-light)
+        command -v openssl >/dev/null || missing+=(openssl)
     fi
     ((${#missing[@]})) || return 0
 
@@ -103,11 +114,13 @@ install_missing_debian() {
     fi
     say "installing system packages: ${missing[*]}"
     [[ " ${missing[*]} " != *' postgresql '* ]] || "${as_root[@]}" sh -c "$WITHOUT_CLUSTER"
+    [[ " ${missing[*]} " != *' nginx-light '* ]] || "${as_root[@]}" sh -c "$WITHOUT_START"
     retry "${as_root[@]}" apt-get update -qq || say "apt-get update failed; trying with the package lists that are here"
     # Container images leave /usr/share/doc out, also on a later reinstall; the transcripts are there.
     retry "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends --reinstall \
         -o 'Dpkg::Options::=--force-confold' -o 'Dpkg::Options::=--path-include=/usr/share/doc/asterisk-core-sounds-en/*' "${missing[@]}" ||
-        die "apt could not install: ${missing[*]}"
+        { "${as_root[@]}" sh -c "$WITH_START"; die "apt could not install: ${missing[*]}"; }
+    "${as_root[@]}" sh -c "$WITH_START"
 }
 
 install_missing_macos() {

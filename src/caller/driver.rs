@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
 
 use super::faults::Faults;
 use super::line::{Line, is_audible};
@@ -20,7 +20,7 @@ use super::script::Order;
 use super::trace::{TraceEvent, Transcript};
 use super::webhook::{self, Route, TraceItem};
 use super::wire::{self, Ids, ServerMessage, Violation, Writer};
-use super::{CallError, Course, Event, Happened, Held, Plan, Target, Utterance};
+use super::{CallError, Course, Event, Happened, Held, Plan, Target, Trust, Utterance};
 use crate::twilio::signature;
 
 type Observer<'a> = &'a mut (dyn FnMut(Event) + Send);
@@ -29,6 +29,7 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 /// Sets the call up and holds it.
 pub(super) async fn place<C: Course>(
     plan: Plan,
+    trust: &Trust,
     line: Line,
     course: C,
     observer: Observer<'_>,
@@ -42,7 +43,7 @@ pub(super) async fn place<C: Course>(
         Target::Stream { url } => (url.clone(), url.clone(), Vec::new()),
         Target::Webhook { url, public_url } => {
             let route = Route::new(url, public_url.as_deref())?;
-            let http = webhook::client()?;
+            let http = webhook::client(trust)?;
             let asked = clock();
             let stream = webhook::post(&http, &plan, &ids, url, &route.signed).await?;
             webhook_ms = Some(millis(clock() - asked));
@@ -66,7 +67,7 @@ pub(super) async fn place<C: Course>(
             (signed, dialled, stream.parameters)
         }
     };
-    let socket = dial(&dialled, &signed, plan.auth_token.as_deref()).await?;
+    let socket = dial(&dialled, &signed, plan.auth_token.as_deref(), trust).await?;
     let mut call = Call {
         socket,
         line,
@@ -88,7 +89,7 @@ pub(super) async fn place<C: Course>(
     Ok(call.end(webhook_ms))
 }
 
-async fn dial(url: &str, signed: &str, token: Option<&str>) -> Result<Socket, CallError> {
+async fn dial(url: &str, signed: &str, token: Option<&str>, trust: &Trust) -> Result<Socket, CallError> {
     if !(url.starts_with("ws://") || url.starts_with("wss://")) {
         return Err(CallError::Url {
             url: url.to_owned(),
@@ -105,8 +106,9 @@ async fn dial(url: &str, signed: &str, token: Option<&str>) -> Result<Socket, Ca
         let header = HeaderValue::from_str(&signature).map_err(|error| failed(error.to_string()))?;
         request.headers_mut().insert(webhook::SIGNATURE, header);
     }
-    let connected =
-        tokio::time::timeout(webhook::CONNECT_TIMEOUT, connect_async_with_config(request, None, true)).await;
+    let connector = trust.socket().map_err(failed)?;
+    let connecting = connect_async_tls_with_config(request, None, true, connector);
+    let connected = tokio::time::timeout(webhook::CONNECT_TIMEOUT, connecting).await;
     match connected {
         Ok(Ok((socket, _))) => Ok(socket),
         Ok(Err(error)) => Err(failed(error.to_string())),

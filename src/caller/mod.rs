@@ -15,6 +15,7 @@ pub mod line;
 pub mod report;
 pub mod script;
 pub mod speech;
+mod tls;
 pub mod trace;
 mod webhook;
 pub mod wire;
@@ -27,6 +28,7 @@ use std::time::Duration;
 pub use report::Report;
 pub use script::{Order, Pace};
 pub use speech::{Level, SpeechError, Utterance};
+pub use tls::Trust;
 pub use trace::TraceEvent;
 
 use crate::twilio::twiml::TwimlError;
@@ -178,6 +180,14 @@ pub enum CallError {
     /// No HTTP client.
     #[error("the HTTP client cannot be set up")]
     Client(#[source] reqwest::Error),
+    /// A file of authorities that cannot be used.
+    #[error("{path} cannot be used as an authority: {reason}")]
+    Authority {
+        /// The file.
+        path: String,
+        /// Why.
+        reason: String,
+    },
     /// The webhook gave no answer.
     #[error("the webhook {url} gave no answer")]
     Webhook {
@@ -221,16 +231,29 @@ pub enum CallError {
     },
 }
 
-/// Places one call and holds it to its end.
+/// Places one call and holds it to its end. Over https and wss the server's certificate must be one that `trust` accepts.
 ///
 /// # Errors
 ///
 /// The call does not come through: webhook unreachable or refusing, TwiML without a stream, upgrade refused.
-pub async fn place_call(plan: Plan, observer: &mut (dyn FnMut(Event) + Send)) -> Result<Report, CallError> {
+pub async fn place_call_trusting(
+    plan: Plan,
+    trust: &Trust,
+    observer: &mut (dyn FnMut(Event) + Send),
+) -> Result<Report, CallError> {
     let script = script::Script::new(plan.pace, plan.turns.len());
     let utterances = plan.turns.clone();
-    let held = driver::place(plan, line::Line::default(), script, observer).await?;
+    let held = driver::place(plan, trust, line::Line::default(), script, observer).await?;
     Ok(Report::new(held, &utterances))
+}
+
+/// As [`place_call_trusting`], with the system's authorities.
+///
+/// # Errors
+///
+/// As there.
+pub async fn place_call(plan: Plan, observer: &mut (dyn FnMut(Event) + Send)) -> Result<Report, CallError> {
+    place_call_trusting(plan, &Trust::default(), observer).await
 }
 
 /// Places one call that follows a course of its own; [`Order::Speak`] names one of the plan's turns.
@@ -248,7 +271,7 @@ pub async fn hold_call<C: Course>(
     course: C,
     observer: &mut (dyn FnMut(Event) + Send),
 ) -> Result<Held<C>, CallError> {
-    driver::place(plan, line::Line::over(background), course, observer).await
+    driver::place(plan, &Trust::default(), line::Line::over(background), course, observer).await
 }
 
 impl Default for Pace {

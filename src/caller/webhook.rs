@@ -9,19 +9,18 @@ use tokio::time::Instant;
 
 use super::trace::{EventLines, TraceEvent};
 use super::wire::Ids;
-use super::{CallError, Plan};
+use super::{CallError, Plan, Trust};
 use crate::twilio::signature;
 use crate::twilio::twiml::{StreamTarget, parse_connect_stream};
 
 /// The client for webhook and trace. It follows no redirect and uses no proxy: the call goes where it is sent.
-pub(super) fn client() -> Result<reqwest::Client, CallError> {
-    reqwest::Client::builder()
+pub(super) fn client(trust: &Trust) -> Result<reqwest::Client, CallError> {
+    let client = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .connect_timeout(CONNECT_TIMEOUT)
-        .user_agent("TwilioProxy/1.1")
-        .build()
-        .map_err(CallError::Client)
+        .user_agent("TwilioProxy/1.1");
+    trust.http(client)?.build().map_err(CallError::Client)
 }
 
 /// Posts the voice webhook, signed when there is a token, and reads where its TwiML sends the call.

@@ -9,7 +9,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{ArgAction, ArgMatches, Args, FromArgMatches};
 
-use crate::caller::{Event, Happened, Level, Pace, Plan, Report, Target, TraceEvent, Utterance, place_call};
+use crate::caller::{
+    Event, Happened, Level, Pace, Plan, Report, Target, TraceEvent, Trust, Utterance, place_call_trusting,
+};
 
 /// Gives a text a voice: mono samples in −1 to 1 and their rate in Hz.
 pub(super) type Voice<'a> = &'a mut dyn FnMut(&str) -> anyhow::Result<(Vec<f32>, u32)>;
@@ -37,6 +39,9 @@ pub(super) struct CallArgs {
     /// Print one JSON document on standard output; the text for people goes to standard error
     #[arg(long)]
     json: bool,
+    /// Trust this authority, too, for https and wss: a PEM file, such as that of a self-signed certificate
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
     /// Auth Token to sign with [default: that of the settings; without one nothing is signed]
     #[arg(long, value_name = "TOKEN")]
     auth_token: Option<String>,
@@ -122,7 +127,13 @@ pub(super) async fn run(args: CallArgs, local: LocalServer, voice: Voice<'_>) ->
         to_stderr: args.json,
         traced: false,
     };
-    let report = place_call(plan, &mut |event| screen.show(&event)).await?;
+    let trust = args
+        .ca
+        .as_deref()
+        .map(Trust::with_file)
+        .transpose()?
+        .unwrap_or_default();
+    let report = place_call_trusting(plan, &trust, &mut |event| screen.show(&event)).await?;
     if let Some(path) = &args.out {
         report
             .recording

@@ -114,18 +114,26 @@ pub(super) fn frequent(agents: &Agents) -> Vec<(String, Code)> {
 
 /// What agents speak and the models do not.
 fn warn_of_languages(config: &Config, agents: &Agents) {
+    for (fault, remedy) in unspoken_languages(config, agents) {
+        tracing::warn!("{fault}; {remedy}");
+    }
+}
+
+/// What agents speak and the models do not, and what to do about it.
+pub(super) fn unspoken_languages(config: &Config, agents: &Agents) -> Vec<(String, &'static str)> {
+    let mut faults = Vec::new();
     let spanish = agents.iter().any(|agent| agent.language == Language::Es);
     if spanish && config.tts.url.is_none() && config.tts.voice_es.is_none() {
-        tracing::warn!(
-            "an agent speaks Spanish, and TTS_VOICE_ES is not set: {} will read it",
-            config.tts.voice
-        );
+        let found = format!("an agent speaks Spanish, and {} will read it", config.tts.voice);
+        faults.push((found, "set TTS_VOICE_ES to a Spanish voice"));
     }
     let switches = agents.iter().any(|agent| agent.languages().len() > 1);
     if switches && config.stt.url.is_none() && config.stt.model.ends_with(".en") {
         let model = &config.stt.model;
-        tracing::info!("STT_MODEL {model} knows English only: callers are not heard in other languages (base is)");
+        let found = format!("STT_MODEL {model} knows English only, and callers may ask for other languages");
+        faults.push((found, "set STT_MODEL=base, or another model without .en"));
     }
+    faults
 }
 
 /// The words of all agents of a language: a caller may be led from one to another.
@@ -237,10 +245,10 @@ impl<'a> CallerVoice<'a> {
 }
 
 /// The onnxruntime library's name in the manifest.
-const RUNTIME: &str = "onnxruntime";
+pub(super) const RUNTIME: &str = "onnxruntime";
 /// The end-of-turn model's.
-const SMART_TURN: &str = "smart-turn-v3.2";
+pub(super) const SMART_TURN: &str = "smart-turn-v3.2";
 /// Silero's name in the manifest.
-const VAD: &str = "silero-vad";
+pub(super) const VAD: &str = "silero-vad";
 /// Jobs that may wait: more could not be done before their deadline.
 const QUEUE_PER_CORE: usize = 8;

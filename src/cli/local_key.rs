@@ -25,6 +25,12 @@ pub(super) fn of(config: &Config) -> Option<Secret> {
     }
 }
 
+/// The key that a server of these settings takes, if it has been made.
+pub(super) fn existing(config: &Config) -> Option<Secret> {
+    let made = config.server.data_dir.join(FILE).exists();
+    made.then(|| of(config)).flatten()
+}
+
 /// Whoever comes first makes it; all others read it.
 fn key(dir: &Path) -> std::io::Result<String> {
     let path = dir.join(FILE);

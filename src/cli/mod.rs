@@ -4,6 +4,7 @@ mod agents;
 mod bench;
 mod call;
 mod data;
+mod doctor;
 mod engines;
 mod local_key;
 mod models;
@@ -42,16 +43,23 @@ enum Command {
     Data(data::DataArgs),
     /// List, fetch and check model files.
     Models(models::ModelsArgs),
+    /// Check the whole set-up: settings, models, database, LLM, public address, Twilio.
+    Doctor(doctor::DoctorArgs),
 }
 
 /// Runs one command to its exit code.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    let mut config = load(&cli.env_file)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
+    if let Command::Doctor(args) = &cli.command {
+        // It looks at settings that are wrong, too.
+        return runtime.block_on(doctor::run(args, &cli.env_file, environment()));
+    }
+    let mut config = load(&cli.env_file)?;
     match cli.command {
+        Command::Doctor(_) => unreachable!("invariant: returned above"),
         Command::Serve => runtime.block_on(serve::run(config)),
         Command::Call(args) => {
             sign_as_local(&mut config);
@@ -104,12 +112,14 @@ fn load(env_file: &std::path::Path) -> anyhow::Result<Config> {
         "{} does not exist; create it or leave --env-file out",
         env_file.display()
     );
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place that reads the process environment"
-    )]
-    let environment =
-        std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
-    let strings = gather(environment, Some(env_file))?;
+    let strings = gather(environment(), Some(env_file))?;
     Config::parse(&strings).map_err(|errors| anyhow::anyhow!("the configuration cannot be used:\n{errors}"))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the process environment"
+)]
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
 }

@@ -31,7 +31,7 @@ pub use llm::Llm;
 pub use log::{Log, LogFormat};
 pub use outbound::{Allowed, Hours, Outbound};
 pub use secret::Secret;
-pub use server::Server;
+pub use server::{Server, is_local};
 pub use speech::{Stt, Tts};
 pub use strings::{Origin, Strings, gather};
 pub use turn::Turn;
@@ -69,6 +69,16 @@ pub struct Config {
 impl Config {
     /// Parses all keys before it returns, so that the operator sees every mistake at once.
     pub fn parse(strings: &Strings) -> Result<Self, ConfigErrors> {
+        let (config, errors) = Self::read(strings);
+        if errors.is_empty() {
+            Ok(config)
+        } else {
+            Err(ConfigErrors(errors))
+        }
+    }
+
+    /// As [`Config::parse`], for looking at a configuration that is not right yet: faulty keys count as unset.
+    pub fn read(strings: &Strings) -> (Self, Vec<ConfigError>) {
         let reader = &mut Reader::new(strings);
         let server = Server::parse(reader);
         let mut config = Self {
@@ -87,11 +97,7 @@ impl Config {
         };
         config.cross_check(reader);
         let errors = std::mem::replace(reader, Reader::new(strings)).finish();
-        if errors.is_empty() {
-            Ok(config)
-        } else {
-            Err(ConfigErrors(errors))
-        }
+        (config, errors)
     }
 
     /// The effective values for the start-up log, in the order of [`KEYS`]: secrets as "set" or "not set", the telephone
@@ -114,7 +120,7 @@ impl Config {
 
     fn cross_check(&mut self, reader: &mut Reader<'_>) {
         let mut addresses = self.server.public_url.iter().chain(&self.server.also_public);
-        let public = addresses.find(|url| !server::is_local(url));
+        let public = addresses.find(|url| !is_local(url));
         self.twilio.cross_check(public, reader);
         if reader.is_set("TWILIO_API_KEY_SID") != reader.is_set("TWILIO_API_KEY_SECRET") {
             self.warnings.push(

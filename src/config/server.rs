@@ -74,7 +74,7 @@ impl Server {
 }
 
 /// Whether only this machine or its private network can reach the address. When in doubt it counts as public.
-pub(super) fn is_local(url: &Url) -> bool {
+pub fn is_local(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(ip)) => ip.is_loopback() || ip.is_private() || ip.is_link_local() || ip.is_unspecified(),
         Some(Host::Ipv6(ip)) => {

@@ -60,6 +60,11 @@ impl Strings {
         self.values.get(key).map(|(value, origin)| (value.as_str(), origin))
     }
 
+    /// The keys that are set, and where their values came from.
+    pub fn keys(&self) -> impl Iterator<Item = (&str, &Origin)> {
+        self.values.iter().map(|(key, (_, origin))| (key.as_str(), origin))
+    }
+
     /// What is odd about the `.env` file without being wrong: unknown keys, keys given twice.
     pub fn warnings(&self) -> &[String] {
         &self.warnings

@@ -2,6 +2,7 @@
 
 mod fallback;
 mod health;
+mod identity;
 mod incoming;
 mod lines;
 mod media;
@@ -14,11 +15,11 @@ mod transfer;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Json, Router};
 use url::Url;
 
 use crate::call::driver::Services;
@@ -30,6 +31,7 @@ use crate::store::AuditEvent;
 use crate::twilio::signature::Algorithm;
 
 pub use health::{Health, Probe};
+pub use identity::{Identity, stand_in};
 pub use lines::Lines;
 pub use queue::Waiting;
 
@@ -74,6 +76,7 @@ pub struct TwilioAccount {
 
 /// All routes.
 pub fn router(app: Arc<App>) -> Router {
+    let identity = Identity::random();
     Router::new()
         .route("/voice/incoming", post(incoming::incoming))
         .route("/api/phone/incoming", post(incoming::incoming))
@@ -95,6 +98,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/voice/audio/{file}", get(recorded::audio))
         .route("/voice/trace/{call_sid}", get(trace::trace))
         .route("/voice/health", get(health::health))
+        .route("/voice/identity", get(move || async move { Json(identity) }))
         .merge(lines::routes())
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(app)

@@ -5,10 +5,12 @@
 //! A path given by the user is used as it is; checking it is theirs.
 
 pub mod convert;
+mod glance;
 mod locate;
 mod manifest;
 mod pull;
 
+pub use glance::{Glance, glance};
 pub use locate::{Located, ModelError, Report, State, is_path, locate, verify};
 pub use manifest::{Manifest, ManifestError, Model, Purpose};
 pub use pull::{Progress, PullError, PullEvent, pull};

@@ -50,6 +50,14 @@ impl Piper {
     }
 }
 
+/// Whether espeak-ng has its data, for a language as it names them: `en-us`.
+pub fn check_language(language: &str) -> Result<(), SpeechError> {
+    match phonemes("one", language)?.trim() {
+        "" => Err(load_error(format!("espeak-ng has no phonemes for {language}"))),
+        _ => Ok(()),
+    }
+}
+
 impl Synthesizer for Piper {
     fn synthesize(&mut self, text: &str, cancelled: Cancelled<'_>) -> Result<Speech, SpeechError> {
         if cancelled() {

@@ -66,7 +66,7 @@ impl Store {
 }
 
 impl Kind {
-    fn remedy(self) -> &'static str {
+    pub(super) fn remedy(self) -> &'static str {
         match self {
             Self::Sqlite => SQLITE,
             Self::Postgres => POSTGRES,
@@ -74,7 +74,7 @@ impl Kind {
     }
 }
 
-type Why = (String, &'static str);
+pub(super) type Why = (String, &'static str);
 
 /// Makes the tables on a connection of its own.
 async fn prepare(options: &AnyConnectOptions, kind: Kind) -> Result<(), Why> {
@@ -115,7 +115,7 @@ async fn prepare(options: &AnyConnectOptions, kind: Kind) -> Result<(), Why> {
 }
 
 /// What each connection needs by itself.
-async fn set_up(connection: &mut AnyConnection, kind: Kind) -> Result<(), sqlx::Error> {
+pub(super) async fn set_up(connection: &mut AnyConnection, kind: Kind) -> Result<(), sqlx::Error> {
     let settings = match kind {
         Kind::Sqlite => "PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL",
         // Else each start logs that the table of migrations is there already.
@@ -144,7 +144,7 @@ fn is_busy(error: &sqlx::Error) -> bool {
 }
 
 /// Before there are rows of ours, the database's own words may be shown; a configuration error may quote the URL.
-fn explain(error: &sqlx::Error) -> String {
+pub(super) fn explain(error: &sqlx::Error) -> String {
     if let Some(error) = error.as_database_error() {
         error.message().to_owned()
     } else if let sqlx::Error::Io(error) = error {
@@ -171,7 +171,7 @@ fn create(path: &Path) -> std::io::Result<()> {
 }
 
 /// Escapes whatever could mean something in a URL.
-fn sqlite_url(path: &Path) -> String {
+pub(super) fn sqlite_url(path: &Path) -> String {
     let mut url = "sqlite:".to_owned();
     for &byte in path.as_os_str().as_encoded_bytes() {
         if byte.is_ascii_alphanumeric() || b"/._-".contains(&byte) {
@@ -184,8 +184,8 @@ fn sqlite_url(path: &Path) -> String {
 }
 
 /// After a new file there, `touch` this one: cargo watches only the files that were there.
-static SQLITE_TABLES: Migrator = sqlx::migrate!("migrations/sqlite");
-static POSTGRES_TABLES: Migrator = sqlx::migrate!("migrations/postgres");
+pub(super) static SQLITE_TABLES: Migrator = sqlx::migrate!("migrations/sqlite");
+pub(super) static POSTGRES_TABLES: Migrator = sqlx::migrate!("migrations/postgres");
 
 /// One writes, the others read beside it.
 const SQLITE_CONNECTIONS: u32 = 4;
@@ -194,12 +194,12 @@ const POSTGRES_CONNECTIONS: u32 = 10;
 /// A caller is waiting.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connecting and changing tables, while other servers may be doing the same.
-const PREPARE_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const PREPARE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Ours take milliseconds; what waits longer waits for a lock that somebody forgot. Changing tables may take longer.
 const STATEMENT_TIMEOUT: &str = "SET statement_timeout = '15s'";
 const WAL_RETRY: Duration = Duration::from_millis(20);
 
-const SQLITE: &str = "Make the directory writable for this user, stop what else holds the file, or set DATABASE_URL to sqlite: and another path";
+pub(super) const SQLITE: &str = "Make the directory writable for this user, stop what else holds the file, or set DATABASE_URL to sqlite: and another path";
 const POSTGRES: &str = "See that PostgreSQL runs there and that user, password and database are right (psql with the same URL), \
      or unset DATABASE_URL to use a SQLite file";
-const NEWER: &str = "Start the newer version, or set DATABASE_URL to another database";
+pub(super) const NEWER: &str = "Start the newer version, or set DATABASE_URL to another database";

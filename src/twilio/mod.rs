@@ -3,6 +3,7 @@
 pub mod answers;
 pub mod dialect;
 pub mod message;
+pub mod numbers;
 pub mod proof;
 pub mod recorded;
 pub mod rest;

@@ -5,6 +5,7 @@
 
 mod conformance;
 mod drain;
+mod endpoints;
 mod engine_faults;
 mod engines;
 mod flows;
@@ -13,6 +14,7 @@ mod health;
 mod http_server;
 mod llm_faults;
 mod media;
+mod nginx;
 mod oracle;
 mod phi;
 mod phone;

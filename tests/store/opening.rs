@@ -1,7 +1,7 @@
 //! Opening: new databases, old ones, several at once, and those that cannot be used.
 
 use sqlx::AnyPool;
-use tieline::store::{CustomerKey, NewCustomer, Store};
+use tieline::store::{Condition, CustomerKey, NewCustomer, Store};
 
 use crate::fresh::{Fresh, count, database, on_both};
 
@@ -12,6 +12,7 @@ on_both! {
     seed_data_that_was_refused_never_comes
     several_processes_open_a_new_database_at_once
     a_database_of_a_newer_version_is_left_alone
+    a_database_is_examined_without_being_changed
 }
 
 const CUSTOMERS: &str = "SELECT count(*) FROM customers";
@@ -86,6 +87,44 @@ async fn a_database_of_a_newer_version_is_left_alone(fresh: Fresh) {
     let message = Store::open(&fresh.database(true)).await.expect_err("newer").to_string();
     assert!(message.contains("a newer tieline has changed its tables"), "{message}");
     assert!(!message.contains("no-password-asked"), "{message}");
+}
+
+async fn a_database_is_examined_without_being_changed(fresh: Fresh) {
+    let database = fresh.database(true);
+    let examine = || Store::examine(&database);
+    // Twice: the first look makes nothing.
+    assert_eq!(examine().await.expect("usable"), Condition::New);
+    assert_eq!(examine().await.expect("usable"), Condition::New);
+    let store = fresh.open().await;
+    assert_eq!(examine().await.expect("usable beside a server"), Condition::Current);
+    store.close().await;
+    let raw = fresh.raw().await;
+    let rename = |from: &str, to: &str| format!("UPDATE _sqlx_migrations SET version = {to} WHERE version = {from}");
+    let newest = "(SELECT max(version) FROM _sqlx_migrations)";
+    let newer = rename(newest, "9999");
+    sqlx::query(sqlx::AssertSqlSafe(newer))
+        .execute(&raw)
+        .await
+        .expect("written");
+    let message = examine().await.expect_err("newer").to_string();
+    assert!(message.contains("a newer tieline has changed its tables"), "{message}");
+    let older = "DELETE FROM _sqlx_migrations WHERE version = 9999";
+    sqlx::query(older).execute(&raw).await.expect("written");
+    assert_ne!(examine().await.expect("usable"), Condition::Current);
+    assert_eq!(count(&raw, CUSTOMERS).await, 3);
+}
+
+#[tokio::test]
+async fn a_postgres_that_can_only_be_read_is_told() {
+    let fresh = Fresh::postgres().await;
+    fresh.open().await.close().await;
+    let sign = if fresh.url.contains('?') { '&' } else { '?' };
+    let url = format!("{}{sign}options=-c%20default_transaction_read_only%3Don", fresh.url);
+    let message = Store::examine(&database(&url, true))
+        .await
+        .expect_err("read only")
+        .to_string();
+    assert!(message.contains("it can be read, but not written to"), "{message}");
 }
 
 #[tokio::test]
