@@ -5,6 +5,7 @@ mod bench;
 mod call;
 mod data;
 mod engines;
+mod keys;
 mod models;
 mod serve;
 
@@ -39,6 +40,8 @@ enum Command {
     Bench(bench::Bench),
     /// Import customers and coverage.
     Data(data::DataArgs),
+    /// Make, list and revoke keys of the management API.
+    Keys(keys::KeysArgs),
     /// List, fetch and check model files.
     Models(models::ModelsArgs),
 }
@@ -67,6 +70,10 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Bench(what) => bench::run(&what, &config, &runtime),
         Command::Data(args) => {
             runtime.block_on(data::run(args, &config.database))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Keys(args) => {
+            runtime.block_on(keys::run(args, &config.database))?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Models(args) => {

@@ -17,7 +17,7 @@ use crate::cli::{agents, engines};
 use crate::config::Config;
 use crate::dialog::conversation::Mind;
 use crate::dialog::llm::LlmClient;
-use crate::http::{App, Probe, TwilioAccount, router};
+use crate::http::{Api, App, Probe, TwilioAccount, router};
 use crate::store::Store;
 use crate::telemetry::logging;
 
@@ -90,6 +90,7 @@ pub(super) async fn app(config: Config, store: Option<Store>) -> anyhow::Result<
         },
         public_url: config.server.public_url,
         probe: Probe::new()?,
+        api: Api::new(&config.api),
     })
 }
 

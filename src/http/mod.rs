@@ -1,5 +1,6 @@
-//! The web side: Twilio's webhooks, the media socket, the trace of a call, health.
+//! The web side: Twilio's webhooks, the media socket, the trace of a call, health, the management API.
 
+mod api;
 mod fallback;
 mod health;
 mod incoming;
@@ -20,6 +21,7 @@ use crate::call::driver::Services;
 use crate::call::registry::Registry;
 use crate::config::Secret;
 
+pub use api::Api;
 pub use health::{Health, Probe};
 
 /// What the handlers share.
@@ -34,6 +36,8 @@ pub struct App {
     pub public_url: Option<Url>,
     /// Whether the LLM endpoint answers.
     pub probe: Probe,
+    /// What the management API keeps.
+    pub api: Api,
 }
 
 /// Whose calls are answered.
@@ -55,6 +59,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/voice/trace/{call_sid}", get(trace::trace))
         .route("/voice/health", get(health::health))
         .layer(DefaultBodyLimit::max(MAX_BODY))
+        .merge(api::router(&app))
         .with_state(app)
 }
 

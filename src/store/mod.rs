@@ -12,7 +12,10 @@ mod coverage;
 mod customers;
 mod error;
 pub mod import;
+mod keys;
+mod lists;
 mod orders;
+mod requests;
 mod seed;
 mod text;
 
@@ -26,7 +29,10 @@ pub use calls::{Call, NewCall, RecordedCall, ToolRun, Turn};
 pub use coverage::{Coverage, Eligibility, PROCEDURES};
 pub use customers::{Customer, CustomerKey, NewCustomer};
 pub use error::{Fault, OpenError, StoreError};
+pub use keys::{ApiKey, Denied, NewApiKey, NoScope, Scope};
+pub use lists::{After, CallFilter, CustomerChange, OrderFilter, Page};
 pub use orders::{NewTaskOrder, TaskOrder};
+pub use requests::{Answer, Claim};
 pub use text::phone;
 
 /// An open database with its tables as this version needs them. Clones share one bounded pool of connections.

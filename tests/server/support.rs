@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use tieline::call::driver::Services;
 use tieline::call::registry::Registry;
-use tieline::config::{Llm, Secret};
+use tieline::config::{ApiLimits, Llm, Secret};
 use tieline::dialog::agent::{self, Agents};
 use tieline::dialog::conversation::{Mind, Staff};
 use tieline::dialog::llm::LlmClient;
 use tieline::dialog::slot::Slot;
 use tieline::engine::{Engine, Sizes};
-use tieline::http::{App, Probe, TwilioAccount, router};
+use tieline::http::{Api, App, Probe, TwilioAccount, router};
 use tieline::speech::spoken::spoken;
 use tieline::store::Store;
 use tieline::turn::endpoint::{Endpointing, Witnesses};
@@ -41,6 +41,7 @@ pub(crate) struct Setup {
     /// Its file, instead of the usual one.
     pub(crate) agent: Option<String>,
     pub(crate) store: Option<Store>,
+    pub(crate) api: ApiLimits,
 }
 
 impl Default for Setup {
@@ -59,6 +60,11 @@ impl Default for Setup {
             expect: None,
             agent: None,
             store: None,
+            api: ApiLimits {
+                per_key: 100_000,
+                per_address: 100_000,
+                proxies: Vec::new(),
+            },
         }
     }
 }
@@ -138,6 +144,7 @@ impl TestServer {
             },
             public_url: setup.public_url.map(|url| url.parse().expect("a URL")),
             probe: Probe::new().expect("a probe"),
+            api: Api::new(&setup.api),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");

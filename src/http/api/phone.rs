@@ -1,0 +1,157 @@
+//! `/api/phone`: live calls, the state of one, and placing them, under the paths the old guides have.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+
+use super::access::{Principal, Routes};
+use super::audit::{self, Act};
+use super::calls::{CallState, CallSummary};
+use super::extract::Id;
+use super::problem::Problem;
+use super::{mask, store};
+use crate::call::opening::Direction;
+use crate::call::registry::LiveInfo;
+use crate::http::App;
+use crate::store::Scope;
+
+pub(super) fn routes(routes: Routes) -> Routes {
+    routes
+        .needs(Scope::Read, routes!(active_calls))
+        .needs(Scope::Read, routes!(call_status))
+}
+
+/// A call that is live on this server.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ActiveCall {
+    /// The carrier's id of the call.
+    call_sid: String,
+    /// Who calls; masked but for two digits without the scope `phi`.
+    from: Option<String>,
+    /// Who is called; masked alike.
+    to: Option<String>,
+    /// The agent that began the conversation; null in the first moment.
+    agent: Option<String>,
+    direction: CallDirection,
+    /// When its audio stream opened.
+    started_at: Timestamp,
+    /// Since then.
+    duration_seconds: u64,
+}
+
+/// Who placed a call.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum CallDirection {
+    /// Somebody called us.
+    Inbound,
+    /// We called somebody.
+    Outbound,
+}
+
+/// Live calls of this server.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ActiveCalls {
+    /// How many there are.
+    count: usize,
+    /// How many there may be.
+    max_calls: usize,
+    /// The oldest first.
+    active_calls: Vec<ActiveCall>,
+}
+
+impl ActiveCall {
+    fn new(live: LiveInfo, now: Timestamp, phi: bool) -> Self {
+        Self {
+            call_sid: live.call_sid,
+            from: mask::number(live.from, phi),
+            to: mask::number(live.to, phi),
+            agent: live.agent,
+            direction: match live.direction {
+                Direction::Inbound => CallDirection::Inbound,
+                Direction::Outbound => CallDirection::Outbound,
+            },
+            started_at: live.since,
+            duration_seconds: seconds(live.since, now),
+        }
+    }
+}
+
+/// List live calls
+///
+/// Those whose audio is connected to this server now.
+#[utoipa::path(get, path = "/api/phone/active-calls", tag = "calls", operation_id = "active_calls",
+    responses((status = 200, body = ActiveCalls, description = "Live calls of this server")))]
+async fn active_calls(State(app): State<Arc<App>>, principal: Principal) -> Result<Json<ActiveCalls>, Problem> {
+    let phi = principal.may(Scope::Phi);
+    if phi {
+        audit::note(store(&app)?, &principal, Act::Read, "live calls", None).await?;
+    }
+    let now = Timestamp::now();
+    let live = app.registry.live_calls();
+    Ok(Json(ActiveCalls {
+        count: live.len(),
+        max_calls: app.registry.max_calls(),
+        active_calls: live.into_iter().map(|call| ActiveCall::new(call, now, phi)).collect(),
+    }))
+}
+
+/// How a call stands.
+#[derive(Serialize, ToSchema)]
+pub(super) struct CallStatus {
+    /// The carrier's id of the call.
+    call_sid: String,
+    status: CallState,
+    /// Who calls; masked but for two digits without the scope `phi`.
+    from: Option<String>,
+    /// Who is called; masked alike.
+    to: Option<String>,
+    agent: String,
+    started_at: Timestamp,
+    ended_at: Option<Timestamp>,
+    /// From its begin to its end, or to now.
+    duration_seconds: u64,
+    /// How it ended, in a word.
+    outcome: Option<String>,
+}
+
+/// Get a call's status
+#[utoipa::path(get, path = "/api/phone/call-status/{call_sid}", tag = "calls", operation_id = "call_status",
+    params(("call_sid" = String, Path, description = "The carrier's id of the call")),
+    responses((status = 200, body = CallStatus, description = "How the call stands"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no such call")))]
+async fn call_status(
+    State(app): State<Arc<App>>,
+    principal: Principal,
+    Id(call_sid): Id,
+) -> Result<Json<CallStatus>, Problem> {
+    let store = store(&app)?;
+    let phi = principal.may(Scope::Phi);
+    let found = store.find_call(&call_sid).await?;
+    let call = found.ok_or_else(|| Problem::not_found("call"))?;
+    if phi {
+        audit::note(store, &principal, Act::Read, "call", Some(&call_sid)).await?;
+    }
+    let call = CallSummary::new(call, phi);
+    Ok(Json(CallStatus {
+        call_sid: call.call_sid,
+        status: call.status,
+        from: call.from,
+        to: call.to,
+        agent: call.agent,
+        started_at: call.started_at,
+        ended_at: call.ended_at,
+        duration_seconds: seconds(call.started_at, call.ended_at.unwrap_or_else(Timestamp::now)),
+        outcome: call.outcome,
+    }))
+}
+
+/// Whole seconds between two times; none if they are the wrong way round.
+fn seconds(from: Timestamp, to: Timestamp) -> u64 {
+    u64::try_from(to.as_second() - from.as_second()).unwrap_or(0)
+}
