@@ -224,11 +224,11 @@ impl ToolView {
 async fn get(State(app): State<Arc<App>>, principal: Principal, Id(call_sid): Id) -> Result<Json<CallDetail>, Problem> {
     let store = store(&app)?;
     let phi = principal.may(Scope::Phi);
-    let found = store.call(&call_sid).await?;
-    let RecordedCall { call, turns, tool_runs } = found.ok_or_else(|| Problem::not_found("call"))?;
     if phi {
         audit::note(store, &principal, Act::Read, "call", Some(&call_sid)).await?;
     }
+    let found = store.call(&call_sid).await?;
+    let RecordedCall { call, turns, tool_runs } = found.ok_or_else(|| Problem::not_found("call"))?;
     Ok(Json(CallDetail {
         call: CallSummary::new(call, phi),
         turns: turns.into_iter().map(|turn| TurnView::new(turn, phi)).collect(),

@@ -112,12 +112,11 @@ async fn order(
     act: Act,
     command: Command,
 ) -> Result<(StatusCode, Json<Accepted>), Problem> {
-    let store = store(app)?;
+    audit::note(store(app)?, principal, act, "call", Some(&call_sid)).await?;
     app.registry.command(&call_sid, command).map_err(|error| match error {
         CommandError::NotLive => Problem::not_found("live call"),
         CommandError::Busy => Problem::unavailable("The call is busy with other commands", "Try again in a moment"),
     })?;
-    audit::note(store, principal, act, "call", Some(&call_sid)).await?;
     tracing::info!(
         call = call_sid,
         key = principal.0.id,

@@ -135,14 +135,7 @@ async fn create(
         address: request.address.map(|address| short("address", &address)).transpose()?,
     };
     let customer = store.create_customer(&new, &super::fresh_key()).await?;
-    audit::note(
-        store,
-        &principal,
-        Act::Create,
-        "customer",
-        Some(&customer.customer_number),
-    )
-    .await?;
+    audit::noted(store, &principal, Act::Create, "customer", &customer.customer_number).await;
     Ok((StatusCode::CREATED, Json(customer.into())))
 }
 
@@ -153,16 +146,9 @@ async fn create(
         (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no such customer")))]
 async fn get(State(app): State<Arc<App>>, principal: Principal, Id(number): Id) -> Result<Json<CustomerView>, Problem> {
     let store = store(&app)?;
+    audit::note(store, &principal, Act::Read, "customer", Some(&number)).await?;
     let found = store.find_customer(CustomerKey::Number(&number)).await?;
     let customer = found.ok_or_else(|| Problem::not_found("customer"))?;
-    audit::note(
-        store,
-        &principal,
-        Act::Read,
-        "customer",
-        Some(&customer.customer_number),
-    )
-    .await?;
     Ok(Json(customer.into()))
 }
 
@@ -193,14 +179,7 @@ async fn change(
     };
     let changed = store.change_customer(&number, &change).await?;
     let customer = changed.ok_or_else(|| Problem::not_found("customer"))?;
-    audit::note(
-        store,
-        &principal,
-        Act::Change,
-        "customer",
-        Some(&customer.customer_number),
-    )
-    .await?;
+    audit::noted(store, &principal, Act::Change, "customer", &customer.customer_number).await;
     Ok(Json(customer.into()))
 }
 

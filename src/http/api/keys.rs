@@ -109,6 +109,6 @@ async fn revoke(State(app): State<Arc<App>>, principal: Principal, Id(id): Id) -
     let store = store(&app)?;
     let revoked = store.revoke_api_key(&id).await?;
     let key = revoked.ok_or_else(|| Problem::not_found("key"))?;
-    audit::note(store, &principal, Act::RevokeKey, "key", Some(&id)).await?;
+    audit::noted(store, &principal, Act::RevokeKey, "key", &id).await;
     Ok(Json(key.into()))
 }

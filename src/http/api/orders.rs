@@ -182,7 +182,7 @@ async fn create(
         call_sid: None,
     };
     let order = store.create_task_order(&new, &super::fresh_key()).await?;
-    audit::note(store, &principal, Act::Create, "task order", Some(&order.order_number)).await?;
+    audit::noted(store, &principal, Act::Create, "task order", &order.order_number).await;
     Ok((StatusCode::CREATED, Json(order.into())))
 }
 
@@ -193,9 +193,9 @@ async fn create(
         (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no such order")))]
 async fn get(State(app): State<Arc<App>>, principal: Principal, Id(number): Id) -> Result<Json<OrderView>, Problem> {
     let store = store(&app)?;
+    audit::note(store, &principal, Act::Read, "task order", Some(&number)).await?;
     let order = store.task_order(&number).await?;
     let order = order.ok_or_else(|| Problem::not_found("task order"))?;
-    audit::note(store, &principal, Act::Read, "task order", Some(&order.order_number)).await?;
     Ok(Json(order.into()))
 }
 
@@ -213,6 +213,6 @@ async fn change(
     let store = store(&app)?;
     let changed = store.set_task_order_status(&number, request.status.name()).await?;
     let order = changed.ok_or_else(|| Problem::not_found("task order"))?;
-    audit::note(store, &principal, Act::Change, "task order", Some(&order.order_number)).await?;
+    audit::noted(store, &principal, Act::Change, "task order", &order.order_number).await;
     Ok(Json(order.into()))
 }

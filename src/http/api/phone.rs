@@ -4,26 +4,31 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::access::{Principal, Routes};
 use super::audit::{self, Act};
 use super::calls::{CallState, CallSummary};
-use super::extract::Id;
+use super::extract::{Body, Id};
 use super::problem::Problem;
-use super::{mask, store};
+use super::{e164, mask, store};
 use crate::call::opening::Direction;
+use crate::call::outgoing::{OutboundRequest, RefusedOutbound};
 use crate::call::registry::LiveInfo;
 use crate::http::App;
 use crate::store::Scope;
+use crate::twilio::rest::CarrierError;
 
 pub(super) fn routes(routes: Routes) -> Routes {
     routes
         .needs(Scope::Read, routes!(active_calls))
         .needs(Scope::Read, routes!(call_status))
+        .needs(Scope::Operate, routes!(outbound_call))
 }
 
 /// A call that is live on this server.
@@ -132,11 +137,11 @@ async fn call_status(
 ) -> Result<Json<CallStatus>, Problem> {
     let store = store(&app)?;
     let phi = principal.may(Scope::Phi);
-    let found = store.find_call(&call_sid).await?;
-    let call = found.ok_or_else(|| Problem::not_found("call"))?;
     if phi {
         audit::note(store, &principal, Act::Read, "call", Some(&call_sid)).await?;
     }
+    let found = store.find_call(&call_sid).await?;
+    let call = found.ok_or_else(|| Problem::not_found("call"))?;
     let call = CallSummary::new(call, phi);
     Ok(Json(CallStatus {
         call_sid: call.call_sid,
@@ -149,6 +154,85 @@ async fn call_status(
         duration_seconds: seconds(call.started_at, call.ended_at.unwrap_or_else(Timestamp::now)),
         outcome: call.outcome,
     }))
+}
+
+/// A call to be placed.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OutboundCallRequest {
+    /// Whom to call, E.164; `OUTBOUND_ALLOW` must name the number.
+    #[schema(pattern = r"^\+[1-9][0-9]{6,14}$")]
+    to: String,
+    /// The agent that talks, one that places calls. Without it: the agent that answers by default.
+    #[serde(default)]
+    agent: Option<String>,
+    /// What the agent is to know, for its templates; 16 KiB of JSON at most.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    context: Map<String, Value>,
+    /// Whether an answering machine is told the agent's message; otherwise it is hung up on.
+    #[serde(default)]
+    leave_message: bool,
+}
+
+/// A call that rings.
+#[derive(Serialize, ToSchema)]
+pub(super) struct PlacedCall {
+    /// The carrier's id of the call.
+    call_sid: String,
+}
+
+/// Place a call
+///
+/// Only to numbers on the server's list, in its hours, and so many in a day. Send an `Idempotency-Key`, so that a repetition does
+/// not ring twice.
+#[utoipa::path(post, path = "/api/phone/outbound-call", tag = "calls", operation_id = "outbound_call",
+    request_body = OutboundCallRequest,
+    responses((status = 201, body = PlacedCall, description = "The call rings"),
+        (status = 502, body = Problem, content_type = "application/problem+json", description = "The carrier did not place it")))]
+async fn outbound_call(
+    State(app): State<Arc<App>>,
+    principal: Principal,
+    Body(request): Body<OutboundCallRequest>,
+) -> Result<(StatusCode, Json<PlacedCall>), Problem> {
+    let remedy = "Set PUBLIC_URL, TWILIO_ACCOUNT_SID, TWILIO_PHONE_NUMBER and TWILIO_AUTH_TOKEN or an API key";
+    let switchboard = app.services.switchboard.as_ref();
+    let switchboard = switchboard.ok_or_else(|| Problem::conflict("This server cannot place calls", remedy))?;
+    let agents = Arc::clone(&app.services.staff.borrow().agents);
+    let request = OutboundRequest {
+        actor: audit::actor(&principal),
+        to: e164("to", &request.to)?,
+        agent: request.agent.unwrap_or_else(|| agents.default().name.clone()),
+        context: request.context,
+        leave_message: request.leave_message,
+    };
+    let placed = switchboard.place(&agents, request).await.map_err(refused)?;
+    let call_sid = placed.call_sid;
+    Ok((StatusCode::CREATED, Json(PlacedCall { call_sid })))
+}
+
+fn refused(refused: RefusedOutbound) -> Problem {
+    let detail = refused.to_string();
+    match refused {
+        RefusedOutbound::NotANumber => Problem::bad_field("to", detail, "Write + and 7 to 15 digits"),
+        RefusedOutbound::NoAgent => Problem::bad_field(
+            "agent",
+            detail,
+            "Name one of /api/agents whose file has `[outgoing] allowed = true`",
+        ),
+        RefusedOutbound::NoMessage => Problem::bad_field(
+            "leave_message",
+            detail,
+            "Give the agent's file a `message` in [outgoing]",
+        ),
+        RefusedOutbound::TooMuchContext => Problem::bad_field("context", detail, "Send less than 16 KiB"),
+        RefusedOutbound::NotAllowed => Problem::bad_field("to", detail, "Add the number to OUTBOUND_ALLOW"),
+        RefusedOutbound::QuietHours => Problem::conflict(detail, "Try again in OUTBOUND_HOURS"),
+        RefusedOutbound::TooMany => Problem::conflict(detail, "Try again tomorrow, or raise OUTBOUND_PER_DAY"),
+        RefusedOutbound::NoDatabase => Problem::unavailable(detail, "See the server's log"),
+        RefusedOutbound::Carrier(CarrierError::Unanswered) => Problem::timeout(),
+        RefusedOutbound::Carrier(_) => Problem::carrier(detail),
+    }
 }
 
 /// Whole seconds between two times; none if they are the wrong way round.

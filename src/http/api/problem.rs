@@ -182,6 +182,13 @@ impl Problem {
             .remedy("Look whether it was done before you repeat it, or repeat it with the same Idempotency-Key")
     }
 
+    /// The carrier refused or failed; nothing rings.
+    pub(super) fn carrier(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, "carrier", "The carrier did not do it")
+            .detail(detail)
+            .remedy("See the carrier's console, and the server's log")
+    }
+
     /// A fault of ours.
     pub(super) fn internal() -> Self {
         let title = "The server has failed";
