@@ -241,6 +241,7 @@ async fn server(llm: &str) -> String {
             vad_mode: 2,
             silero: None,
             log_transcripts: false,
+            switchboard: None,
         },
         registry: Arc::new(Registry::new(4)),
         twilio: TwilioAccount::default(),

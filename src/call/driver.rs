@@ -1,36 +1,41 @@
 //! The only `select!` loop of a call: messages, answers and deadlines go into the machine, its actions come out.
 
+mod hearing;
+mod orders;
+mod replying;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::{StreamExt, stream};
 use tokio::sync::watch;
 
+use self::orders::Handing;
+use self::replying::Tongue;
 use crate::call::inbound::Inbound;
 use crate::call::keys::Keys;
+use crate::call::opening::{Direction, Opening};
 use crate::call::outbound::Outbound;
 use crate::call::record::Record;
-use crate::call::registry::Parties;
+use crate::call::registry::{Parties, Seat};
 use crate::call::socket::{Received, Socket};
 use crate::call::standing::Standing;
+use crate::call::switchboard::Switchboard;
 use crate::call::trace::{Trace, TraceEvent};
 use crate::call::work::{Done, Kind, Work};
 use crate::dialog::agent::Agent;
-use crate::dialog::conversation::{CallerTurn, Ending, Mind, Said, Staff};
+use crate::dialog::conversation::{Mind, Staff};
 use crate::dialog::form::{CallFacts, Dialog};
 use crate::dialog::slot::Date;
 use crate::engine::{Engine, LineAudio, Urgency};
+use crate::speech::Code;
 use crate::speech::ear::Ear;
 use crate::speech::silero::SileroModel;
-use crate::speech::spoken::spoken_in;
 use crate::speech::webrtc::WebRtcVad;
-use crate::speech::{Code, Heard};
 use crate::store::Store;
 use crate::telemetry::latency::TurnLatency;
-use crate::time::MediaTime;
 use crate::turn::event::{Action, HangupReason, Input, MarkName, SentenceId, TurnId, TurnSummary, Voice};
-use crate::turn::machine::{Machine, Phrases, Speaker, Speculated};
+use crate::turn::machine::{Line, Machine, Phrases, Speaker, Speculated};
 use crate::turn::policy::Policy;
 use crate::twilio::message::{self, Inbound as Message};
 
@@ -53,6 +58,8 @@ pub struct Services {
     pub silero: Option<SileroModel>,
     /// Print what is said to the log.
     pub log_transcripts: bool,
+    /// Whom calls can be handed over to, if anybody.
+    pub switchboard: Option<Arc<Switchboard>>,
 }
 
 /// How a call ended.
@@ -66,6 +73,8 @@ pub enum CallEnd {
     Lost,
     /// This server stops.
     Shutdown,
+    /// Somebody who runs this server ended it.
+    Operator,
 }
 
 impl CallEnd {
@@ -78,6 +87,8 @@ impl CallEnd {
             Self::Agent(HangupReason::MaxCall) => "max-call",
             Self::Agent(HangupReason::Silence) => "silence",
             Self::Agent(HangupReason::MediaLost) => "media-lost",
+            Self::Agent(HangupReason::Machine) => "machine",
+            Self::Operator => "operator",
             Self::Lost => "lost",
             Self::Shutdown => "shutdown",
         }
@@ -85,15 +96,10 @@ impl CallEnd {
 }
 
 /// Runs one call from the accepted `start` message to its end.
-pub async fn run<S: Socket>(
-    services: &Services,
-    call: &Call<'_>,
-    mut stop: watch::Receiver<bool>,
-    socket: &mut S,
-) -> CallEnd {
-    let mut driver = Driver::new(services, call);
+pub async fn run<S: Socket>(services: &Services, call: &Call<'_>, seat: Seat, socket: &mut S) -> CallEnd {
+    let mut driver = Driver::new(services, call, seat);
     driver.machine.handle(Input::Start, now());
-    let end = driver.go_on(&mut stop, socket).await;
+    let end = driver.go_on(socket).await;
     driver.finish(end).await
 }
 
@@ -135,28 +141,28 @@ struct Driver<'a> {
     languages: Vec<Code>,
     /// What was heard to be spoken in the latest transcript.
     heard_language: Option<Code>,
-    /// What the agent speaks.
-    voice: Code,
+    /// In what the present reply is spoken.
+    tongue: Option<Tongue>,
     /// What the conversation has come to.
     standing: Standing,
     /// Whether the present reply's turn counts: tools wait for it.
     counts: watch::Sender<bool>,
     keys: Keys,
     record: Record,
+    /// Orders from outside.
+    seat: Seat,
+    /// How far the caller is with being handed over.
+    handing: Handing,
 }
 
 impl<'a> Driver<'a> {
-    fn new(services: &'a Services, call: &Call<'a>) -> Self {
+    fn new(services: &'a Services, call: &Call<'a>, seat: Seat) -> Self {
         let staff = Arc::clone(&services.staff.borrow());
-        let agents = Arc::clone(&staff.agents);
-        let agent = Arc::clone(match &call.parties.to {
-            Some(number) => agents.at(number),
-            None => agents.default(),
-        });
-        let facts = CallFacts {
-            id: call.call_sid.to_owned(),
-            from: call.parties.from.clone(),
-        };
+        let agent = begins(&staff, call.parties, &seat.opening);
+        // Nobody else sets it.
+        let _ = seat.agent.set(agent.name.clone());
+        call.trace.begun(&agent.name);
+        let (standing, machine) = conversation(services, call, &seat.opening, &staff, &agent);
         let record = Record::begin(services.store.as_ref(), call, &agent.name);
         let kept = services.policy.max_turn + services.policy.pre_roll + BACKLOG_SLACK;
         let vad = Box::new(WebRtcVad::new(services.vad_mode));
@@ -165,12 +171,12 @@ impl<'a> Driver<'a> {
             services,
             call_sid: call.call_sid,
             trace: call.trace,
-            machine: Machine::new(services.policy.clone(), phrases(&agent)),
+            machine,
             staff,
             languages: agent.languages(),
             heard_language: None,
-            voice: agent.language.code(),
-            standing: Standing::new(Dialog::new(agents, agent, facts)),
+            tongue: None,
+            standing,
             counts: watch::Sender::new(false),
             keys: Keys::default(),
             record,
@@ -184,10 +190,12 @@ impl<'a> Driver<'a> {
             speculating: false,
             untold: Vec::new(),
             turns: 0,
+            seat,
+            handing: Handing::No,
         }
     }
 
-    async fn go_on<S: Socket>(&mut self, stop: &mut watch::Receiver<bool>, socket: &mut S) -> CallEnd {
+    async fn go_on<S: Socket>(&mut self, socket: &mut S) -> CallEnd {
         loop {
             if let Some(end) = self.perform(socket).await {
                 return end;
@@ -196,6 +204,7 @@ impl<'a> Driver<'a> {
             let deadline = deadline
                 .into_iter()
                 .chain(self.keys.due())
+                .chain(self.handing.due())
                 .min()
                 .unwrap_or_else(far_future);
             tokio::select! {
@@ -208,17 +217,27 @@ impl<'a> Driver<'a> {
                     if let Some(end) = end {
                         self.machine.handle(Input::Stop, now());
                         self.perform(socket).await;
-                        return end;
+                        return self.handing.end().unwrap_or(end);
                     }
                 }
                 Some(done) = self.work.next() => self.done(done),
+                Some(order) = self.seat.orders.recv() => {
+                    if let Some(end) = self.ordered(order) {
+                        self.machine.handle(Input::Stop, now());
+                        self.perform(socket).await;
+                        return end;
+                    }
+                }
                 () = tokio::time::sleep_until(deadline.into()) => {
                     self.machine.handle_timeout(now());
                     if let Some(keys) = self.keys.finished(now()) {
                         self.typed(&keys);
                     }
+                    if self.handing.due().is_some_and(|due| due <= now()) {
+                        return CallEnd::Agent(HangupReason::HandOver);
+                    }
                 }
-                () = stopped(stop) => return CallEnd::Shutdown,
+                () = stopped(&mut self.seat.stop) => return CallEnd::Shutdown,
             }
         }
     }
@@ -279,6 +298,8 @@ impl<'a> Driver<'a> {
                 }
             }
             Done::Acting => self.standing.acted(),
+            Done::Destination { turn, number } => self.destination(turn, number),
+            Done::HandedOver(transferred) => self.handed_over(transferred),
             Done::Tool { turn, tool } => {
                 let (name, outcome) = (tool.call.tool.clone(), tool.result.outcome.clone());
                 let took_ms = tool.took.as_millis() as u64;
@@ -363,6 +384,8 @@ impl<'a> Driver<'a> {
                 Action::Cancel { turn } => {
                     self.work.cancel(turn);
                     self.standing.drop_prepared(turn);
+                    self.tongue.take_if(|tongue| tongue.turn == turn);
+                    self.forget_destination(turn);
                     if self.caller_turn.0 == turn {
                         self.untold.clear();
                         self.speculating = false;
@@ -374,6 +397,7 @@ impl<'a> Driver<'a> {
                     self.turn_ended(&summary);
                     true
                 }
+                Action::Hangup(HangupReason::HandOver) if self.hand_over() => true,
                 Action::Hangup(reason) => return Some(CallEnd::Agent(reason)),
             };
             if !sent {
@@ -383,149 +407,14 @@ impl<'a> Driver<'a> {
         None
     }
 
-    fn transcribe(&mut self, turn: TurnId, from: MediaTime, to: MediaTime, said: String) {
-        let audio = self.inbound.audio(from, to);
-        let (engine, call) = (Arc::clone(&self.services.engine), self.call_sid.to_owned());
-        let within = self.services.policy.transcribe_deadline;
-        let urgency = self.urgency(turn);
-        let dialog = self.standing.at(self.lines() + 1).clone();
-        let languages = self.languages.clone();
-        self.work.add(turn, Kind::Hearing, stream::once(async move {
-            Done::Heard(match engine.transcribe(audio, languages, within, urgency).await {
-                Ok(Heard { text, certainty, language }) => {
-                    let progress = dialog.progress(format!("{said} {text}").trim(), today());
-                    (language, Input::Transcript { turn, text, certainty, progress })
-                }
-                Err(error) => {
-                    tracing::warn!(call, %turn, %error, "turn {turn} of call {call} could not be transcribed: {error}");
-                    (None, Input::TranscribeFailed { turn })
-                }
-            })
-        }));
-    }
-
-    /// Without a model, or if it fails, the other witnesses decide.
-    fn judge(&mut self, turn: TurnId, from: MediaTime, to: MediaTime) {
-        let from = from.max(to.back(JUDGED));
-        let audio = self.inbound.audio(from, to);
-        let engine = Arc::clone(&self.services.engine);
-        let within = self.services.policy.endpointing.max;
-        let call = self.call_sid.to_owned();
-        let judged = async move {
-            match engine.end_of_turn(audio, within).await? {
-                Ok(probability) => Some(Done::Input(Input::EndOfTurn { turn, probability })),
-                Err(error) => {
-                    tracing::debug!(call, %turn, %error, "the end of turn {turn} of call {call} was not judged: {error}");
-                    None
-                }
-            }
-        };
-        self.work
-            .add(turn, Kind::Hearing, stream::once(judged).filter_map(std::future::ready));
-    }
-
-    /// What a job for a turn is to carry. A reply that is taken up again is nobody's speculation.
-    fn urgency(&self, turn: TurnId) -> Urgency {
-        if self.caller_turn.0 == turn {
-            self.caller_turn.1.clone()
-        } else {
-            Urgency::now()
-        }
-    }
-
     /// How often the caller has had the floor.
     fn lines(&self) -> usize {
-        let history = self.machine.history().iter();
-        history.filter(|line| line.speaker == Speaker::Caller).count()
+        lines(self.machine.history())
     }
 
     fn typed(&mut self, keys: &str) {
         let text = format!("{KEYPAD}{keys}");
         self.machine.handle(Input::Typed { text }, now());
-    }
-
-    fn generate(&mut self, turn: TurnId) {
-        let call = self.call_sid.to_owned();
-        let history = self.machine.history();
-        let last = history.iter().rfind(|line| line.speaker == Speaker::Caller);
-        let text = last.map_or("", |line| line.text.as_str());
-        let keys = text.strip_prefix(KEYPAD);
-        let heard = CallerTurn {
-            text: keys.unwrap_or(text).to_owned(),
-            typed: keys.is_some(),
-            history: history.iter().map(Into::into).collect(),
-            today: today(),
-        };
-        let line = self.lines();
-        let mut dialog = self.standing.at(line).clone();
-        if let Some(language) = self.heard_language.take() {
-            self.speak(language, &mut dialog);
-        }
-        self.counts = watch::Sender::new(!self.speculating);
-        let answer = self
-            .services
-            .mind
-            .answer(Arc::clone(&self.staff), dialog, heard, self.counts.subscribe());
-        let answer = answer.map(move |said| match said {
-            Said::FirstToken => Done::Input(Input::FirstToken { turn }),
-            Said::Sentence(text) => Done::Input(Input::Sentence { turn, text }),
-            Said::State(dialog) => Done::State { turn, line, dialog },
-            Said::Acting => Done::Acting,
-            Said::Tool(tool) => Done::Tool { turn, tool },
-            Said::End(ending) => Done::Input(Input::EndAfter {
-                turn,
-                reason: match ending {
-                    Ending::Goodbye => HangupReason::Goodbye,
-                    Ending::HandOver => HangupReason::HandOver,
-                },
-            }),
-            Said::Failed(reason) => {
-                tracing::warn!(call, %turn, reason, "turn {turn} of call {call} has no full reply: {reason}");
-                Done::Input(Input::ReplyFailed { turn })
-            }
-        });
-        // After a failure the machine ignores the end.
-        let end = stream::once(std::future::ready(Done::Input(Input::ReplyDone { turn })));
-        self.work.add(turn, Kind::Reply, answer.chain(end));
-    }
-
-    /// The caller's language is known: nothing else is listened for from here on.
-    fn speak(&mut self, language: Code, dialog: &mut Dialog) {
-        let known = self
-            .machine
-            .history()
-            .iter()
-            .rfind(|line| line.speaker == Speaker::Caller);
-        let words = known.map_or(0, |line| line.text.split_whitespace().count());
-        dialog.turn_to(language);
-        let agent = dialog.agent();
-        self.voice = agent.language.code();
-        self.machine.set_phrases(phrases(agent));
-        // "Hello?" is the same in many languages.
-        if words >= TELLING {
-            self.languages = vec![self.voice];
-        }
-    }
-
-    fn synthesize(&mut self, sentence: SentenceId, text: String) {
-        let turn = sentence.turn;
-        self.tell(TraceEvent::Agent {
-            turn: turn.0,
-            text: text.clone(),
-        });
-        let (engine, call) = (Arc::clone(&self.services.engine), self.call_sid.to_owned());
-        let within = self.services.policy.synthesize_deadline;
-        let urgency = self.urgency(turn);
-        let language = self.voice;
-        self.work.add(turn, Kind::Voice, stream::once(async move {
-            match engine.synthesize(spoken_in(&text, language), language, within, urgency).await {
-                Ok(audio) => Done::Audio { sentence, audio },
-                Err(error) => {
-                    tracing::warn!(call, %turn, %error, "a sentence of turn {turn} of call {call} has no audio: {error}");
-                    Done::Input(Input::SynthesizeFailed { sentence })
-                }
-            }
-        }));
     }
 
     fn turn_ended(&mut self, summary: &TurnSummary) {
@@ -571,6 +460,7 @@ impl<'a> Driver<'a> {
         self.caller_turn.1.raise();
         self.counts.send_replace(true);
         self.standing.commit();
+        self.settle_tongue();
         for event in self.untold.drain(..) {
             if self.services.log_transcripts {
                 log_line(self.call_sid, &event);
@@ -619,6 +509,61 @@ async fn send<S: Socket>(socket: &mut S, text: &str) -> bool {
         .unwrap_or(false)
 }
 
+/// Who answers at first.
+fn begins(staff: &Staff, parties: &Parties, opening: &Opening) -> Arc<Agent> {
+    let agents = &staff.agents;
+    if let Some(back) = &opening.back {
+        return Arc::clone(back.dialog.agent());
+    }
+    let named = opening.agent.as_deref().and_then(|name| agents.get(name));
+    Arc::clone(match (named, &parties.to) {
+        (Some(agent), _) => agent,
+        (None, Some(number)) => agents.at(number),
+        (None, None) => agents.default(),
+    })
+}
+
+/// The conversation as it begins, or as it goes on after a hand-over that came to nothing.
+fn conversation(
+    services: &Services,
+    call: &Call<'_>,
+    opening: &Opening,
+    staff: &Staff,
+    agent: &Arc<Agent>,
+) -> (Standing, Machine) {
+    let policy = services.policy.clone();
+    let mut phrases = phrases(agent);
+    if let Some(back) = &opening.back {
+        phrases.greeting.clone_from(&back.words);
+        let machine = Machine::new(policy, phrases).after(back.history.clone(), back.next_turn);
+        return (
+            Standing::after((*back.dialog).clone(), lines(machine.history())),
+            machine,
+        );
+    }
+    let person = match opening.direction {
+        Direction::Inbound => &call.parties.from,
+        Direction::Outbound => &call.parties.to,
+    };
+    let facts = CallFacts {
+        id: call.call_sid.to_owned(),
+        from: person.clone(),
+    };
+    let mut dialog = Dialog::new(Arc::clone(&staff.agents), Arc::clone(agent), facts);
+    if opening.direction == Direction::Outbound {
+        dialog.know("context", opening.context.clone());
+        if let Some(greeting) = &agent.outgoing.greeting {
+            phrases.greeting = greeting.render(&dialog.template_context(today()));
+        }
+    }
+    (Standing::new(dialog), Machine::new(policy, phrases))
+}
+
+/// How often the caller has had the floor.
+fn lines(history: &[Line]) -> usize {
+    history.iter().filter(|line| line.speaker == Speaker::Caller).count()
+}
+
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     // An error means that the registry is gone, and with it the server.
     let _ = stop.wait_for(|&stop| stop).await;
@@ -654,12 +599,8 @@ fn far_future() -> Instant {
     now() + Duration::from_secs(3_600)
 }
 
-/// What the judge of a turn's end looks at.
-const JUDGED: Duration = Duration::from_secs(8);
 /// Beyond the longest turn: what arrives while it is being transcribed.
 const BACKLOG_SLACK: Duration = Duration::from_secs(15);
-/// Words after which a language is taken to be known for the rest of the call.
-const TELLING: usize = 3;
 /// Marks a line of the history that was typed on the keypad.
 const KEYPAD: &str = "(keypad) ";
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);

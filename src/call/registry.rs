@@ -2,16 +2,19 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use jiff::Timestamp;
 use subtle::ConstantTimeEq;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 
+use crate::call::command::{AnsweredBy, Command, CommandError, MOST_ORDERS, Order};
 use crate::call::driver::CallEnd;
-use crate::call::trace::{Trace, TraceEvent};
+use crate::call::opening::{Direction, Opening};
+use crate::call::trace::{Hub, LiveEvent, Trace, TraceEvent};
 
 /// All calls of this process.
 #[derive(Debug)]
@@ -20,6 +23,7 @@ pub struct Registry {
     max_calls: usize,
     stop: watch::Sender<bool>,
     draining: watch::Sender<bool>,
+    hub: Hub,
 }
 
 #[derive(Debug)]
@@ -31,6 +35,36 @@ struct Entry {
     trace: Trace,
     /// Streams this call has had.
     streams: u32,
+    opening: Opening,
+    /// Said of the call before its stream was there.
+    answered_by: Option<AnsweredBy>,
+    live: Option<Live>,
+}
+
+/// What is known of a call while its stream is live.
+#[derive(Debug)]
+struct Live {
+    orders: mpsc::Sender<Order>,
+    since: Timestamp,
+    /// Set by the driver.
+    agent: Arc<OnceLock<String>>,
+}
+
+/// A live call, for those who run this server. The numbers are PHI.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LiveInfo {
+    /// The carrier's id.
+    pub call_sid: String,
+    /// Who calls, E.164, unless withheld.
+    pub from: Option<String>,
+    /// Who is called.
+    pub to: Option<String>,
+    /// The agent that began the conversation.
+    pub agent: Option<String>,
+    /// When the stream opened.
+    pub since: Timestamp,
+    /// Who placed the call.
+    pub direction: Direction,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,9 +119,19 @@ pub struct LiveCall {
     pub parties: Parties,
     /// Events of this call.
     pub trace: Trace,
-    /// Becomes true when the call must end now.
-    pub stop: watch::Receiver<bool>,
+    seat: Option<Seat>,
     end: CallEnd,
+}
+
+/// What the driver of a call is told from outside, and tells.
+#[derive(Debug)]
+pub struct Seat {
+    /// Becomes true when the call must end now.
+    pub(super) stop: watch::Receiver<bool>,
+    pub(super) orders: mpsc::Receiver<Order>,
+    pub(super) opening: Opening,
+    /// The agent's name, once it is chosen.
+    pub(super) agent: Arc<OnceLock<String>>,
 }
 
 impl Registry {
@@ -98,11 +142,25 @@ impl Registry {
             max_calls,
             stop: watch::Sender::new(false),
             draining: watch::Sender::new(false),
+            hub: Hub::new(),
         }
     }
 
     /// Expects a stream for this call and returns its token. A repeated webhook gets the same token.
     pub fn expect(&self, call_sid: &str, account_sid: &str, parties: Parties, now: Instant) -> Result<String, Refused> {
+        self.expect_with(call_sid, account_sid, parties, None, now)
+    }
+
+    /// The same for a call that begins in a way of its own. Without an `opening`, a call that is connected again keeps the one
+    /// it had.
+    pub fn expect_with(
+        &self,
+        call_sid: &str,
+        account_sid: &str,
+        parties: Parties,
+        opening: Option<Opening>,
+        now: Instant,
+    ) -> Result<String, Refused> {
         let mut calls = self.lock();
         calls.retain(|_, entry| match entry.state {
             State::Expected { until } => until > now,
@@ -129,7 +187,10 @@ impl Registry {
         }
         let token = BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
         let before = calls.remove(call_sid);
-        let (trace, streams) = before.map_or_else(|| (Trace::new(), 0), |entry| (entry.trace, entry.streams));
+        let (trace, streams, former) = before.map_or_else(
+            || (Trace::told_to(&self.hub, call_sid), 0, Opening::default()),
+            |entry| (entry.trace, entry.streams, entry.opening),
+        );
         let entry = Entry {
             account_sid: account_sid.to_owned(),
             parties,
@@ -137,6 +198,9 @@ impl Registry {
             state: State::Expected { until },
             trace,
             streams,
+            opening: opening.unwrap_or(former),
+            answered_by: None,
+            live: None,
         };
         calls.insert(call_sid.to_owned(), entry);
         Ok(token)
@@ -158,13 +222,30 @@ impl Registry {
         }
         entry.state = State::Live;
         entry.streams += 1;
+        let (orders, received) = mpsc::channel(MOST_ORDERS);
+        if let Some(answered_by) = entry.answered_by {
+            // It is new, so there is room.
+            let _ = orders.try_send(Order::Answered(answered_by));
+        }
+        let agent = Arc::new(OnceLock::new());
+        entry.live = Some(Live {
+            orders,
+            since: Timestamp::now(),
+            agent: Arc::clone(&agent),
+        });
+        let seat = Seat {
+            stop: self.stop.subscribe(),
+            orders: received,
+            opening: entry.opening.clone(),
+            agent,
+        };
         Ok(LiveCall {
             registry: Arc::clone(self),
             call_sid: call_sid.to_owned(),
             stream: entry.streams,
             trace: entry.trace.clone(),
             parties: entry.parties.clone(),
-            stop: self.stop.subscribe(),
+            seat: Some(seat),
             end: CallEnd::Lost,
         })
     }
@@ -177,6 +258,11 @@ impl Registry {
         (open && same(&entry.token, token)).then(|| entry.trace.subscribe())
     }
 
+    /// What happens in all calls from now on, for those who run this server.
+    pub fn events(&self) -> broadcast::Receiver<LiveEvent> {
+        self.hub.subscribe()
+    }
+
     /// Whether we ended this call.
     pub fn was_finished(&self, call_sid: &str) -> bool {
         let calls = self.lock();
@@ -184,11 +270,60 @@ impl Registry {
             matches!(
                 entry.state,
                 State::Ended {
-                    end: CallEnd::Agent(_),
+                    end: CallEnd::Agent(_) | CallEnd::Operator,
                     ..
                 }
             )
         })
+    }
+
+    /// Has a live call do something. It is done soon after, in its turn.
+    pub fn command(&self, call_sid: &str, command: Command) -> Result<(), CommandError> {
+        self.order(call_sid, Order::Command(command))
+    }
+
+    /// The carrier has told who answered a call that we placed. [`CommandError::NotLive`] if nobody waits to know.
+    pub fn answered_by(&self, call_sid: &str, answered_by: AnsweredBy) -> Result<(), CommandError> {
+        if let Some(entry) = self.lock().get_mut(call_sid)
+            && matches!(entry.state, State::Expected { .. })
+        {
+            entry.answered_by = Some(answered_by);
+            return Ok(());
+        }
+        self.order(call_sid, Order::Answered(answered_by))
+    }
+
+    fn order(&self, call_sid: &str, order: Order) -> Result<(), CommandError> {
+        let calls = self.lock();
+        let entry = calls.get(call_sid).filter(|entry| entry.state == State::Live);
+        let live = entry
+            .and_then(|entry| entry.live.as_ref())
+            .ok_or(CommandError::NotLive)?;
+        live.orders.try_send(order).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => CommandError::Busy,
+            mpsc::error::TrySendError::Closed(_) => CommandError::NotLive,
+        })
+    }
+
+    /// The live calls, the oldest first.
+    pub fn live_calls(&self) -> Vec<LiveInfo> {
+        let calls = self.lock();
+        let live = calls.iter().filter(|(_, entry)| entry.state == State::Live);
+        let mut found: Vec<LiveInfo> = live
+            .filter_map(|(call_sid, entry)| {
+                let live = entry.live.as_ref()?;
+                Some(LiveInfo {
+                    call_sid: call_sid.clone(),
+                    from: entry.parties.from.clone(),
+                    to: entry.parties.to.clone(),
+                    agent: live.agent.get().cloned(),
+                    since: live.since,
+                    direction: entry.opening.direction,
+                })
+            })
+            .collect();
+        found.sort_by(|a, b| (a.since, &a.call_sid).cmp(&(b.since, &b.call_sid)));
+        found
     }
 
     /// Whether a call whose stream broke should get another one: a few times, not for ever.
@@ -230,6 +365,7 @@ impl Registry {
             && entry.state == State::Live
         {
             entry.state = State::Ended { end, at: now() };
+            entry.live = None;
         }
     }
 
@@ -242,6 +378,11 @@ impl LiveCall {
     /// The call's id.
     pub fn call_sid(&self) -> &str {
         &self.call_sid
+    }
+
+    /// The driver's end of it; the first who asks has it.
+    pub fn seat(&mut self) -> Option<Seat> {
+        self.seat.take()
     }
 
     /// Records how the call ended.

@@ -1,6 +1,9 @@
 //! The conversation's state as it stands: what is prepared counts only once its turn does, and a turn that is taken back takes
 //! its state with it.
 
+use std::sync::Arc;
+
+use crate::dialog::agent::Agent;
 use crate::dialog::form::Dialog;
 use crate::turn::event::TurnId;
 
@@ -22,6 +25,24 @@ impl Standing {
             before: None,
             prepared: None,
         }
+    }
+
+    /// The state of a conversation in which the caller has had `lines` lines.
+    pub(super) fn after(dialog: Dialog, lines: usize) -> Self {
+        Self {
+            lines,
+            ..Self::new(dialog)
+        }
+    }
+
+    /// Who speaks, as far as it counts.
+    pub(super) fn agent(&self) -> &Arc<Agent> {
+        self.dialog.agent()
+    }
+
+    /// What the conversation has come to, as far as it counts.
+    pub(super) fn dialog(&self) -> &Dialog {
+        &self.dialog
     }
 
     /// The state from which the caller's line number `line`, from 1, is answered.
@@ -60,8 +81,6 @@ impl Standing {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::dialog::agent::{Agents, parse};
     use crate::dialog::form::CallFacts;

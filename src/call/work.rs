@@ -28,6 +28,13 @@ pub(super) enum Done {
     },
     /// A tool has begun to run.
     Acting,
+    /// A number that the language model wants the caller handed over to.
+    Destination {
+        turn: TurnId,
+        number: String,
+    },
+    /// Whether the carrier hands the caller over.
+    HandedOver(bool),
     Tool {
         turn: TurnId,
         tool: ToolRecord,
@@ -43,6 +50,8 @@ pub(super) enum Kind {
     Reply,
     /// Audio of a sentence.
     Voice,
+    /// The carrier.
+    Outside,
 }
 
 /// Pending work of one call. Dropping it cancels everything.

@@ -9,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::dialog::conversation::{Staff, StaffError};
+use crate::dialog::tool::sms::Texts;
 use crate::store::Store;
 
 /// Where agents come from.
@@ -16,6 +17,7 @@ pub(super) struct Files {
     pub(super) dir: PathBuf,
     pub(super) default: String,
     pub(super) store: Option<Store>,
+    pub(super) texts: Option<Texts>,
 }
 
 impl Files {
@@ -24,9 +26,10 @@ impl Files {
         reason = "tools name variables of their own, which no setting knows"
     )]
     pub(super) fn load(&self) -> Result<Staff, StaffError> {
-        Staff::load(&self.dir, &self.default, self.store.clone(), |name| {
+        let staff = Staff::load(&self.dir, &self.default, self.store.clone(), |name| {
             std::env::var(name).ok()
-        })
+        })?;
+        Ok(staff.texting(self.texts.clone()))
     }
 }
 

@@ -13,13 +13,16 @@ use tokio::task::JoinHandle;
 
 use crate::call::driver::Services;
 use crate::call::registry::Registry;
+use crate::call::switchboard::Switchboard;
 use crate::cli::{agents, engines};
 use crate::config::Config;
 use crate::dialog::conversation::Mind;
 use crate::dialog::llm::LlmClient;
+use crate::dialog::tool::sms::Texts;
 use crate::http::{Api, App, Probe, TwilioAccount, router};
 use crate::store::Store;
 use crate::telemetry::logging;
+use crate::twilio::rest::TwilioRest;
 
 pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     logging::init(&config.log);
@@ -55,10 +58,15 @@ pub(super) fn spawn(listener: TcpListener, app: Arc<App>) -> JoinHandle<std::io:
 
 /// Everything a server needs: engines loaded and warm. Without a store nothing is looked up or written down.
 pub(super) async fn app(config: Config, store: Option<Store>) -> anyhow::Result<App> {
+    let switchboard = switchboard(&config, store.clone())?;
     let files = agents::Files {
         dir: config.server.agents_dir.clone(),
         default: config.agent.clone(),
         store: store.clone(),
+        texts: switchboard
+            .as_ref()
+            .zip(store.clone())
+            .and_then(|(switchboard, store)| Texts::new(Arc::clone(switchboard.carrier()), store, &config.outbound)),
     };
     let staff = files.load()?;
     let mind = Mind::new(LlmClient::new(&config.llm)?, config.turn.policy.reply_deadline);
@@ -82,6 +90,7 @@ pub(super) async fn app(config: Config, store: Option<Store>) -> anyhow::Result<
             vad_mode: config.turn.vad_mode,
             silero,
             log_transcripts: config.log.transcripts,
+            switchboard,
         },
         registry: Arc::new(Registry::new(max_calls)),
         twilio: TwilioAccount {
@@ -92,6 +101,23 @@ pub(super) async fn app(config: Config, store: Option<Store>) -> anyhow::Result<
         probe: Probe::new()?,
         api: Api::new(&config.api),
     })
+}
+
+/// What hands calls over and places them, where Twilio's API and this server's address are known.
+fn switchboard(config: &Config, store: Option<Store>) -> anyhow::Result<Option<Arc<Switchboard>>> {
+    let (Some(rest), Some(url)) = (config.twilio.rest(), &config.server.public_url) else {
+        return Ok(None);
+    };
+    let carrier = TwilioRest::new(rest).context("the client of Twilio's API cannot be set up")?;
+    let base = url.as_str().trim_end_matches('/').to_owned();
+    let (rules, number) = (config.outbound.clone(), config.twilio.phone_number.clone());
+    Ok(Some(Arc::new(Switchboard::new(
+        Arc::new(carrier),
+        store,
+        rules,
+        base,
+        number,
+    ))))
 }
 
 /// Finishes the calls there are, for as long as the grace lasts.

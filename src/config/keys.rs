@@ -57,6 +57,32 @@ pub const KEYS: &[Key] = &[
         "the key that Twilio's webhook signatures are checked with",
     ),
     unset("TWILIO_PHONE_NUMBER", "the number callers dial, in E.164 form"),
+    unset(
+        "TWILIO_API_KEY_SID",
+        "an API key that asks Twilio's REST API instead of the account's auth token",
+    ),
+    secret("TWILIO_API_KEY_SECRET", "the secret of that API key"),
+    unset("TWILIO_REGION", "the Twilio region whose API is asked"),
+    unset("TWILIO_EDGE", "the Twilio edge by which it is asked"),
+    unset(
+        "TWILIO_API_URL",
+        "where Twilio's REST API is, when it is not at twilio.com",
+    ),
+    // Outbound
+    unset(
+        "TRANSFER_NUMBERS",
+        "the only numbers that callers are handed over to, the usual one first; unset: calls are not handed over",
+    ),
+    unset(
+        "OUTBOUND_ALLOW",
+        "whom this server may call: numbers, or how they begin with * behind it; unset: nobody",
+    ),
+    key("OUTBOUND_PER_DAY", "50", "calls placed in 24 hours"),
+    key("OUTBOUND_HOURS", "08:00-20:00", "when calls may be placed"),
+    key("TIME_ZONE", "UTC", "whose clock that is"),
+    key("SMS", "off", "whether text messages are sent"),
+    key("SMS_PER_DAY", "50", "text messages sent in 24 hours"),
+    unset("SMS_NUMBERS", "to whom beside the caller"),
     // Agent and LLM
     key(
         "AGENT",

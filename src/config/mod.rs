@@ -10,6 +10,7 @@ mod error;
 mod keys;
 mod llm;
 mod log;
+mod outbound;
 mod parse;
 mod secret;
 mod server;
@@ -28,6 +29,7 @@ pub use error::{ConfigError, ConfigErrors};
 pub use keys::{KEYS, Key};
 pub use llm::Llm;
 pub use log::{Log, LogFormat};
+pub use outbound::{Allowed, Hours, Outbound};
 pub use secret::Secret;
 pub use server::Server;
 pub use speech::{Stt, Tts};
@@ -46,6 +48,8 @@ pub struct Config {
     pub agent: String,
     /// The telephone company.
     pub twilio: Twilio,
+    /// What may be dialled.
+    pub outbound: Outbound,
     /// The language model.
     pub llm: Llm,
     /// Speech to text.
@@ -72,6 +76,7 @@ impl Config {
             server,
             agent: reader.or_default("AGENT", agent_name),
             twilio: Twilio::parse(reader),
+            outbound: Outbound::parse(reader),
             llm: Llm::parse(reader),
             stt: Stt::parse(reader),
             tts: Tts::parse(reader),
@@ -96,6 +101,7 @@ impl Config {
         self.server.describe(&mut lines);
         self.database.describe(&mut lines);
         self.twilio.describe(&mut lines);
+        self.outbound.describe(&mut lines);
         self.llm.describe(&mut lines);
         self.stt.describe(&mut lines);
         self.tts.describe(&mut lines);
@@ -115,6 +121,26 @@ impl Config {
                 "PUBLIC_URL is {url}, which anyone can reach, and TWILIO_AUTH_TOKEN is not set, so webhooks could not be \
                  verified. Set TWILIO_AUTH_TOKEN to the auth token of your Twilio account, or unset PUBLIC_URL"
             ));
+        }
+        if self.outbound.is_wanted() {
+            let lacking: Vec<&str> = [
+                ("PUBLIC_URL", self.server.public_url.is_some()),
+                ("TWILIO_ACCOUNT_SID", reader.is_set("TWILIO_ACCOUNT_SID")),
+                ("TWILIO_PHONE_NUMBER", reader.is_set("TWILIO_PHONE_NUMBER")),
+                (
+                    "TWILIO_AUTH_TOKEN (or TWILIO_API_KEY_SID and TWILIO_API_KEY_SECRET)",
+                    reader.is_set("TWILIO_AUTH_TOKEN") || reader.is_set("TWILIO_API_KEY_SECRET"),
+                ),
+            ]
+            .into_iter()
+            .filter_map(|(name, given)| (!given).then_some(name))
+            .collect();
+            if !lacking.is_empty() {
+                reader.conflict(format!(
+                    "TRANSFER_NUMBERS, OUTBOUND_ALLOW and SMS need Twilio's API, which needs {}. Set it, or unset these",
+                    lacking.join(", ")
+                ));
+            }
         }
         let policy = &self.turn.policy;
         if policy.barge_in_min < policy.onset && !reader.is_bad("BARGE_IN_MIN") && !reader.is_bad("SPEECH_ONSET") {

@@ -3,6 +3,7 @@
 use super::parse::{self, Bad, Reader};
 use super::secret::Secret;
 use super::{or_unset, set_or_not};
+use crate::twilio::rest::{RestSettings, api_url};
 
 /// The Twilio account. All of it may be absent: the simulated caller needs none.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -13,6 +14,14 @@ pub struct Twilio {
     pub auth_token: Option<Secret>,
     /// The number callers dial, E.164 (`+15551234567`). No default.
     pub phone_number: Option<String>,
+    /// Asks the REST API in place of the account itself, with its secret. No default.
+    pub api_key: Option<(String, Secret)>,
+    /// The region whose REST API is asked. Default Twilio's own, `us1`.
+    pub region: Option<String>,
+    /// The edge by which it is asked. No default.
+    pub edge: Option<String>,
+    /// Where the REST API is instead. No default.
+    pub api_url: Option<String>,
 }
 
 impl Twilio {
@@ -21,7 +30,33 @@ impl Twilio {
             account_sid: reader.optional("TWILIO_ACCOUNT_SID", account_sid),
             auth_token: reader.optional("TWILIO_AUTH_TOKEN", parse::secret),
             phone_number: reader.optional("TWILIO_PHONE_NUMBER", e164),
+            api_key: key(reader),
+            region: reader.optional("TWILIO_REGION", place),
+            edge: reader.optional("TWILIO_EDGE", place),
+            api_url: reader.optional("TWILIO_API_URL", own_url),
         }
+    }
+
+    /// How the REST API is asked, if an account is configured that can.
+    pub fn rest(&self) -> Option<RestSettings> {
+        let account_sid = self.account_sid.clone()?;
+        let (user, password) = match (&self.api_key, &self.auth_token) {
+            (Some((key, secret)), _) => (key.clone(), secret),
+            (None, Some(token)) => (account_sid.clone(), token),
+            (None, None) => return None,
+        };
+        Some(RestSettings {
+            account_sid,
+            user,
+            password: password.expose().to_owned(),
+            url: self
+                .api_url
+                .clone()
+                .unwrap_or_else(|| api_url(self.edge.as_deref(), self.region.as_deref())),
+            number: self.phone_number.clone(),
+            backoff: RestSettings::BACKOFF,
+            timeout: RestSettings::TIMEOUT,
+        })
     }
 
     pub(super) fn describe(&self, lines: &mut Vec<(&'static str, String)>) {
@@ -30,7 +65,68 @@ impl Twilio {
             ("TWILIO_ACCOUNT_SID", or_unset(self.account_sid.as_ref(), "not set")),
             ("TWILIO_AUTH_TOKEN", set_or_not(self.auth_token.as_ref())),
             ("TWILIO_PHONE_NUMBER", or_unset(number.as_ref(), "not set")),
+            (
+                "TWILIO_API_KEY_SID",
+                or_unset(self.api_key.as_ref().map(|(sid, _)| sid), "not set"),
+            ),
+            (
+                "TWILIO_API_KEY_SECRET",
+                set_or_not(self.api_key.as_ref().map(|(_, secret)| secret)),
+            ),
+            ("TWILIO_REGION", or_unset(self.region.as_ref(), "us1")),
+            ("TWILIO_EDGE", or_unset(self.edge.as_ref(), "none")),
+            ("TWILIO_API_URL", or_unset(self.api_url.as_ref(), "that of the region")),
         ]);
+    }
+}
+
+/// Both halves of an API key.
+fn key(reader: &mut Reader<'_>) -> Option<(String, Secret)> {
+    let sid = reader.optional("TWILIO_API_KEY_SID", key_sid);
+    let secret = reader.optional("TWILIO_API_KEY_SECRET", parse::secret);
+    if reader.is_set("TWILIO_API_KEY_SID") != reader.is_set("TWILIO_API_KEY_SECRET") {
+        reader.conflict(
+            "TWILIO_API_KEY_SID and TWILIO_API_KEY_SECRET belong together: set both, or neither to use TWILIO_AUTH_TOKEN"
+                .to_owned(),
+        );
+    }
+    sid.zip(secret)
+}
+
+fn key_sid(value: &str) -> Result<String, Bad> {
+    let digits = value.strip_prefix("SK").unwrap_or_default();
+    let good = digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    // As with the account's, a secret may be pasted here.
+    good.then(|| value.to_owned()).ok_or_else(|| {
+        Bad::new("the SID of an API key: SK and 32 hexadecimal digits")
+            .example("SK0123456789abcdef0123456789abcdef")
+            .shown_as(format!("a text of {} characters", value.chars().count()))
+    })
+}
+
+/// A part of a host's name.
+fn place(value: &str) -> Result<String, Bad> {
+    let good = value
+        .bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    good.then(|| value.to_owned())
+        .ok_or_else(|| Bad::new("the name of a Twilio edge or region").example("ie1"))
+}
+
+/// The account's secret goes there, so it is encrypted on its way, unless it stays on this machine.
+fn own_url(value: &str) -> Result<String, Bad> {
+    let example = "https://api.twilio.com";
+    let url = parse::http_url(example)(value)?;
+    let here = match url.host() {
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    };
+    if url.scheme() == "https" || here {
+        Ok(url.as_str().trim_end_matches('/').to_owned())
+    } else {
+        Err(Bad::new("an https:// URL, or one of this machine").example(example))
     }
 }
 
@@ -47,7 +143,7 @@ fn account_sid(value: &str) -> Result<String, Bad> {
 }
 
 /// ITU-T E.164: a plus sign, no leading zero, at most 15 digits.
-fn e164(value: &str) -> Result<String, Bad> {
+pub(super) fn e164(value: &str) -> Result<String, Bad> {
     let digits = value.strip_prefix('+').unwrap_or_default();
     let well_formed = (7..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
     if well_formed && !digits.starts_with('0') {
@@ -61,7 +157,7 @@ fn e164(value: &str) -> Result<String, Bad> {
 }
 
 /// Every digit but the last two becomes `*`, so that the shape stays visible.
-fn mask_digits(value: &str) -> String {
+pub(super) fn mask_digits(value: &str) -> String {
     let total = value.chars().filter(char::is_ascii_digit).count();
     let mut seen = 0;
     let mask = |c: char| {

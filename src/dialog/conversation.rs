@@ -16,7 +16,8 @@ use crate::dialog::form::{Dialog, Next, Step};
 use crate::dialog::llm::{LlmClient, Message};
 use crate::dialog::slot::Date;
 use crate::dialog::tool::http::HttpToolsError;
-use crate::dialog::tool::{ToolCall, ToolResult, Tools};
+use crate::dialog::tool::sms::Texts;
+use crate::dialog::tool::{Place, ToolCall, ToolResult, Tools};
 use crate::speech::sentence::SentenceSplitter;
 use crate::store::Store;
 
@@ -69,6 +70,13 @@ impl Staff {
         let agents = Arc::new(agents);
         Ok(Self { agents, tools })
     }
+
+    /// The same, and they send text messages.
+    #[must_use]
+    pub fn texting(mut self, texts: Option<Texts>) -> Self {
+        self.tools.texts = texts;
+        self
+    }
 }
 
 /// What to answer.
@@ -96,6 +104,8 @@ pub enum Said {
     Tool(ToolRecord),
     /// The conversation as it is from here on, once the turn counts.
     State(Box<Dialog>),
+    /// The LLM wants the caller handed over to this number, which is nobody's to trust. Before [`Said::End`].
+    Destination(String),
     /// The call ends when all was heard.
     End(Ending),
     /// There is no answer, or no more of it.
@@ -231,7 +241,15 @@ impl Answering {
         let began = now();
         let (staff, asked) = (Arc::clone(&self.staff), call.clone());
         let (agent, call_sid) = (self.dialog.agent().name.clone(), self.dialog.call_sid().to_owned());
-        let mut running = tokio::spawn(async move { staff.tools.run(&agent, &call_sid, &asked).await });
+        let caller = self.dialog.person().map(str::to_owned);
+        let mut running = tokio::spawn(async move {
+            let place = Place {
+                agent: &agent,
+                call_sid: &call_sid,
+                caller: caller.as_deref(),
+            };
+            staff.tools.run(place, &asked).await
+        });
         let mut phrase = self.dialog.agent().phrases.checking.clone();
         // The turn would fail if nothing was said for longer.
         let mut pause = SLOW.min(self.mind.patience);

@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
+use crate::call::opening::Opening;
 use crate::call::registry::{Parties, Refused};
 use crate::http::signed::SignedForm;
 use crate::http::{App, refuse, twiml};
@@ -24,12 +25,20 @@ pub(super) async fn incoming(State(app): State<Arc<App>>, form: SignedForm) -> R
 
 /// `TwiML` that opens a media stream for this call, or says that no line is free.
 pub(super) fn connect(app: &App, form: &SignedForm) -> Response {
+    connect_with(app, form, None)
+}
+
+/// The same for a call that does not begin as one that rings.
+pub(super) fn connect_with(app: &App, form: &SignedForm, opening: Option<Opening>) -> Response {
     let number = |name| form.field(name).filter(|text| is_number(text)).map(str::to_owned);
     let parties = Parties {
         from: number("From"),
         to: number("To"),
     };
-    match app.registry.expect(&form.call_sid, &form.account_sid, parties, now()) {
+    let expected = app
+        .registry
+        .expect_with(&form.call_sid, &form.account_sid, parties, opening, now());
+    match expected {
         Ok(token) => {
             let stream = format!("{}/voice/stream", form.base.replacen("http", "ws", 1));
             let fallback = format!("{}/voice/fallback", form.base);

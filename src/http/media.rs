@@ -11,9 +11,9 @@ use axum::response::Response;
 use crate::call::driver;
 use crate::call::registry::LiveCall;
 use crate::call::socket::{Received, Socket};
-use crate::http::App;
 use crate::http::incoming::TOKEN;
 use crate::http::signed::verify;
+use crate::http::{App, audit_refusal};
 use crate::twilio::message::{self, Inbound, Start};
 use crate::twilio::signature::Body;
 
@@ -30,21 +30,24 @@ pub(super) async fn stream(
 
 async fn serve(app: Arc<App>, mut socket: WebSocketLine) {
     let accepted = tokio::time::timeout(START_TIMEOUT, accept(&app, &mut socket)).await;
-    let (start, live) = match accepted {
+    let (start, mut live) = match accepted {
         Ok(Ok(accepted)) => accepted,
         Ok(Err(reason)) => return socket.refuse(reason).await,
         Err(_) => return socket.refuse("no start message in time").await,
     };
     let call_sid = live.call_sid().to_owned();
     tracing::info!(call = call_sid, stream = start.stream_sid, "call {call_sid} is live");
+    let seat = live.seat();
     let call = driver::Call {
         call_sid: &call_sid,
         stream_sid: &start.stream_sid,
         parties: &live.parties,
         trace: &live.trace,
     };
-    let end = Box::pin(driver::run(&app.services, &call, live.stop.clone(), &mut socket)).await;
-    live.ended(end);
+    if let Some(seat) = seat {
+        let end = Box::pin(driver::run(&app.services, &call, seat, &mut socket)).await;
+        live.ended(end);
+    }
     socket.close().await;
 }
 
@@ -64,6 +67,9 @@ async fn accept(app: &App, socket: &mut WebSocketLine) -> Result<(Start, LiveCal
                 }
                 let token = start.custom_parameters.get(TOKEN).map_or("", String::as_str);
                 let live = app.registry.open(&start.call_sid, &start.account_sid, token, now());
+                if live.is_err() {
+                    audit_refusal(app, "stream", &start.call_sid, "token").await;
+                }
                 return Ok((*start, live.map_err(|_| "not an expected call")?));
             }
             // Media before start has nowhere to go; `connected` says nothing.

@@ -7,6 +7,7 @@ mod incoming;
 mod media;
 mod signed;
 mod trace;
+mod transfer;
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use url::Url;
 use crate::call::driver::Services;
 use crate::call::registry::Registry;
 use crate::config::Secret;
+use crate::store::AuditEvent;
 
 pub use api::Api;
 pub use health::{Health, Probe};
@@ -55,6 +57,10 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/voice/incoming", post(incoming::incoming))
         .route("/api/phone/incoming", post(incoming::incoming))
         .route("/voice/fallback", post(fallback::fallback))
+        .route("/voice/whisper", post(transfer::whisper))
+        .route("/voice/accept", post(transfer::accept))
+        .route("/voice/after-transfer", post(transfer::after_transfer))
+        .route("/voice/outgoing", post(transfer::outgoing))
         .route("/voice/stream", get(media::stream))
         .route("/voice/trace/{call_sid}", get(trace::trace))
         .route("/voice/health", get(health::health))
@@ -75,10 +81,27 @@ fn twiml(document: String) -> Response {
         .into_response()
 }
 
+/// Writes down that somebody was refused who may be up to something, so many times a day. No text may hold PHI.
+async fn audit_refusal(app: &App, action: &str, subject: &str, detail: &str) {
+    let Some(store) = &app.services.store else { return };
+    let event = AuditEvent {
+        actor: "carrier",
+        action,
+        subject: Some(subject).filter(|sid| signed::is_sid(sid)).unwrap_or_default(),
+        outcome: "refused",
+        detail,
+    };
+    if let Err(error) = store.audit_within(&event, MOST_REFUSALS).await {
+        tracing::error!(action, %error, "a refusal is not in the audit trail: {error}");
+    }
+}
+
 /// A refusal with a reason that holds nothing of the request.
 fn refuse(status: StatusCode, reason: &'static str) -> Response {
     (status, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], reason).into_response()
 }
 
+/// Refusals of one kind that are written down in 24 hours: enough to be seen, too few to fill a disk.
+const MOST_REFUSALS: u32 = 1_000;
 /// Twilio's forms have some twenty short fields.
 const MAX_BODY: usize = 64 * 1024;

@@ -6,6 +6,7 @@
 //! Every write is one committed transaction. On SQLite it takes the write lock at once (`BEGIN IMMEDIATE`), so that writers queue
 //! instead of failing, and is on the disk when it returns (`synchronous=FULL`). Statements are the same text for both databases.
 
+mod audit;
 mod calls;
 mod connect;
 mod coverage;
@@ -25,6 +26,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use sqlx::{Any, AnyPool, Transaction};
 
+pub use audit::{AuditEvent, AuditRecord, masked};
 pub use calls::{Call, NewCall, RecordedCall, ToolRun, Turn};
 pub use coverage::{Coverage, Eligibility, PROCEDURES};
 pub use customers::{Customer, CustomerKey, NewCustomer};

@@ -146,6 +146,23 @@ pub enum Input {
         /// As the history has it.
         text: String,
     },
+    /// Somebody outside the conversation wants this said by the agent, as soon as nobody has the floor.
+    Speak {
+        /// Speakable text.
+        text: String,
+    },
+    /// Whoever has the floor loses it: the agent says this, which cannot be interrupted, and the call ends.
+    Leave {
+        /// Speakable text.
+        text: String,
+        /// Why.
+        reason: HangupReason,
+    },
+    /// After [`HangupReason::HandOver`]: nobody could take the caller over. The agent says so and goes on.
+    Stay {
+        /// Speakable text.
+        text: String,
+    },
     /// The reply broke off.
     ReplyFailed {
         /// The turn replied to.
@@ -257,6 +274,8 @@ pub enum HangupReason {
     Goodbye,
     /// A person is to go on with it.
     HandOver,
+    /// An answering machine was called, and has its message.
+    Machine,
 }
 
 /// How a turn ended.

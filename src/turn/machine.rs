@@ -9,6 +9,7 @@
 
 mod hearing;
 mod interruption;
+mod outside;
 mod replying;
 mod speculation;
 
@@ -80,6 +81,10 @@ pub struct Machine {
     /// How often the agent has asked whether the caller is still there.
     prompted: u32,
     speculated: Speculated,
+    /// What somebody outside wants said, and could not be said yet.
+    unsaid: VecDeque<String>,
+    /// The call ended because a person is to go on with it.
+    handed_over: bool,
     actions: VecDeque<Action>,
     steps: Vec<Step>,
 }
@@ -159,6 +164,8 @@ impl Machine {
             quiet_since: None,
             prompted: 0,
             speculated: Speculated::default(),
+            unsaid: VecDeque::new(),
+            handed_over: false,
             actions: VecDeque::new(),
             steps: Vec::new(),
         }
@@ -195,6 +202,9 @@ impl Machine {
                 }
             }
             Input::Typed { text } => self.typed(text, now),
+            Input::Speak { text } => self.speak(text),
+            Input::Leave { text, reason } => self.leave(text, reason, now),
+            Input::Stay { text } => self.stay(text, now),
             Input::Synthesized { sentence, samples } => self.synthesized(sentence, samples, now),
             Input::SynthesizeFailed { sentence } => self.synthesize_failed(sentence),
             Input::Mark(mark) => {
@@ -282,6 +292,7 @@ impl Machine {
 
     /// What follows from the state alone: the next synthesis, the next audio, the end of the reply.
     fn advance(&mut self, now: Instant) {
+        self.take_floor();
         let State::Replying(reply) = &mut self.state else {
             return;
         };

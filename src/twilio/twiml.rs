@@ -98,8 +98,55 @@ pub fn connect_stream(
 
 /// Says a sentence in Twilio's own voice and ends the call: the last resort. Text beyond 4096 characters is cut.
 pub fn say_and_hangup(text: &str) -> String {
+    response(&format!("<Say>{}</Say><Hangup/>", Escaped(cut(text))))
+}
+
+/// As much as one `<Say>` takes.
+fn cut(text: &str) -> &str {
     let end = text.char_indices().nth(SAY_CHARS).map_or(text.len(), |(at, _)| at);
-    response(&format!("<Say>{}</Say><Hangup/>", Escaped(&text[..end])))
+    &text[..end]
+}
+
+/// A call that is put through to somebody.
+#[derive(Clone)]
+pub struct Dial<'a> {
+    /// Whom, E.164.
+    pub number: &'a str,
+    /// What is fetched for whoever answers, before the two hear each other.
+    pub whisper: Option<&'a str>,
+    /// What is fetched once it is over, or nobody has answered.
+    pub action: &'a str,
+    /// How long the telephone rings.
+    pub ring: std::time::Duration,
+}
+
+/// Puts the call through.
+pub fn dial(dial: &Dial<'_>) -> String {
+    let mut verbs = format!(
+        r#"<Dial action="{}" method="POST" timeout="{}" answerOnBridge="true"><Number"#,
+        Escaped(dial.action),
+        dial.ring.as_secs()
+    );
+    if let Some(whisper) = dial.whisper {
+        let _ = write!(verbs, r#" url="{}" method="POST""#, Escaped(whisper));
+    }
+    let _ = write!(verbs, ">{}</Number></Dial>", Escaped(dial.number));
+    response(&verbs)
+}
+
+/// Tells whoever has answered what the call is about, twice, and waits for the key 1; without it they are hung up on.
+pub fn whisper(summary: &str, accept: &str) -> String {
+    let gather = format!(
+        r#"<Gather numDigits="1" timeout="6" actionOnEmptyResult="false" action="{}" method="POST"><Say>{}</Say></Gather>"#,
+        Escaped(accept),
+        Escaped(cut(summary))
+    );
+    response(&format!("{gather}{gather}<Hangup/>"))
+}
+
+/// Nothing more to do: a call that is being put through is.
+pub fn nothing() -> String {
+    response("")
 }
 
 /// Ends the call.

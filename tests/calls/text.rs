@@ -75,7 +75,7 @@ pub(crate) async fn hold(
         let (mut reply, mut ended) = (Vec::new(), None);
         while let Some(said) = answer.next().await {
             match said {
-                Said::FirstToken | Said::Acting => {}
+                Said::FirstToken | Said::Acting | Said::Destination(_) => {}
                 Said::Sentence(sentence) => reply.push(sentence),
                 Said::State(state) => dialog = *state,
                 Said::Tool(tool) => {

@@ -182,7 +182,7 @@ impl Call {
                 Said::Tool(tool) => self.tools.push(tool),
                 Said::State(dialog) => self.dialog = *dialog,
                 Said::End(end) => self.end = Some(end),
-                Said::FirstToken | Said::Acting => {}
+                Said::FirstToken | Said::Acting | Said::Destination(_) => {}
                 Said::Failed(reason) => panic!("after {text:?} the caller hears an error: {reason}"),
             }
         }

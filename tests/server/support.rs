@@ -136,6 +136,7 @@ impl TestServer {
                 vad_mode: 0,
                 silero: None,
                 log_transcripts: setup.log_transcripts,
+                switchboard: None,
             },
             registry: Arc::new(Registry::new(setup.max_calls)),
             twilio: TwilioAccount {

@@ -20,6 +20,7 @@ pub(super) fn fault(raw: &Raw) -> Fault {
     twice(raw)
         .or_else(|| forms().find_map(|form| form.fault().or_else(|| form.stranger(&known))))
         .or_else(|| forms().find_map(|form| tools::fault(form, &tools)))
+        .or_else(|| forms().find_map(|form| tools::sms_fault(form, raw.sms.private)))
         .or_else(|| {
             let (at, used) = raw.system_prompt.names();
             let slots = forms().flat_map(|form| form.slots.iter().map(|slot| slot.name.as_str()));

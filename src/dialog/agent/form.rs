@@ -335,7 +335,7 @@ fn some_slots<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<SlotSpec
 }
 
 /// Names that every template knows: values as tools get them, the last tool's data, who calls, the agent's language, today.
-pub(super) const GIVEN: &[&str] = &["raw", "result", "caller", "language", "today"];
+pub(super) const GIVEN: &[&str] = &["raw", "result", "caller", "context", "language", "today"];
 /// What the LLM may call beside forms.
 pub(super) const OWN_TOOLS: &[&str] = &["end_call", "transfer_call"];
 /// LLM endpoints take no longer ones.

@@ -59,6 +59,8 @@ pub struct Agent {
     pub tools: Vec<HttpToolSpec>,
     /// When a person takes over.
     pub hand_over: HandOver,
+    /// Calls that we place.
+    pub outgoing: Outgoing,
     /// Help for the transcriber.
     pub stt: SttHints,
     /// Bounds of the conversation.
@@ -109,6 +111,7 @@ impl Agent {
             &phrases.too_long,
             &phrases.goodbye,
             &phrases.hand_over,
+            &phrases.no_one_free,
         ]
         .into_iter()
         .map(String::as_str)
@@ -147,6 +150,10 @@ struct Raw {
     #[serde(default)]
     hand_over: HandOver,
     #[serde(default)]
+    outgoing: Outgoing,
+    #[serde(default)]
+    sms: Sms,
+    #[serde(default)]
     stt: SttHints,
     #[serde(default)]
     limits: Limits,
@@ -176,6 +183,7 @@ impl From<Raw> for Agent {
             routes: raw.routes.into_iter().map(Spanned::into_inner).collect(),
             tools: raw.tools.into_iter().map(Spanned::into_inner).collect(),
             hand_over: raw.hand_over,
+            outgoing: raw.outgoing,
             stt: raw.stt,
             limits: raw.limits,
         }
@@ -215,6 +223,33 @@ pub struct Route {
 pub struct HandOver {
     /// Words by which callers ask for one, beside the usual ("operator", "a real person").
     pub says: Vec<String>,
+    /// Where to, E.164; one of `TRANSFER_NUMBERS`. Default the first of those.
+    #[serde(deserialize_with = "some_number")]
+    pub to: Option<String>,
+    /// Whether who answers there hears what it is about and takes the call by pressing 1. Default true: no answering machine can.
+    pub warm: Option<bool>,
+    /// What they hear. Default the agent's name and the form that is being filled.
+    pub summary: Option<Template>,
+}
+
+/// Text messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Sms {
+    /// Whether they may hold what was said in the call.
+    private: bool,
+}
+
+/// How calls are opened that we place.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Outgoing {
+    /// Whether calls may be placed for this agent. Default false.
+    pub allowed: bool,
+    /// Spoken first, instead of `greeting`; may use `context`.
+    pub greeting: Option<Template>,
+    /// What an answering machine is told, if the one who places the call wants a message left; may use `context`.
+    pub message: Option<Template>,
 }
 
 /// Help for the transcriber.
@@ -429,6 +464,10 @@ fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error
             "{text:?} is not a telephone number: expected + and country code, without spaces, such as +12125550100"
         )))
     }
+}
+
+fn some_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    number(deserializer).map(Some)
 }
 
 fn key<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<char>, D::Error> {

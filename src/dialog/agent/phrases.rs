@@ -74,6 +74,9 @@ phrases! {
     /// A person has to go on with the call.
     hand_over: "I cannot finish this by myself. A member of our team will take it from here.",
         "No puedo terminar esto yo sola. Una persona de nuestro equipo le atenderá.";
+    /// The call could not be handed over, or nobody took it.
+    no_one_free: "I am sorry, I cannot connect you at the moment. Is there anything else I can do for you?",
+        "Lo siento, ahora no puedo pasarle con nadie. ¿Puedo ayudarle en algo más?";
 }
 
 impl Phrases {

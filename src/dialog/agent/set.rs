@@ -40,14 +40,14 @@ pub enum SetError {
 }
 
 impl Agents {
-    /// The agent called `default`, those with a number of their own, and those they lead to.
+    /// The agent called `default`, those with a number of their own or that place calls, and those they lead to.
     pub fn load(dir: &Path, default: &str) -> Result<Self, SetError> {
         let first = Arc::new(load(dir, default)?);
         let mut by_name = BTreeMap::from([(first.name.clone(), Arc::clone(&first))]);
         for name in super::names(dir) {
             if name != default
                 && let agent = load(dir, &name)?
-                && !agent.numbers.is_empty()
+                && (!agent.numbers.is_empty() || agent.outgoing.allowed)
             {
                 by_name.insert(name, Arc::new(agent));
             }

@@ -1,7 +1,9 @@
 //! Whether the tools that a form names exist, get what they need, and can answer what the form expects of them.
 
-use super::form::{Act, Form};
+use super::form::{Act, Form, SlotSpec};
+use crate::dialog::slot::Slot;
 use crate::dialog::tool::builtin::{BUILTIN, COMMON_OUTCOMES};
+use crate::dialog::tool::sms::Texts;
 use crate::dialog::tool::spec::{HttpToolSpec, OK};
 
 /// What a form must know of a tool.
@@ -52,6 +54,37 @@ fn act_fault(form: &Form, act: &Act, own: &[&HttpToolSpec]) -> Option<(usize, St
         reaction.at,
         format!("{tool} never answers {unknown}; it answers: {known}"),
     ))
+}
+
+/// Whether a form's text messages are sent only after the caller has said yes, and hold nothing of what was said in the call
+/// unless the file wants that.
+pub(super) fn sms_fault(form: &Form, private: bool) -> Option<(usize, String)> {
+    let early = form.acts().count() - form.actions.len();
+    let asks = |act: &Act| {
+        let names = act.when.as_ref().map(|when| when.names().1).unwrap_or_default();
+        let agrees =
+            |slot: &SlotSpec| slot.kind == Slot::YesNo && (names.contains(&slot.name) || names.contains("raw"));
+        form.confirm.is_some() || form.slots.iter().any(agrees)
+    };
+    form.acts()
+        .enumerate()
+        .filter(|(_, act)| act.tool == Texts::TOOL)
+        .find_map(|(n, act)| {
+            if n < early || !asks(act) {
+                let needs = "an action of a form with confirm, or with a when that names a yes_no slot";
+                let message = format!("form {}: send_sms needs the caller's yes: make it {needs}", form.name);
+                return Some((act.at, message));
+            }
+            let (at, used) = act.args.get("text")?.names();
+            let told = used.iter().find(|name| !["language", "today"].contains(&name.as_str()));
+            told.filter(|_| !private).map(|name| {
+                let message = format!(
+                    "form {}: send_sms would tell {name} to whoever has the telephone",
+                    form.name
+                );
+                (at, format!("{message}; leave it out, or write [sms] private = true"))
+            })
+        })
 }
 
 /// The agent's own tools come before those built in.

@@ -104,7 +104,16 @@ impl Answering {
         match own_tool(&request.name) {
             // Nobody hangs up on a caller who has just said what the form asks for.
             Some(Next::End) if self.dialog.is_filling() => return Ok(self.dialog.take_over(text, today)),
-            Some(next) => return Ok(self.dialog.end(next)),
+            Some(next) => {
+                // The tool takes no number; one that is given comes from a model that was talked into it.
+                let numbers = args.iter().flatten().filter_map(|(_, value)| number_in(value));
+                if next == Next::HandOver
+                    && let Some(number) = numbers.last()
+                {
+                    self.emit(Said::Destination(number)).await;
+                }
+                return Ok(self.dialog.end(next));
+            }
             None => {}
         }
         // What a form lacks is asked, so that bad arguments cost a question and not the call.
@@ -181,6 +190,24 @@ fn own_tool(name: &str) -> Option<Next> {
     found.map(|(.., next)| next.clone())
 }
 
+/// A model's argument, if it is what can be dialled.
+fn number_in(value: &serde_json::Value) -> Option<String> {
+    let text = match value {
+        serde_json::Value::String(text) => text.trim().to_owned(),
+        serde_json::Value::Number(number) => number.to_string(),
+        serde_json::Value::Null
+        | serde_json::Value::Bool(_)
+        | serde_json::Value::Array(_)
+        | serde_json::Value::Object(_) => return None,
+    };
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    let plain = text.chars().all(|c| c.is_ascii_digit() || " +-.()/*#".contains(c));
+    let dialled = ["sip:", "sips:", "tel:", "client:"]
+        .iter()
+        .any(|scheme| text.starts_with(scheme));
+    (plain && digits >= MIN_DIGITS || dialled).then_some(text)
+}
+
 fn spec((name, description, parameters): (String, String, serde_json::Value)) -> ToolSpec {
     ToolSpec {
         name,
@@ -189,5 +216,7 @@ fn spec((name, description, parameters): (String, String, serde_json::Value)) ->
     }
 }
 
+/// Emergency and premium numbers are short.
+const MIN_DIGITS: usize = 3;
 /// Times that the LLM may call tools for one answer.
 const ROUNDS: usize = 4;

@@ -174,6 +174,21 @@ impl Dialog {
         self.agent = agent;
     }
 
+    /// Something is known from the beginning: templates find it under `name`.
+    pub fn know(&mut self, name: &str, facts: Map<String, Json>) {
+        self.saved.insert(name.to_owned(), facts.into());
+    }
+
+    /// The number of the person on the telephone, if it is known.
+    pub fn person(&self) -> Option<&str> {
+        self.call.from.as_deref()
+    }
+
+    /// What the form that is being filled is for.
+    pub fn purpose(&self) -> Option<&str> {
+        self.form().map(|form| form.description.as_str())
+    }
+
     /// Whether this agent can go on without an LLM.
     pub fn guides(&self) -> bool {
         self.agent.guides()

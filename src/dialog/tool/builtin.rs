@@ -102,7 +102,7 @@ pub const BUILTIN: &[BuiltinTool] = &[
     },
     BuiltinTool {
         name: "send_sms",
-        description: "Sends the caller a text message.",
+        description: "Sends the caller a text message, after they have said yes to it.",
         parameters: &[
             required("text", "the message"),
             optional("phone", "where to, E.164; the caller's own number otherwise"),

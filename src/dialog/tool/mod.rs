@@ -3,6 +3,7 @@
 pub mod builtin;
 pub mod egress;
 pub mod http;
+pub mod sms;
 pub mod spec;
 mod template;
 
@@ -13,6 +14,7 @@ use serde_json::{Map, Value};
 use crate::dialog::agent::Agents;
 use crate::dialog::tool::builtin::Builtin;
 use crate::dialog::tool::http::{HttpTools, HttpToolsError};
+use crate::dialog::tool::sms::Texts;
 use crate::dialog::tool::spec::{HttpToolSpec, Method};
 use crate::store::Store;
 
@@ -55,6 +57,19 @@ pub struct Tools {
     store: Option<Store>,
     /// By the agent whose file declares them.
     http: BTreeMap<String, HttpTools>,
+    /// Who sends text messages, if anybody.
+    pub texts: Option<Texts>,
+}
+
+/// In which call a tool is run.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    /// The agent that wants it run.
+    pub agent: &'a str,
+    /// The call.
+    pub call_sid: &'a str,
+    /// The number of the person on the telephone, E.164. PHI.
+    pub caller: Option<&'a str>,
 }
 
 impl Tools {
@@ -68,15 +83,30 @@ impl Tools {
         for agent in agents.iter() {
             http.insert(agent.name.clone(), HttpTools::new(&agent.tools, &lookup)?);
         }
-        Ok(Self { store, http })
+        Ok(Self {
+            store,
+            http,
+            texts: None,
+        })
     }
 
-    /// Runs a tool for a call that `agent` has. A tool that there is not fails.
-    pub async fn run(&self, agent: &str, call_sid: &str, call: &ToolCall) -> ToolResult {
+    /// Runs a tool for a call. A tool that there is not fails.
+    pub async fn run(&self, place: Place<'_>, call: &ToolCall) -> ToolResult {
+        let Place {
+            agent,
+            call_sid,
+            caller,
+        } = place;
         if let Some(http) = self.http.get(agent)
             && let Some(result) = http.run(call).await
         {
             return result;
+        }
+        if call.tool == Texts::TOOL {
+            return match &self.texts {
+                Some(texts) => texts.send(call_sid, caller, call).await,
+                None => ToolResult::plain("not_sent"),
+            };
         }
         if let Some(store) = self.store.clone()
             && let Some(result) = Builtin::for_call(store, call_sid).run(call).await

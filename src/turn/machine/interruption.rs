@@ -124,7 +124,7 @@ impl Machine {
     }
 
     /// Ends the present turn as it stands; the line still plays what it has.
-    fn cut_short(&mut self, outcome: Outcome, now: Instant) {
+    pub(super) fn cut_short(&mut self, outcome: Outcome, now: Instant) {
         match &mut self.state {
             State::Replying(reply) => {
                 reply.settle(&self.playout);

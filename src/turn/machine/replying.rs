@@ -10,6 +10,9 @@ use crate::turn::reply::{Reply, Source, Stage, Standing};
 impl Machine {
     /// The first words of the call.
     pub(super) fn greet(&mut self) {
+        if !self.history.is_empty() {
+            return self.say(self.phrases.greeting.clone());
+        }
         let mut reply = Reply {
             source: Source::Complete,
             ..Reply::new(TurnId(0))
@@ -159,6 +162,7 @@ impl Machine {
         self.quiet_since = Some(now);
         if let Some(reason) = reply.then {
             self.state = State::Closed;
+            self.handed_over = reason == HangupReason::HandOver;
             self.actions.push_back(Action::Hangup(reason));
         }
     }

@@ -162,6 +162,9 @@ impl Model {
             | Input::EndOfTurn { .. }
             | Input::FirstToken { .. }
             | Input::Typed { .. }
+            | Input::Speak { .. }
+            | Input::Leave { .. }
+            | Input::Stay { .. }
             | Input::EndAfter { .. } => {}
         }
     }

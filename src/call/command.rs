@@ -1,0 +1,75 @@
+//! What somebody outside may have a live call do.
+
+/// What a call is told to do.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Command {
+    /// End it, in order.
+    HangUp,
+    /// Have the agent say something, as soon as nobody has the floor.
+    Say(String),
+    /// Hand the caller over to a person.
+    Transfer {
+        /// Where to, E.164; it must be one of `TRANSFER_NUMBERS`. `None`: where the agent hands over to.
+        to: Option<String>,
+    },
+}
+
+/// What is said and who is called is PHI.
+impl std::fmt::Debug for Command {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::HangUp => "HangUp",
+            Self::Say(_) => "Say(hidden)",
+            Self::Transfer { .. } => "Transfer(hidden)",
+        })
+    }
+}
+
+/// Why a command was not given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// There is no such call, or nobody talks in it any more.
+    #[error("there is no live call of that sid")]
+    NotLive,
+    /// It has more commands waiting than it can take.
+    #[error("the call is busy with other commands")]
+    Busy,
+}
+
+/// Who answered a call that we placed, as the carrier hears it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnsweredBy {
+    /// A person.
+    Human,
+    /// An answering machine, which may still be speaking.
+    MachineStart,
+    /// An answering machine that has said its greeting and records.
+    MachineEnd,
+    /// A fax machine.
+    Fax,
+    /// The carrier cannot tell.
+    Unknown,
+}
+
+impl AnsweredBy {
+    /// Reads Twilio's `AnsweredBy`. What is new counts as unknown.
+    pub fn parse(text: &str) -> Self {
+        match text {
+            "human" => Self::Human,
+            "machine_start" => Self::MachineStart,
+            "machine_end_beep" | "machine_end_silence" | "machine_end_other" => Self::MachineEnd,
+            "fax" => Self::Fax,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// What the driver of a call reads from outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Order {
+    Command(Command),
+    Answered(AnsweredBy),
+}
+
+/// Orders that may wait for one call.
+pub(super) const MOST_ORDERS: usize = 8;
