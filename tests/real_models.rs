@@ -15,7 +15,7 @@ use tieline::dialog::agent::{self, Agents};
 use tieline::dialog::conversation::{Mind, Staff};
 use tieline::dialog::llm::LlmClient;
 use tieline::engine::{Engine, Sizes};
-use tieline::http::{App, Probe, TwilioAccount, router};
+use tieline::http::{Api, App, Probe, TwilioAccount, router};
 use tieline::models::{Manifest, Purpose, locate};
 use tieline::speech::piper::{self, Piper};
 use tieline::speech::spoken::spoken;
@@ -247,6 +247,7 @@ async fn server(llm: &str) -> String {
         twilio: TwilioAccount::default(),
         public_url: None,
         probe: Probe::new().expect("client"),
+        api: Api::new(&config.api),
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));

@@ -225,7 +225,7 @@ fn problem_of(operation: &mut Operation, status: &str, description: &str) {
     );
     if status == "429" {
         let seconds = HeaderBuilder::new()
-            .schema(ObjectBuilder::new().schema_type(Type::Integer).build())
+            .schema(Some(ObjectBuilder::new().schema_type(Type::Integer).build()))
             .description(Some("Seconds to wait"))
             .build();
         documented.headers.insert("Retry-After".to_owned(), RefOr::T(seconds));

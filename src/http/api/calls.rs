@@ -1,5 +1,7 @@
 //! `/api/calls`: the record of calls.
 
+#![expect(unused_qualifications, reason = "utoipa writes the path of the query's type in full")]
+
 use std::sync::Arc;
 
 use axum::Json;

@@ -1,5 +1,7 @@
 //! `/api/task-orders`: what is to be done for whom.
 
+#![expect(unused_qualifications, reason = "utoipa writes the path of the query's type in full")]
+
 use std::sync::Arc;
 
 use axum::Json;
