@@ -127,6 +127,7 @@ mod tests {
             dir: dir.path().to_owned(),
             default: "desk".to_owned(),
             store: None,
+            texts: None,
         };
         let staff = files.load().expect("a good file");
         let mut desk = Desk::new(files, staff);

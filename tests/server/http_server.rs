@@ -157,7 +157,8 @@ pub(crate) fn chunk(token: &str) -> String {
     .to_string()
 }
 
-async fn read(stream: &mut TcpStream) -> Option<Asked> {
+/// One request.
+pub(crate) async fn read(stream: &mut TcpStream) -> Option<Asked> {
     let mut bytes = Vec::new();
     let head = loop {
         if let Some(at) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {

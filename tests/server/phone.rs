@@ -65,9 +65,14 @@ impl Phone {
     /// Rings, connects the stream and starts it.
     pub(crate) async fn call(server: &TestServer, call_sid: &str) -> Self {
         let token = server.token(call_sid).await;
+        Self::connected(server, call_sid, &token).await
+    }
+
+    /// Connects the stream that an answer of the server names.
+    pub(crate) async fn connected(server: &TestServer, call_sid: &str, token: &str) -> Self {
         let mut phone = Self::dial(server, call_sid).await;
-        phone.trace = server.app.registry.watch(call_sid, &token);
-        phone.start(&token).await;
+        phone.trace = server.app.registry.watch(call_sid, token);
+        phone.start(token).await;
         phone
     }
 

@@ -7,10 +7,12 @@ use std::time::Duration;
 use tieline::call::driver::Services;
 use tieline::call::registry::Registry;
 use tieline::config::{ApiLimits, Llm, Secret};
+use tieline::call::switchboard::Switchboard;
 use tieline::dialog::agent::{self, Agents};
 use tieline::dialog::conversation::{Mind, Staff};
 use tieline::dialog::llm::LlmClient;
 use tieline::dialog::slot::Slot;
+use tieline::dialog::tool::sms::Texts;
 use tieline::engine::{Engine, Sizes};
 use tieline::http::{Api, App, Probe, TwilioAccount, router};
 use tieline::speech::spoken::spoken;
@@ -42,6 +44,8 @@ pub(crate) struct Setup {
     pub(crate) agent: Option<String>,
     pub(crate) store: Option<Store>,
     pub(crate) api: ApiLimits,
+    pub(crate) switchboard: Option<Arc<Switchboard>>,
+    pub(crate) texts: Option<Texts>,
 }
 
 impl Default for Setup {
@@ -65,6 +69,8 @@ impl Default for Setup {
                 per_address: 100_000,
                 proxies: Vec::new(),
             },
+            switchboard: None,
+            texts: None,
         }
     }
 }
@@ -121,7 +127,9 @@ impl TestServer {
         let phrases = phrases.map(|text| spoken(text));
         let phrases: Vec<(&str, &str)> = phrases.iter().map(|text| (text.as_str(), "en")).collect();
         engine.warm(&phrases).await.expect("engines work");
-        let staff = Staff::of(Agents::single(agent), setup.store.clone(), |_| None).expect("good tools");
+        let staff = Staff::of(Agents::single(agent), setup.store.clone(), |_| None)
+            .expect("good tools")
+            .texting(setup.texts.clone());
         let staff = watch::Sender::new(Arc::new(staff));
         let app = Arc::new(App {
             services: Services {
@@ -136,7 +144,7 @@ impl TestServer {
                 vad_mode: 0,
                 silero: None,
                 log_transcripts: setup.log_transcripts,
-                switchboard: None,
+                switchboard: setup.switchboard,
             },
             registry: Arc::new(Registry::new(setup.max_calls)),
             twilio: TwilioAccount {

@@ -19,12 +19,15 @@
 //! prompt 5.0 2                             policy: SILENCE_PROMPT, SILENCE_PROMPTS
 //! notice "This call is recorded."          said first; cannot be interrupted
 //! keys 5.0 "12345"                         the caller has typed it
+//! speak 5.0 "Hold on."                      somebody outside has the agent say it
+//! leave 5.0 "A person takes over."         the agent says it, whatever is being said, and the call is handed over
+//! stay 9.0 "Nobody is free."               nobody could take the call over
 //! ends                                     the call ends when the last reply was heard
 //! hangup 9.0                               the caller hangs up
 //! until 12.0                               the simulation ends
 //! ```
 
-use tieline::turn::event::{Progress, Voice};
+use tieline::turn::event::{HangupReason, Input, Progress, Voice};
 use tieline::turn::policy::Speculation;
 
 /// One call to simulate. Times in ms.
@@ -48,6 +51,8 @@ pub(crate) struct Scenario {
     pub(crate) notice: String,
     /// When the caller has typed what.
     pub(crate) keys: Vec<(u64, String)>,
+    /// What is ordered from outside when.
+    pub(crate) orders: Vec<(u64, Input)>,
     /// Whether the call ends after the last reply.
     pub(crate) ends: bool,
     pub(crate) hangup: Option<u64>,
@@ -108,6 +113,7 @@ impl Default for Scenario {
             prompt: None,
             notice: String::new(),
             keys: Vec::new(),
+            orders: Vec::new(),
             ends: false,
             hangup: None,
             until: 15_000,
@@ -195,6 +201,19 @@ impl Scenario {
                 "keys" => {
                     let (at, text) = rest.split_once(' ').expect("seconds and keys");
                     scenario.keys.push((seconds(at), text.trim_matches('"').to_owned()));
+                }
+                "speak" | "leave" | "stay" => {
+                    let (at, text) = rest.split_once(' ').expect("seconds and a text");
+                    let text = text.trim_matches('"').to_owned();
+                    let order = match word {
+                        "speak" => Input::Speak { text },
+                        "stay" => Input::Stay { text },
+                        _ => Input::Leave {
+                            text,
+                            reason: HangupReason::HandOver,
+                        },
+                    };
+                    scenario.orders.push((seconds(at), order));
                 }
                 "ends" => scenario.ends = true,
                 "hangup" => scenario.hangup = Some(seconds(rest)),

@@ -25,6 +25,31 @@ scenarios! {
         reply "Thank you for calling."
         hangup 17.5
         until 20"#,
+    a_sentence_from_outside_waits_for_the_floor: r#"
+        caller 4.0-5.5 "what are your hours"
+        speak 4.5 "Your colleague says hello."
+        speak 12.0 "And goodbye."
+        caller 12.3-13.0 "what"
+        until 22"#,
+    the_caller_is_taken_away_in_the_middle_of_a_reply: r#"
+        caller 4.0-5.0 "tell me everything"
+        reply "First we open the door and then we switch on all the lights." "Then we wait."
+        leave 8.0 "A person takes over."
+        caller 8.4-9.0 "wait"
+        until 14"#,
+    the_caller_is_taken_away_while_speaking: r#"
+        caller 4.0-7.0 "I would like to tell you"
+        leave 5.0 "A person takes over."
+        until 12"#,
+    a_caller_whom_nobody_takes_comes_back: r#"
+        leave 4.0 "A person takes over."
+        stay 9.0 "Nobody is free."
+        caller 12.0-13.0 "what are your hours"
+        reply "We are open nine to five."
+        until 18"#,
+    nobody_comes_back_who_was_not_taken_away: r#"
+        stay 4.0 "Nobody is free."
+        until 6"#,
     the_caller_interrupts: r#"
         caller 4.0-5.5 "tell me everything"
         reply "First we open the door and then we switch on all the lights." "Then we wait."

@@ -142,6 +142,9 @@ impl<'a> Sim<'a> {
             let text = text.clone();
             self.coming(*at, Coming::Input(Input::Typed { text }));
         }
+        for (at, order) in &self.scenario.orders {
+            self.coming(*at, Coming::Input(order.clone()));
+        }
         if let Some(at) = self.scenario.hangup {
             self.coming(at, Coming::Hangup);
         }
@@ -237,6 +240,13 @@ impl<'a> Sim<'a> {
             Input::Stop => Some("stop".to_owned()),
             Input::EndAfter { turn, .. } => Some(format!("the call ends after {turn}")),
             Input::Typed { text } => Some(format!("typed {text:?}")),
+            Input::Speak { text } => Some(format!("to be said {text:?}")),
+            Input::Leave { text, reason } => Some(format!("to be ended as {reason:?} with {text:?}")),
+            Input::Stay { text } => {
+                // The call goes on.
+                self.closed = false;
+                Some(format!("to go on with {text:?}"))
+            }
             Input::Window { .. } | Input::FirstToken { .. } | Input::Synthesized { .. } => None,
         };
         if let Some(shown) = shown {

@@ -1,5 +1,6 @@
 //! The store and the tools on it, each test on SQLite and on a real PostgreSQL.
 
+mod audit;
 mod calls;
 mod commands;
 mod fresh;

@@ -18,6 +18,7 @@ pub(super) fn fault(raw: &Raw) -> Fault {
     let saved = forms().flat_map(|form| form.saved());
     let known: BTreeSet<&str> = saved.chain(GIVEN.iter().copied()).collect();
     twice(raw)
+        .or_else(|| early(raw))
         .or_else(|| forms().find_map(|form| form.fault().or_else(|| form.stranger(&known))))
         .or_else(|| forms().find_map(|form| tools::fault(form, &tools)))
         .or_else(|| forms().find_map(|form| tools::sms_fault(form, raw.sms.private)))
@@ -29,6 +30,18 @@ pub(super) fn fault(raw: &Raw) -> Fault {
             let known = known.iter().copied().collect::<Vec<_>>().join(", ");
             Some((at, format!("nothing is called {unknown}; there are: {known}")))
         })
+}
+
+/// A text that is said before, or beside, any form, and uses what only forms know.
+fn early(raw: &Raw) -> Fault {
+    let known = ["caller", "context", "language", "today"];
+    let texts = [&raw.outgoing.greeting, &raw.outgoing.message];
+    texts.into_iter().flatten().find_map(|text| {
+        let (at, used) = text.names();
+        let unknown = used.iter().find(|name| !known.contains(&name.as_str()))?;
+        let known = known.join(", ");
+        Some((at, format!("nothing is called {unknown} yet; there are: {known}")))
+    })
 }
 
 /// Two of a name, or of a key.

@@ -75,7 +75,10 @@ pub(super) fn sms_fault(form: &Form, private: bool) -> Option<(usize, String)> {
                 let message = format!("form {}: send_sms needs the caller's yes: make it {needs}", form.name);
                 return Some((act.at, message));
             }
-            let (at, used) = act.args.get("text")?.names();
+            let Some(text) = act.args.get("text") else {
+                return Some((act.at, format!("form {}: send_sms needs its text in args", form.name)));
+            };
+            let (at, used) = text.names();
             let told = used.iter().find(|name| !["language", "today"].contains(&name.as_str()));
             told.filter(|_| !private).map(|name| {
                 let message = format!(

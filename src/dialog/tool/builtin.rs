@@ -40,7 +40,7 @@ pub const INVALID: &str = "invalid";
 /// What every tool may answer.
 pub const COMMON_OUTCOMES: &[&str] = &[INVALID, ToolResult::FAILED];
 
-/// All of them. The last three are the call's to carry out, not [`Builtin::run`]'s.
+/// All of them. The last three are not [`Builtin::run`]'s to carry out, but the call's.
 pub const BUILTIN: &[BuiltinTool] = &[
     BuiltinTool {
         name: "lookup_customer",

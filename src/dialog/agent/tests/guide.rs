@@ -14,6 +14,8 @@ const TABLES: &[(&str, &str)] = &[
     ("answers", "[[answers]]\n"),
     ("routes", "[[routes]]\n"),
     ("hand_over", "[hand_over]\n"),
+    ("outgoing", "[outgoing]\n"),
+    ("sms", "[sms]\n"),
     ("stt", "[stt]\n"),
     ("limits", "[limits]\n"),
     ("expect", "[expect]\n"),

@@ -1,0 +1,70 @@
+//! What the carrier asks while it hands a caller over: what whoever answers hears, whether they take the call, and what becomes of
+//! the caller afterwards. Everything is found by an unguessable id; the URLs tell nothing else.
+
+use std::sync::Arc;
+
+use axum::extract::{Query, State};
+use axum::response::Response;
+use serde::Deserialize;
+
+use crate::call::switchboard::AfterTransfer;
+use crate::http::incoming::connect_with;
+use crate::http::signed::SignedForm;
+use crate::http::{App, twiml};
+use crate::twilio::twiml as document;
+
+/// What a URL of ours names.
+#[derive(Deserialize)]
+pub(super) struct Key {
+    pub(super) id: String,
+}
+
+/// `POST /voice/whisper`: the person who is called has answered.
+pub(super) async fn whisper(State(app): State<Arc<App>>, Query(key): Query<Key>, form: SignedForm) -> Response {
+    let switchboard = app.services.switchboard.as_ref();
+    let summary = switchboard.and_then(|switchboard| switchboard.whisper(&key.id));
+    twiml(summary.map_or_else(document::hangup, |summary| {
+        document::whisper(&summary, &format!("{}/voice/accept?id={}", form.base, key.id))
+    }))
+}
+
+/// `POST /voice/accept`: they have pressed a key. 1 takes the call, anything else does not.
+pub(super) async fn accept(State(app): State<Arc<App>>, Query(key): Query<Key>, form: SignedForm) -> Response {
+    let takes = form.field("Digits") == Some("1");
+    twiml(match &app.services.switchboard {
+        Some(switchboard) if takes && switchboard.accept(&key.id).await => document::nothing(),
+        Some(_) | None => document::hangup(),
+    })
+}
+
+/// `POST /voice/after-transfer`: the call that was put through is over, or nobody has taken it.
+pub(super) async fn after_transfer(State(app): State<Arc<App>>, Query(key): Query<Key>, form: SignedForm) -> Response {
+    let call = form.call_sid.as_str();
+    let gone = form.field("CallStatus").is_some_and(|status| status == "completed");
+    let Some(switchboard) = app.services.switchboard.as_ref().filter(|_| !gone) else {
+        return twiml(document::hangup());
+    };
+    let status = form.field("DialCallStatus").unwrap_or_default();
+    let talked = matches!(status, "completed" | "answered") && form.field("DialBridged") != Some("false");
+    match switchboard.after_transfer(&key.id, call, talked) {
+        AfterTransfer::Back(opening) => {
+            tracing::info!(call, "nobody took call {call}: it comes back to its agent");
+            connect_with(&app, &form, Some(*opening))
+        }
+        // After a restart nobody knows what was said, but the caller is still there.
+        AfterTransfer::Unknown if !talked => connect_with(&app, &form, None),
+        AfterTransfer::Unknown | AfterTransfer::Done => twiml(document::hangup()),
+    }
+}
+
+/// `POST /voice/outgoing`: somebody, or a machine, has answered a call that we placed.
+pub(super) async fn outgoing(State(app): State<Arc<App>>, Query(key): Query<Key>, form: SignedForm) -> Response {
+    let call = form.call_sid.as_str();
+    let switchboard = app.services.switchboard.as_ref();
+    let Some(opening) = switchboard.and_then(|switchboard| switchboard.answered(&key.id, call)) else {
+        tracing::warn!(call, "call {call} is none that this server has placed; it is ended");
+        return twiml(document::hangup());
+    };
+    tracing::info!(call, "call {call}, which we placed, is answered");
+    connect_with(&app, &form, Some(opening))
+}

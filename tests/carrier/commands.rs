@@ -1,0 +1,62 @@
+//! Commands to live calls.
+
+use tieline::call::command::{Command, CommandError};
+use tieline::call::opening::Direction;
+
+use crate::line::{Line, PERSON};
+use crate::phone::Phone;
+use crate::support::FROM;
+use crate::twilio::field;
+
+#[tokio::test]
+async fn a_live_call_says_what_it_is_told_and_ends() {
+    let line = Line::open(&[]).await;
+    let registry = &line.server.app.registry;
+    assert_eq!(registry.command("CA1", Command::HangUp), Err(CommandError::NotLive));
+    let mut phone = Phone::greeted(&line.server, "CA1").await;
+    let live = registry.live_calls();
+    let [live] = live.as_slice() else {
+        panic!("{} calls", live.len())
+    };
+    assert!(live.from.as_deref() == Some(FROM) && live.agent.as_deref() == Some("line"));
+    assert_eq!((live.call_sid.as_str(), live.direction), ("CA1", Direction::Inbound));
+    let say = Command::Say("The doctor is on the way.".to_owned());
+    registry.command("CA1", say.clone()).expect("told");
+    assert_eq!(phone.turn().await.heard, "The doctor is on the way.");
+    // The conversation goes on, and knows it.
+    line.server.stt.hear(&["what are your hours"]);
+    assert_eq!(phone.exchange().await.heard, "We are open all day.");
+    registry.command("CA1", Command::HangUp).expect("told");
+    phone.closed().await;
+    let kept = line.ended("CA1", "operator").await;
+    assert!(kept.turns.iter().any(|turn| turn.heard == "The doctor is on the way."));
+    assert!(line.webhook("/voice/fallback", "CA1", &[]).await.contains("<Hangup"));
+    assert_eq!(registry.command("CA1", say), Err(CommandError::NotLive));
+    assert!(registry.live_calls().is_empty());
+}
+
+#[tokio::test]
+async fn a_call_is_handed_over_by_command_and_only_where_it_may_be() {
+    let mut line = Line::open(&[("TRANSFER_NUMBERS", "+15550188001,+15550188002")]).await;
+    let mut phone = Phone::greeted(&line.server, "CA1").await;
+    let transfer = |to: Option<&str>| {
+        let to = to.map(str::to_owned);
+        line.server.app.registry.command("CA1", Command::Transfer { to })
+    };
+    transfer(Some("+19005550199")).expect("told");
+    line.audited(("transfer", "refused", "*99")).await;
+    line.server.stt.hear(&["what are your hours"]);
+    assert_eq!(
+        phone.exchange().await.heard,
+        "We are open all day.",
+        "nothing has happened"
+    );
+    transfer(Some("+15550188002")).expect("told");
+    assert_eq!(phone.turn().await.heard, "A person takes over.");
+    let asked = line.twilio.arrival().await;
+    let twiml = field(&asked, "Twiml").expect("a document");
+    assert!(twiml.contains("+15550188002") && !twiml.contains(PERSON), "{twiml}");
+    phone.stop().await;
+    phone.closed().await;
+    line.ended("CA1", "hand-over").await;
+}

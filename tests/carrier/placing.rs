@@ -1,0 +1,183 @@
+//! Calls that we place: answered by a person, by a machine, and refused.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use tieline::call::command::AnsweredBy;
+use tieline::call::opening::Direction;
+use tieline::call::outgoing::{OutboundRequest, RefusedOutbound};
+use tieline::dialog::agent::Agents;
+
+use crate::line::{Line, rules, switchboard};
+use crate::phone::Phone;
+use crate::support::{token_in, until};
+use crate::twilio::{Fault, OUR_NUMBER, field};
+
+const CALLED: &str = "+15551230001";
+const ALLOWED: &[(&str, &str)] = &[("OUTBOUND_ALLOW", "+1555123*")];
+
+fn request(to: &str) -> OutboundRequest {
+    let context = json!({ "name": "Ms. Miller" });
+    OutboundRequest {
+        actor: "front office".to_owned(),
+        to: to.to_owned(),
+        agent: "line".to_owned(),
+        context: context.as_object().expect("an object").clone(),
+        leave_message: true,
+    }
+}
+
+fn agents(line: &Line) -> Arc<Agents> {
+    Arc::clone(&line.server.staff.borrow().agents)
+}
+
+/// A call that was placed and answered. Gives its sid and its stream.
+async fn answered(line: &mut Line, request: OutboundRequest) -> (String, Phone) {
+    let placed = line
+        .switchboard
+        .place(&agents(line), request)
+        .await
+        .expect("it is allowed");
+    let asked = line.twilio.arrival().await;
+    let url = field(&asked, "Url").expect("a webhook");
+    assert!(!url.contains("Miller") && !url.contains("555123"), "{url}");
+    assert_eq!(field(&asked, "AsyncAmd").as_deref(), Some("true"));
+    let fields = [("From", OUR_NUMBER), ("To", CALLED), ("Direction", "outbound-api")];
+    let twiml = line.webhook(&url, &placed.call_sid, &fields).await;
+    // Only the call that was placed gets this conversation.
+    assert!(line.webhook(&url, "CAother", &fields).await.contains("<Hangup"));
+    let phone = Phone::connected(&line.server, &placed.call_sid, &token_in(&twiml)).await;
+    (placed.call_sid, phone)
+}
+
+#[tokio::test]
+async fn a_person_who_is_called_hears_the_agent() {
+    let mut line = Line::open(ALLOWED).await;
+    let (sid, mut phone) = answered(&mut line, request(CALLED)).await;
+    assert_eq!(phone.turn().await.heard, "Hello Ms. Miller, your car is ready.");
+    let live = line.server.app.registry.live_calls();
+    assert!(live.len() == 1 && live[0].direction == Direction::Outbound && live[0].to.as_deref() == Some(CALLED));
+    let told = line.server.app.registry.answered_by(&sid, AnsweredBy::Human);
+    told.expect("the call is live");
+    line.server.stt.hear(&["what are your hours"]);
+    assert_eq!(phone.exchange().await.heard, "We are open all day.");
+    phone.hang_up().await;
+    line.ended(&sid, "caller").await;
+    line.audited(("outbound-call", "placed", "*01")).await;
+}
+
+#[tokio::test]
+async fn a_machine_is_told_the_message_or_hung_up_on() {
+    for leave_message in [true, false] {
+        let mut line = Line::open(ALLOWED).await;
+        let wanted = OutboundRequest {
+            leave_message,
+            ..request(CALLED)
+        };
+        let (sid, mut phone) = answered(&mut line, wanted).await;
+        phone.turn().await;
+        let registry = &line.server.app.registry;
+        registry.answered_by(&sid, AnsweredBy::MachineStart).expect("live");
+        registry.answered_by(&sid, AnsweredBy::MachineEnd).expect("live");
+        if leave_message {
+            assert_eq!(phone.turn().await.heard, "Ms. Miller, please call us back.");
+        }
+        phone.closed().await;
+        line.ended(&sid, "machine").await;
+        assert!(line.webhook("/voice/fallback", &sid, &[]).await.contains("<Hangup"));
+    }
+}
+
+#[tokio::test]
+async fn what_is_known_before_the_stream_opens_counts_too() {
+    let line = Line::open(ALLOWED).await;
+    let placed = line.switchboard.place(&agents(&line), request(CALLED)).await;
+    let sid = placed.expect("allowed").call_sid;
+    let url = field(&line.twilio.asked()[0], "Url").expect("a webhook");
+    let token = token_in(&line.webhook(&url, &sid, &[]).await);
+    line.server
+        .app
+        .registry
+        .answered_by(&sid, AnsweredBy::Fax)
+        .expect("expected");
+    let mut phone = Phone::connected(&line.server, &sid, &token).await;
+    phone.closed().await;
+    line.ended(&sid, "machine").await;
+}
+
+#[tokio::test]
+async fn a_flood_is_refused_also_after_a_restart() {
+    let settings = [("OUTBOUND_ALLOW", "+1555123*"), ("OUTBOUND_PER_DAY", "3")];
+    let line = Line::open(&settings).await;
+    let agents = agents(&line);
+    let flood = (0..20).map(|n| line.switchboard.place(&agents, request(&format!("+155512300{n:02}"))));
+    let placed = futures_util::future::join_all(flood).await;
+    assert_eq!(placed.iter().filter(|placed| placed.is_ok()).count(), 3);
+    let too_many = |placed: &&Result<_, RefusedOutbound>| matches!(placed, Err(RefusedOutbound::TooMany));
+    assert_eq!(placed.iter().filter(too_many).count(), 17);
+    let restarted = switchboard(&line.twilio, &line.store, rules(&settings));
+    let refused = restarted.place(&agents, request(CALLED)).await;
+    assert!(matches!(refused, Err(RefusedOutbound::TooMany)));
+    assert_eq!(line.twilio.asked().len(), 3, "Twilio has heard of no other");
+    let audit = line.audit().await;
+    let of = |outcome: &str| audit.iter().filter(|(_, found, _)| found == outcome).count();
+    assert_eq!((of("placed"), of("refused"), of("counted")), (3, 18, 3));
+}
+
+#[tokio::test]
+async fn who_must_not_be_called_is_not() {
+    let line = Line::open(ALLOWED).await;
+    let agents = agents(&line);
+    let place = |request| line.switchboard.place(&agents, request);
+    for to in ["+19005550199", "+1555124000", "+44555123000"] {
+        let refused = place(request(to)).await;
+        assert!(matches!(refused, Err(RefusedOutbound::NotAllowed)), "{to}");
+    }
+    for to in ["911", "15551230001", "sip:x@y", "+1555123000\n1", ""] {
+        let refused = place(request(to)).await;
+        assert!(matches!(refused, Err(RefusedOutbound::NotANumber)), "{to:?}");
+    }
+    let nobody = OutboundRequest {
+        agent: "nobody".to_owned(),
+        ..request(CALLED)
+    };
+    assert!(matches!(place(nobody).await, Err(RefusedOutbound::NoAgent)));
+    let mut long = request(CALLED);
+    long.context.insert("x".to_owned(), "y".repeat(20_000).into());
+    assert!(matches!(place(long).await, Err(RefusedOutbound::TooMuchContext)));
+    assert!(line.twilio.asked().is_empty());
+    line.audited(("outbound-call", "refused", "*99 not-allowed")).await;
+    let audit = format!("{:?}", line.audit().await);
+    assert!(!audit.contains("5555"), "{audit}");
+    let nowhere = switchboard(&line.twilio, &line.store, rules(&[]));
+    let refused = nowhere.place(&agents, request(CALLED)).await;
+    assert!(
+        matches!(refused, Err(RefusedOutbound::NotAllowed)),
+        "by default nobody is called"
+    );
+    let hours = [
+        ("OUTBOUND_ALLOW", "+1555123*"),
+        ("OUTBOUND_HOURS", "08:00-20:00"),
+        ("TIME_ZONE", "America/New_York"),
+    ];
+    let daily = switchboard(&line.twilio, &line.store, rules(&hours));
+    let at = |time: &str| time.parse().expect("a time");
+    let night = daily
+        .place_at(&agents, request(CALLED), at("2026-01-15T12:59:00Z"))
+        .await;
+    assert!(matches!(night, Err(RefusedOutbound::QuietHours)));
+    let day = daily
+        .place_at(&agents, request(CALLED), at("2026-01-15T13:01:00Z"))
+        .await;
+    assert!(day.is_ok());
+}
+
+#[tokio::test]
+async fn a_call_that_twilio_refuses_is_told_and_audited() {
+    let line = Line::open(ALLOWED).await;
+    line.twilio.fail([Fault::Status(400, 21_215)]);
+    let refused = line.switchboard.place(&agents(&line), request(CALLED)).await;
+    assert!(matches!(refused, Err(RefusedOutbound::Carrier(_))));
+    line.audited(("outbound-call", "failed", "*01 carrier")).await;
+    until("one request", || line.twilio.asked().len() == 1).await;
+}
