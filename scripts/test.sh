@@ -49,5 +49,6 @@ step 'documentation' documentation
 step 'models' "$tieline" models pull "${TEST_MODELS[@]}"
 step 'tests' cargo test --release --locked
 step 'against Twilio'"'"'s own client' against_twilio
+step 'the API against its document' scripts/api_check.sh
 step 'benches, once each' benches_once
 echo "ALL TESTS PASSED in ${SECONDS} s"

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tieline::call::driver::Services;
 use tieline::call::registry::Registry;
-use tieline::config::{ApiLimits, Llm, Secret};
 use tieline::call::switchboard::Switchboard;
+use tieline::config::{ApiLimits, Llm, Secret};
 use tieline::dialog::agent::{self, Agents};
 use tieline::dialog::conversation::{Mind, Staff};
 use tieline::dialog::llm::LlmClient;

@@ -114,7 +114,7 @@ async fn list(State(app): State<Arc<App>>) -> Json<AgentList> {
 
 /// Get an agent
 #[utoipa::path(get, path = "/api/agents/{name}", tag = "agents", operation_id = "get_agent",
-    params(("name" = String, Path, description = "The agent's name")),
+    params(("name" = String, Path, example = "front-desk", pattern = "^[A-Za-z0-9_-]{1,64}$", description = "The agent's name")),
     responses((status = 200, body = AgentView, description = "The agent"),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no such agent")))]
 async fn get(State(app): State<Arc<App>>, Id(name): Id) -> Result<Json<AgentView>, Problem> {

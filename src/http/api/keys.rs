@@ -102,7 +102,7 @@ async fn list(State(app): State<Arc<App>>) -> Result<Json<KeyList>, Problem> {
 ///
 /// At once and for good. A key may revoke itself.
 #[utoipa::path(post, path = "/api/keys/{id}/revoke", tag = "keys", operation_id = "revoke_key",
-    params(("id" = String, Path, description = "The key's id")),
+    params(("id" = String, Path, example = "0123456789ab", pattern = "^[A-Za-z0-9_-]{1,64}$", description = "The key's id")),
     responses((status = 200, body = KeyView, description = "The key, which is not good any more"),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no such key")))]
 async fn revoke(State(app): State<Arc<App>>, principal: Principal, Id(id): Id) -> Result<Json<KeyView>, Problem> {

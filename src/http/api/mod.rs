@@ -75,7 +75,8 @@ pub(super) fn router(app: &Arc<App>) -> Router<Arc<App>> {
     let document = serde_json::to_vec_pretty(&document).expect("invariant: the document is JSON");
     // Set once for each server.
     let _ = app.api.document.set(document.into());
-    router.route("/api/{*path}", axum::routing::any(async || Problem::no_route()))
+    let nothing = || axum::routing::any(async || Problem::no_route());
+    router.route("/api/", nothing()).route("/api/{*path}", nothing())
 }
 
 fn store(app: &App) -> Result<&Store, Problem> {

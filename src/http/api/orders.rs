@@ -190,7 +190,7 @@ async fn create(
 
 /// Get a task order
 #[utoipa::path(get, path = "/api/task-orders/{order_number}", tag = "task orders", operation_id = "get_task_order",
-    params(("order_number" = String, Path, description = "The order's number")),
+    params(("order_number" = String, Path, example = "1000001", pattern = "^[A-Za-z0-9_-]{1,64}$", description = "The order's number")),
     responses((status = 200, body = OrderView, description = "The order"),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no such order")))]
 async fn get(State(app): State<Arc<App>>, principal: Principal, Id(number): Id) -> Result<Json<OrderView>, Problem> {
@@ -203,7 +203,7 @@ async fn get(State(app): State<Arc<App>>, principal: Principal, Id(number): Id) 
 
 /// Change a task order
 #[utoipa::path(patch, path = "/api/task-orders/{order_number}", tag = "task orders", operation_id = "change_task_order",
-    params(("order_number" = String, Path, description = "The order's number")), request_body = OrderPatch,
+    params(("order_number" = String, Path, example = "1000001", pattern = "^[A-Za-z0-9_-]{1,64}$", description = "The order's number")), request_body = OrderPatch,
     responses((status = 200, body = OrderView, description = "The order as it is now"),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no such order")))]
 async fn change(

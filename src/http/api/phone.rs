@@ -127,7 +127,7 @@ pub(super) struct CallStatus {
 
 /// Get a call's status
 #[utoipa::path(get, path = "/api/phone/call-status/{call_sid}", tag = "calls", operation_id = "call_status",
-    params(("call_sid" = String, Path, description = "The carrier's id of the call")),
+    params(("call_sid" = String, Path, example = "CA00000000000000000000000000000001", pattern = "^[A-Za-z0-9_-]{1,64}$", description = "The carrier's id of the call")),
     responses((status = 200, body = CallStatus, description = "How the call stands"),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no such call")))]
 async fn call_status(

@@ -114,7 +114,7 @@ impl Problem {
 
     /// The body is not JSON at all.
     pub(super) fn not_json(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "not-json", "The body is not JSON")
+        Self::new(StatusCode::BAD_REQUEST, "not-json", "The body is not a JSON object")
             .detail(detail)
             .remedy("Send one JSON object, in UTF-8")
     }
