@@ -111,7 +111,7 @@ fn fault(path: &str, message: &str) -> (String, String) {
             |known| format!("expected {known}"),
         );
         (
-            below("(unknown)"),
+            if path.is_empty() { "(unknown)" } else { path }.to_owned(),
             format!("There is a field that is not known: {known}"),
         )
     } else if message.starts_with("duplicate field") {
