@@ -27,11 +27,16 @@ impl Desk {
 
     /// On a SQLite file with the seed data.
     pub(crate) async fn with(setup: Setup) -> Self {
+        Self::made(|_| setup).await
+    }
+
+    /// The same for a server that is set up around its database.
+    pub(crate) async fn made(setup: impl FnOnce(&Store) -> Setup) -> Self {
         let fresh = Fresh::sqlite();
         let store = fresh.open().await;
         let server = TestServer::start(Setup {
             store: Some(store.clone()),
-            ..setup
+            ..setup(&store)
         })
         .await;
         Self { server, store, fresh }

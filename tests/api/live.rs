@@ -1,13 +1,20 @@
 //! Live calls: who is there, what can be done, and watching them.
 
+use std::sync::{Arc, Mutex};
+
+use futures_util::future::BoxFuture;
 use futures_util::{Stream, StreamExt as _};
+use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
+use tieline::call::switchboard::Switchboard;
+use tieline::config::{Config, Outbound, Strings};
 use tieline::store::Scope;
+use tieline::twilio::rest::{CallUpdate, Carrier, CarrierError, NewCall};
 
 use crate::desk::{Desk, Reply};
 use crate::phone::Phone;
-use crate::support::{GREETING, soon, until};
+use crate::support::{GREETING, Setup, soon, until};
 
 #[tokio::test]
 async fn a_live_call_is_listed_spoken_in_and_hung_up() {
@@ -77,6 +84,116 @@ async fn a_call_is_not_placed_where_nobody_can_place_one() {
             .is_some_and(|text| text.contains("PUBLIC_URL"))
     );
 }
+
+/// A carrier on which every call rings.
+#[derive(Default)]
+struct Ringing(Mutex<Vec<String>>);
+
+impl Carrier for Ringing {
+    fn create_call(&self, call: NewCall) -> BoxFuture<'_, Result<String, CarrierError>> {
+        let mut rung = self.0.lock().expect("no panic under the lock");
+        rung.push(call.to);
+        Box::pin(std::future::ready(Ok(format!("CA{}", rung.len()))))
+    }
+
+    fn update_call<'a>(&'a self, _: &'a str, _: CallUpdate) -> BoxFuture<'a, Result<(), CarrierError>> {
+        Box::pin(std::future::ready(Err(CarrierError::Malformed)))
+    }
+
+    fn send_message<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<String, CarrierError>> {
+        Box::pin(std::future::ready(Err(CarrierError::Malformed)))
+    }
+
+    fn recording<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Vec<u8>, CarrierError>> {
+        Box::pin(std::future::ready(Err(CarrierError::Malformed)))
+    }
+
+    fn delete_recording<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), CarrierError>> {
+        Box::pin(std::future::ready(Err(CarrierError::Malformed)))
+    }
+}
+
+/// Two calls a day to numbers that begin with +1555, at this hour.
+fn rules() -> Outbound {
+    let hour = Timestamp::now().as_second() / 3_600 % 24;
+    let hours = format!("{:02}:00-{:02}:00", (hour + 23) % 24, (hour + 2) % 24);
+    let settings = [
+        ("PUBLIC_URL", "https://phone.example.org"),
+        ("TWILIO_ACCOUNT_SID", "AC0123456789abcdef0123456789abcdef"),
+        ("TWILIO_AUTH_TOKEN", "t0ken"),
+        ("TWILIO_PHONE_NUMBER", "+15550100200"),
+        ("OUTBOUND_ALLOW", "+1555*"),
+        ("OUTBOUND_PER_DAY", "2"),
+        ("OUTBOUND_HOURS", hours.as_str()),
+    ];
+    let strings: Strings = settings.into_iter().collect();
+    Config::parse(&strings).expect("valid").outbound
+}
+
+#[tokio::test]
+async fn calls_are_placed_once_and_only_where_they_may_go() {
+    let carrier = Arc::new(Ringing::default());
+    let desk = Desk::made(|store| {
+        let line: Arc<dyn Carrier> = Arc::clone(&carrier) as _;
+        let number = Some("+15550100200".to_owned());
+        let base = "https://phone.example.org".to_owned();
+        let switchboard = Switchboard::new(line, Some(store.clone()), rules(), base, number);
+        Setup {
+            switchboard: Some(Arc::new(switchboard)),
+            agent: Some(CALLS_OUT.to_owned()),
+            ..Setup::default()
+        }
+    })
+    .await;
+    let operate = desk.key(&[Scope::Operate]).await;
+    let place = async |key: &str, body: &Value| {
+        let request = desk
+            .request(Method::POST, "/api/phone/outbound-call", &operate)
+            .json(body);
+        Reply::of(request.header("Idempotency-Key", key)).await
+    };
+    let body = json!({"to": "+15550177123", "context": {"visit": "Monday"}});
+    let placed = place("one", &body).await;
+    assert_eq!((placed.status, placed.json()), (201, json!({"call_sid": "CA1"})));
+    assert_eq!(place("one", &body).await.text, placed.text);
+    for (n, (body, field)) in [
+        (json!({"to": "+19005550100"}), Some("to")),
+        (json!({"to": "911"}), Some("to")),
+        (json!({"to": "+15550177123", "agent": "nobody"}), Some("agent")),
+        (
+            json!({"to": "+15550177123", "leave_message": true}),
+            Some("leave_message"),
+        ),
+        (
+            json!({"to": "+15550177123", "context": {"much": "x".repeat(20_000)}}),
+            Some("context"),
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let refused = place(&format!("bad {n}").replace(' ', "-"), &body).await;
+        assert_eq!(refused.problem(422).1.as_deref(), field, "{}", refused.text);
+    }
+    assert_eq!(place("two", &body).await.status, 201);
+    assert_eq!(place("three", &body).await.problem(409).0, "conflict");
+    assert_eq!(*carrier.0.lock().expect("no panic under the lock"), ["+15550177123"; 2]);
+    let audited = desk.store.audit_events(50).await.expect("listed");
+    let refused = audited.iter().filter(|event| event.outcome == "refused").count();
+    assert!(
+        refused >= 4 && audited.iter().all(|event| event.actor.starts_with("test (")),
+        "{audited:?}"
+    );
+}
+
+/// An agent that places calls and has no message for machines.
+const CALLS_OUT: &str = r#"
+name = "test-desk"
+greeting = "Hello from the test desk."
+system_prompt = "You are a test."
+[outgoing]
+allowed = true
+"#;
 
 /// The events of an open stream, one by one.
 async fn watch(desk: &Desk, key: &str) -> impl Stream<Item = (String, Value)> + Unpin {
