@@ -26,12 +26,6 @@ step() {
 
 documentation() { RUSTDOCFLAGS='-D warnings' cargo doc --release --no-deps --locked; }
 
-# Our requests to Twilio's API and those of its own library are the same.
-against_twilio() {
-    scripts/venv_twilio.sh
-    cargo test --release --locked --test carrier -- --ignored oracle
-}
-
 # In test mode a bench runs each measurement once: it keeps them compiling and honest, it measures nothing.
 benches_once() {
     if compgen -G 'benches/*.rs' >/dev/null; then
@@ -48,7 +42,7 @@ step 'lint' cargo clippy --release --all-targets --locked -- -D warnings
 step 'documentation' documentation
 step 'models' "$tieline" models pull "${TEST_MODELS[@]}"
 step 'tests' cargo test --release --locked
-step 'against Twilio'"'"'s own client' against_twilio
 step 'the API against its document' scripts/api_check.sh
+step "Twilio's library as the oracle" scripts/twilio_oracle.sh
 step 'benches, once each' benches_once
 echo "ALL TESTS PASSED in ${SECONDS} s"

@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::response::IntoResponse;
 use axum::routing::post;
 use tieline::call::driver::Services;
+use tieline::call::progress::Progress;
 use tieline::call::registry::Registry;
 use tieline::caller::{Level, Pace, Plan, Target, Utterance, place_call};
 use tieline::config::{Config, Strings};
@@ -244,10 +245,15 @@ async fn server(llm: &str) -> String {
             switchboard: None,
         },
         registry: Arc::new(Registry::new(4)),
-        twilio: TwilioAccount::default(),
+        twilio: TwilioAccount {
+            unverified: true,
+            ..TwilioAccount::default()
+        },
         public_url: None,
         probe: Probe::new().expect("client"),
         api: Api::new(&config.api),
+        also_public: Vec::new(),
+        progress: Progress::new(),
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));

@@ -1,5 +1,7 @@
 //! What somebody outside may have a live call do.
 
+pub use crate::twilio::status::AnsweredBy;
+
 /// What a call is told to do.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Command {
@@ -34,34 +36,6 @@ pub enum CommandError {
     /// It has more commands waiting than it can take.
     #[error("the call is busy with other commands")]
     Busy,
-}
-
-/// Who answered a call that we placed, as the carrier hears it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AnsweredBy {
-    /// A person.
-    Human,
-    /// An answering machine, which may still be speaking.
-    MachineStart,
-    /// An answering machine that has said its greeting and records.
-    MachineEnd,
-    /// A fax machine.
-    Fax,
-    /// The carrier cannot tell.
-    Unknown,
-}
-
-impl AnsweredBy {
-    /// Reads Twilio's `AnsweredBy`. What is new counts as unknown.
-    pub fn parse(text: &str) -> Self {
-        match text {
-            "human" => Self::Human,
-            "machine_start" => Self::MachineStart,
-            "machine_end_beep" | "machine_end_silence" | "machine_end_other" => Self::MachineEnd,
-            "fax" => Self::Fax,
-            _ => Self::Unknown,
-        }
-    }
 }
 
 /// What the driver of a call reads from outside.

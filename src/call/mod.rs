@@ -7,6 +7,7 @@ mod keys;
 pub mod opening;
 pub mod outbound;
 pub mod outgoing;
+pub mod progress;
 mod record;
 pub mod registry;
 pub mod socket;

@@ -305,6 +305,13 @@ impl Registry {
         })
     }
 
+    /// Whether a stream of this call is live.
+    pub fn is_live(&self, call_sid: &str) -> bool {
+        self.lock()
+            .get(call_sid)
+            .is_some_and(|entry| entry.state == State::Live)
+    }
+
     /// The live calls, the oldest first.
     pub fn live_calls(&self) -> Vec<LiveInfo> {
         let calls = self.lock();
@@ -324,6 +331,11 @@ impl Registry {
             .collect();
         found.sort_by(|a, b| (a.since, &a.call_sid).cmp(&(b.since, &b.call_sid)));
         found
+    }
+
+    /// Whether this call has had a stream, so that its first webhook was answered long ago.
+    pub fn had_stream(&self, call_sid: &str) -> bool {
+        self.lock().get(call_sid).is_some_and(|entry| entry.streams > 0)
     }
 
     /// Whether a call whose stream broke should get another one: a few times, not for ever.

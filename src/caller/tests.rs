@@ -78,7 +78,13 @@ async fn incoming(State(server): State<Arc<Server>>, headers: HeaderMap, body: B
         .clone();
     *server.call_sid.lock().await = call;
     let stream = format!("ws://{}/voice/stream", server.authority);
-    let xml = twiml::connect_stream(&stream, &[("tok", "q3f")], None, "/fallback").expect("TwiML");
+    let xml = twiml::connect_stream(&twiml::Connect {
+        stream: &stream,
+        parameters: &[("tok", "q3f")],
+        fallback: "/fallback",
+        ..twiml::Connect::default()
+    })
+    .expect("TwiML");
     ([(header::CONTENT_TYPE, "text/xml")], xml).into_response()
 }
 

@@ -12,9 +12,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use crate::call::driver::Services;
+use crate::call::progress::Progress;
 use crate::call::registry::Registry;
 use crate::call::switchboard::Switchboard;
-use crate::cli::{agents, engines};
+use crate::cli::{agents, engines, local_key};
 use crate::config::Config;
 use crate::dialog::conversation::Mind;
 use crate::dialog::llm::LlmClient;
@@ -34,7 +35,12 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
         format!("BIND {bind} cannot be listened on; stop what uses it or set BIND to another address")
     })?;
     let store = Store::open(&config.database).await?;
-    let app = Arc::new(app(config, Some(store.clone())).await?);
+    let local_key = local_key::of(&config);
+    let mut app = app(config, Some(store.clone())).await?;
+    if app.twilio.auth_token.is_none() && !app.twilio.unverified {
+        app.twilio.other_key = app.twilio.other_key.or(local_key);
+    }
+    let app = Arc::new(app);
     let registry = Arc::clone(&app.registry);
     let address = listener.local_addr().context("the listener has no address")?;
     let mut server = spawn(listener, app);
@@ -80,6 +86,14 @@ pub(super) async fn app(config: Config, store: Option<Store>) -> anyhow::Result<
     let silero = engines::silero(&config)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let max_calls = config.server.max_calls.unwrap_or(CALLS_PER_CORE * cores);
+    let (auth_token, other_key) = config.twilio.signing_keys();
+    let twilio = TwilioAccount {
+        auth_token: auth_token.cloned(),
+        other_key: other_key.cloned(),
+        account_sid: config.twilio.account_sid.clone(),
+        algorithm: config.twilio.signature,
+        unverified: config.twilio.unverified,
+    };
     Ok(App {
         services: Services {
             engine,
@@ -93,13 +107,12 @@ pub(super) async fn app(config: Config, store: Option<Store>) -> anyhow::Result<
             switchboard,
         },
         registry: Arc::new(Registry::new(max_calls)),
-        twilio: TwilioAccount {
-            account_sid: config.twilio.account_sid,
-            auth_token: config.twilio.auth_token,
-        },
+        twilio,
         public_url: config.server.public_url,
         probe: Probe::new()?,
         api: Api::new(&config.api),
+        also_public: config.server.also_public,
+        progress: Progress::new(),
     })
 }
 
@@ -168,8 +181,10 @@ fn announce(config: &Config) {
     if config.llm.base_url.is_none() {
         tracing::info!("no LLM endpoint is configured: the guided dialog of the agent's file answers");
     }
-    if config.twilio.auth_token.is_none() {
-        tracing::warn!("TWILIO_AUTH_TOKEN is not set: webhooks are not verified. Do not expose this server");
+    if config.twilio.unverified {
+        tracing::warn!("TWILIO_VERIFY is off: webhooks are not verified. Do not expose this server");
+    } else if config.twilio.signing_keys().0.is_none() {
+        tracing::warn!("TWILIO_AUTH_TOKEN is not set: only `tieline call` on this machine gets through, not Twilio");
     }
 }
 

@@ -32,7 +32,7 @@ impl Database {
         let default = || Location::Sqlite(data_dir.join("tieline.db"));
         Self {
             location: reader.optional("DATABASE_URL", location).unwrap_or_else(default),
-            seed: reader.or_default("SEED_DATA", on_or_off),
+            seed: reader.or_default("SEED_DATA", parse::on_or_off),
         }
     }
 
@@ -104,14 +104,6 @@ fn location(value: &str) -> Result<Location, Bad> {
             "sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE (signs in the password as %XX)",
             "postgres://tieline@127.0.0.1/tieline",
         )),
-    }
-}
-
-fn on_or_off(value: &str) -> Result<bool, Bad> {
-    match value.to_ascii_lowercase().as_str() {
-        "on" => Ok(true),
-        "off" => Ok(false),
-        _ => parse::boolean(value).map_err(|_| Bad::new("on or off")),
     }
 }
 

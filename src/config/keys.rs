@@ -50,13 +50,35 @@ pub(super) fn find(name: &str) -> &'static Key {
 /// All keys, in the order of `.env.example`.
 pub const KEYS: &[Key] = &[
     // Twilio
-    unset("PUBLIC_URL", "the address at which Twilio reaches this server"),
+    unset(
+        "PUBLIC_URL",
+        "the address at which Twilio reaches this server; several with commas between, our own first",
+    ),
     unset("TWILIO_ACCOUNT_SID", "the Twilio account"),
     secret(
         "TWILIO_AUTH_TOKEN",
         "the key that Twilio's webhook signatures are checked with",
     ),
     unset("TWILIO_PHONE_NUMBER", "the number callers dial, in E.164 form"),
+    secret(
+        "TWILIO_AUTH_TOKEN_OLD",
+        "another auth token that is good too, while one replaces the other",
+    ),
+    key(
+        "TWILIO_SIGNATURE",
+        "sha1",
+        "how webhooks are signed: sha1 with the auth token, or sha256 with TWILIO_SHARED_KEY",
+    ),
+    secret("TWILIO_SHARED_KEY", "the shared key of sha256 signatures"),
+    secret(
+        "TWILIO_SHARED_KEY_OLD",
+        "another shared key that is good too, while one replaces the other",
+    ),
+    key(
+        "TWILIO_VERIFY",
+        "on",
+        "whether webhooks must be signed; off is for development on this machine",
+    ),
     unset(
         "TWILIO_API_KEY_SID",
         "an API key that asks Twilio's REST API instead of the account's auth token",

@@ -113,15 +113,9 @@ impl Config {
     }
 
     fn cross_check(&mut self, reader: &mut Reader<'_>) {
-        if let Some(url) = &self.server.public_url
-            && !server::is_local(url)
-            && !reader.is_set("TWILIO_AUTH_TOKEN")
-        {
-            reader.conflict(format!(
-                "PUBLIC_URL is {url}, which anyone can reach, and TWILIO_AUTH_TOKEN is not set, so webhooks could not be \
-                 verified. Set TWILIO_AUTH_TOKEN to the auth token of your Twilio account, or unset PUBLIC_URL"
-            ));
-        }
+        let mut addresses = self.server.public_url.iter().chain(&self.server.also_public);
+        let public = addresses.find(|url| !server::is_local(url));
+        self.twilio.cross_check(public, reader);
         if self.outbound.is_wanted() {
             let lacking: Vec<&str> = [
                 ("PUBLIC_URL", self.server.public_url.is_some()),

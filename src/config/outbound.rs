@@ -73,7 +73,7 @@ impl Outbound {
             per_day: reader.or_default("OUTBOUND_PER_DAY", parse::number(0, 1_000_000)),
             hours: reader.or_default("OUTBOUND_HOURS", hours),
             time_zone: reader.or_default("TIME_ZONE", time_zone),
-            sms: reader.or_default("SMS", on_or_off),
+            sms: reader.or_default("SMS", parse::on_or_off),
             sms_per_day: reader.or_default("SMS_PER_DAY", parse::number(0, 1_000_000)),
             sms_numbers: reader.optional("SMS_NUMBERS", list(e164)).unwrap_or_default(),
         }
@@ -177,14 +177,6 @@ fn time_zone(value: &str) -> Result<TimeZone, Bad> {
         return Ok(TimeZone::UTC);
     }
     TimeZone::get(value).map_err(|_| Bad::new("the name of a time zone").example("America/New_York"))
-}
-
-fn on_or_off(value: &str) -> Result<bool, Bad> {
-    match value.to_ascii_lowercase().as_str() {
-        "on" => Ok(true),
-        "off" => Ok(false),
-        _ => parse::boolean(value).map_err(|_| Bad::new("on or off")),
-    }
 }
 
 #[cfg(test)]

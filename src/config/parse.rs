@@ -161,6 +161,15 @@ pub(super) fn boolean(value: &str) -> Result<bool, Bad> {
     }
 }
 
+/// on or off, or what [`boolean`] takes.
+pub(super) fn on_or_off(value: &str) -> Result<bool, Bad> {
+    match value.to_ascii_lowercase().as_str() {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => boolean(value).map_err(|_| Bad::new("on or off")),
+    }
+}
+
 /// A duration with a unit, as humantime reads it (`600ms`, `1.5s`, `1m 30s`), within bounds, both inclusive.
 pub(super) fn duration(min: Duration, max: Duration) -> impl Fn(&str) -> Result<Duration, Bad> {
     move |value| {

@@ -23,6 +23,8 @@ pub struct Server {
     /// The address Twilio uses, perhaps with a path prefix; its path has no trailing slash unless it is `/` alone. No default:
     /// a server behind a proxy cannot know it, and signatures are made over it.
     pub public_url: Option<Url>,
+    /// More addresses that lead here: requests signed for them are as good, and answered with them. No default.
+    pub also_public: Vec<Url>,
     /// Calls at the same time; one more is refused politely. `None`: 4 per core, as callers rarely end a turn together.
     pub max_calls: Option<usize>,
     /// How long calls may go on after the server is told to stop. Default 30 s: what container platforms allow.
@@ -33,12 +35,17 @@ pub struct Server {
 
 impl Server {
     pub(super) fn parse(reader: &mut Reader<'_>) -> Self {
+        let mut public = reader
+            .optional("PUBLIC_URL", public_urls)
+            .unwrap_or_default()
+            .into_iter();
         Self {
             bind: reader.or_default("BIND", socket_addr),
             data_dir: reader.or_default("DATA_DIR", parse::text).into(),
             models_dir: reader.or_default("MODELS_DIR", parse::text).into(),
             agents_dir: reader.or_default("AGENTS_DIR", parse::text).into(),
-            public_url: reader.optional("PUBLIC_URL", parse::http_url("https://phone.example.org")),
+            public_url: public.next(),
+            also_public: public.collect(),
             max_calls: reader.optional("MAX_CALLS", parse::count(65_535)),
             shutdown_grace: reader.or_default("SHUTDOWN_GRACE", parse::duration(Duration::ZERO, MAX_GRACE)),
             hf_endpoint: reader.or_default("HF_ENDPOINT", parse::base_url("https://huggingface.co")),
@@ -46,12 +53,19 @@ impl Server {
     }
 
     pub(super) fn describe(&self, lines: &mut Vec<(&'static str, String)>) {
+        let public: Vec<&str> = self
+            .public_url
+            .iter()
+            .chain(&self.also_public)
+            .map(Url::as_str)
+            .collect();
+        let public = (!public.is_empty()).then(|| public.join(","));
         lines.extend([
             ("BIND", self.bind.to_string()),
             ("DATA_DIR", self.data_dir.display().to_string()),
             ("MODELS_DIR", self.models_dir.display().to_string()),
             ("AGENTS_DIR", self.agents_dir.display().to_string()),
-            ("PUBLIC_URL", or_unset(self.public_url.as_ref(), "not set")),
+            ("PUBLIC_URL", or_unset(public.as_ref(), "not set")),
             ("MAX_CALLS", or_unset(self.max_calls.as_ref(), "4 per core")),
             ("SHUTDOWN_GRACE", parse::show_duration(self.shutdown_grace)),
             ("HF_ENDPOINT", self.hf_endpoint.clone()),
@@ -73,6 +87,20 @@ pub(super) fn is_local(url: &Url) -> bool {
         }
         None => false,
     }
+}
+
+/// One address or several with commas between.
+fn public_urls(value: &str) -> Result<Vec<Url>, Bad> {
+    let parse = parse::http_url("https://phone.example.org");
+    let each = value.split(',').map(|url| parse(url.trim()));
+    each.collect::<Result<_, _>>().map_err(|bad| {
+        // What is wrong with one may stand beside another's password.
+        if value.contains('@') {
+            bad.shown_as("URLs not shown, as they may hold a password")
+        } else {
+            bad
+        }
+    })
 }
 
 fn socket_addr(value: &str) -> Result<SocketAddr, Bad> {

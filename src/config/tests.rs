@@ -205,6 +205,73 @@ fn a_public_server_needs_the_auth_token() {
 }
 
 #[test]
+fn a_public_server_verifies_what_comes() {
+    let public = ("PUBLIC_URL", "http://127.0.0.1:8080, https://phone.example.org");
+    let token = ("TWILIO_AUTH_TOKEN", "t0ken");
+    let off = ("TWILIO_VERIFY", "off");
+    let found = messages(&[public, token, off]);
+    assert_eq!(found.len(), 1);
+    assert!(
+        found[0].contains("phone.example.org") && found[0].contains("Remove TWILIO_VERIFY=off"),
+        "{}",
+        found[0]
+    );
+    for local in ["http://127.0.0.1:8080", "http://localhost:1,http://10.0.0.1:2"] {
+        assert!(good(&[("PUBLIC_URL", local), off]).twilio.unverified, "{local}");
+    }
+    assert!(good(&[off]).twilio.unverified && !good(&[]).twilio.unverified);
+    assert_eq!(messages(&[public]).len(), 1, "any of the addresses may be public");
+}
+
+#[test]
+fn signatures_are_of_one_kind_with_up_to_two_keys() {
+    use crate::twilio::signature::Algorithm;
+    let secrets = [
+        ("TWILIO_AUTH_TOKEN", "a"),
+        ("TWILIO_AUTH_TOKEN_OLD", "b"),
+        ("TWILIO_SHARED_KEY", "c"),
+        ("TWILIO_SHARED_KEY_OLD", "d"),
+    ];
+    let keys = |pairs: &[(&str, &str)]| {
+        let twilio = good(pairs).twilio;
+        let (present, other) = twilio.signing_keys();
+        let text = |secret: Option<&Secret>| secret.map(|secret| secret.expose().to_owned()).unwrap_or_default();
+        (twilio.signature, text(present) + &text(other))
+    };
+    assert_eq!(keys(&secrets), (Algorithm::Sha1, "ab".to_owned()));
+    let sha256 = ("TWILIO_SIGNATURE", "sha256");
+    let pairs: Vec<_> = secrets.into_iter().chain([sha256]).collect();
+    assert_eq!(keys(&pairs), (Algorithm::Sha256, "cd".to_owned()));
+    // The other kind's keys do not do.
+    let found = messages(&[sha256, secrets[0], secrets[3]]);
+    assert!(
+        found.len() == 1 && found[0].contains("Set TWILIO_SHARED_KEY"),
+        "{found:?}"
+    );
+    good(&[sha256, secrets[2], ("PUBLIC_URL", "https://phone.example.org")]);
+    good(&[sha256, ("TWILIO_VERIFY", "off")]);
+    assert!(messages(&[("TWILIO_SIGNATURE", "md5")])[0].contains("expected sha1 or sha256"));
+}
+
+#[test]
+fn the_first_public_address_is_the_one_given_out() {
+    let config = good(&[("PUBLIC_URL", "http://a/x/, http://b,http://c:1")]);
+    let also: Vec<&str> = config.server.also_public.iter().map(url::Url::as_str).collect();
+    assert_eq!(
+        config.server.public_url.as_ref().map(url::Url::as_str),
+        Some("http://a/x")
+    );
+    assert_eq!(also, ["http://b/", "http://c:1/"]);
+    let shown = ("PUBLIC_URL", "http://a/x,http://b/,http://c:1/".to_owned());
+    assert!(config.describe().contains(&shown), "{:?}", config.describe());
+    for wrong in ["http://a,", "http://a,b", "http://a http://b"] {
+        assert_eq!(messages(&[("PUBLIC_URL", wrong)]).len(), 1, "{wrong}");
+    }
+    let found = messages(&[("PUBLIC_URL", "nonsense,http://u:hidden@b")]);
+    assert!(!found[0].contains("hidden"), "{}", found[0]);
+}
+
+#[test]
 fn barge_in_takes_at_least_an_onset() {
     let found = messages(&[("BARGE_IN_MIN", "40ms")]);
     assert!(

@@ -4,6 +4,7 @@ use super::parse::{self, Bad, Reader};
 use super::secret::Secret;
 use super::{or_unset, set_or_not};
 use crate::twilio::rest::{RestSettings, api_url};
+use crate::twilio::signature::Algorithm;
 
 /// The Twilio account. All of it may be absent: the simulated caller needs none.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -22,6 +23,16 @@ pub struct Twilio {
     pub edge: Option<String>,
     /// Where the REST API is instead. No default.
     pub api_url: Option<String>,
+    /// The auth token before or after the present one: both are good while they are exchanged. No default.
+    pub auth_token_old: Option<Secret>,
+    /// What requests are signed with: the auth token by SHA-1, Twilio's default, or a shared key by SHA-256.
+    pub signature: Algorithm,
+    /// The shared key. No default; required by [`Algorithm::Sha256`].
+    pub shared_key: Option<Secret>,
+    /// The shared key before or after that. No default.
+    pub shared_key_old: Option<Secret>,
+    /// Requests are taken without a signature. For development only, so never where strangers can reach the server.
+    pub unverified: bool,
 }
 
 impl Twilio {
@@ -34,6 +45,11 @@ impl Twilio {
             region: reader.optional("TWILIO_REGION", place),
             edge: reader.optional("TWILIO_EDGE", place),
             api_url: reader.optional("TWILIO_API_URL", own_url),
+            auth_token_old: reader.optional("TWILIO_AUTH_TOKEN_OLD", parse::secret),
+            signature: reader.or_default("TWILIO_SIGNATURE", algorithm),
+            shared_key: reader.optional("TWILIO_SHARED_KEY", parse::secret),
+            shared_key_old: reader.optional("TWILIO_SHARED_KEY_OLD", parse::secret),
+            unverified: !reader.or_default("TWILIO_VERIFY", parse::on_or_off),
         }
     }
 
@@ -61,6 +77,10 @@ impl Twilio {
 
     pub(super) fn describe(&self, lines: &mut Vec<(&'static str, String)>) {
         let number = self.phone_number.as_deref().map(mask_digits);
+        let algorithm = match self.signature {
+            Algorithm::Sha1 => "sha1",
+            Algorithm::Sha256 => "sha256",
+        };
         lines.extend([
             ("TWILIO_ACCOUNT_SID", or_unset(self.account_sid.as_ref(), "not set")),
             ("TWILIO_AUTH_TOKEN", set_or_not(self.auth_token.as_ref())),
@@ -76,7 +96,57 @@ impl Twilio {
             ("TWILIO_REGION", or_unset(self.region.as_ref(), "us1")),
             ("TWILIO_EDGE", or_unset(self.edge.as_ref(), "none")),
             ("TWILIO_API_URL", or_unset(self.api_url.as_ref(), "that of the region")),
+            ("TWILIO_AUTH_TOKEN_OLD", set_or_not(self.auth_token_old.as_ref())),
+            ("TWILIO_SIGNATURE", algorithm.to_owned()),
+            ("TWILIO_SHARED_KEY", set_or_not(self.shared_key.as_ref())),
+            ("TWILIO_SHARED_KEY_OLD", set_or_not(self.shared_key_old.as_ref())),
+            ("TWILIO_VERIFY", if self.unverified { "off" } else { "on" }.to_owned()),
         ]);
+    }
+
+    /// What requests may be signed with, the present key first.
+    pub fn signing_keys(&self) -> (Option<&Secret>, Option<&Secret>) {
+        match self.signature {
+            Algorithm::Sha1 => (self.auth_token.as_ref(), self.auth_token_old.as_ref()),
+            Algorithm::Sha256 => (self.shared_key.as_ref(), self.shared_key_old.as_ref()),
+        }
+    }
+
+    /// What would let strangers in, or nobody. `public` is the first address of the server that is not local.
+    pub(super) fn cross_check(&self, public: Option<&url::Url>, reader: &mut Reader<'_>) {
+        if let Some(url) = public
+            && self.unverified
+        {
+            reader.conflict(format!(
+                "PUBLIC_URL is {url}, which anyone can reach, and TWILIO_VERIFY is off, so anyone could place calls here. Remove \
+                 TWILIO_VERIFY=off, which is for development only, or unset PUBLIC_URL"
+            ));
+        }
+        if self.signature == Algorithm::Sha256 && !self.unverified && !reader.is_set("TWILIO_SHARED_KEY") {
+            reader.conflict(
+                "TWILIO_SIGNATURE is sha256 and TWILIO_SHARED_KEY is not set, so webhooks could not be verified. Set \
+                 TWILIO_SHARED_KEY to the secret of the shared key, or unset TWILIO_SIGNATURE"
+                    .to_owned(),
+            );
+        }
+        if let Some(url) = public
+            && self.signature == Algorithm::Sha1
+            && !self.unverified
+            && !reader.is_set("TWILIO_AUTH_TOKEN")
+        {
+            reader.conflict(format!(
+                "PUBLIC_URL is {url}, which anyone can reach, and TWILIO_AUTH_TOKEN is not set, so webhooks could not be \
+                 verified. Set TWILIO_AUTH_TOKEN to the auth token of your Twilio account, or unset PUBLIC_URL"
+            ));
+        }
+    }
+}
+
+fn algorithm(value: &str) -> Result<Algorithm, Bad> {
+    match value {
+        "sha1" => Ok(Algorithm::Sha1),
+        "sha256" => Ok(Algorithm::Sha256),
+        _ => Err(Bad::new("sha1 or sha256")),
     }
 }
 

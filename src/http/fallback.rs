@@ -1,5 +1,5 @@
-//! `POST /voice/fallback`: a call's stream is gone and Twilio asks what now. The call is not lost: it gets a new stream,
-//! unless we ended it.
+//! `POST /voice/stream-ended` and `POST /voice/fallback`: a call's stream is gone and Twilio asks what now. The call is not lost: it
+//! gets a new stream, unless we ended it or it is over.
 
 use std::sync::Arc;
 
@@ -8,12 +8,12 @@ use axum::response::Response;
 
 use crate::http::incoming::connect;
 use crate::http::signed::SignedForm;
+use crate::http::status::is_over;
 use crate::http::{App, twiml};
 use crate::twilio::twiml as document;
 
 pub(super) async fn fallback(State(app): State<Arc<App>>, form: SignedForm) -> Response {
-    let ended = form.field("CallStatus").is_some_and(|status| status == "completed");
-    if ended || app.registry.was_finished(&form.call_sid) {
+    if app.registry.was_finished(&form.call_sid) || is_over(&app, &form).await {
         return twiml(document::hangup());
     }
     if app.registry.should_reconnect(&form.call_sid) {

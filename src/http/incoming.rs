@@ -10,6 +10,7 @@ use axum::response::Response;
 use crate::call::opening::Opening;
 use crate::call::registry::{Parties, Refused};
 use crate::http::signed::SignedForm;
+use crate::http::status::is_repeated;
 use crate::http::{App, refuse, twiml};
 use crate::twilio::twiml as document;
 
@@ -20,6 +21,9 @@ pub(super) async fn incoming(State(app): State<Arc<App>>, form: SignedForm) -> R
         "call {} rings",
         form.call_sid
     );
+    if is_repeated(&app, &form).await {
+        return twiml(document::hangup());
+    }
     connect(&app, &form)
 }
 
@@ -41,8 +45,16 @@ pub(super) fn connect_with(app: &App, form: &SignedForm, opening: Option<Opening
     match expected {
         Ok(token) => {
             let stream = format!("{}/voice/stream", form.base.replacen("http", "ws", 1));
-            let fallback = format!("{}/voice/fallback", form.base);
-            match document::connect_stream(&stream, &[(TOKEN, &token)], None, &fallback) {
+            let [ended, status, fallback] =
+                ["stream-ended", "stream-status", "fallback"].map(|path| format!("{}/voice/{path}", form.base));
+            let connect = document::Connect {
+                stream: &stream,
+                parameters: &[(TOKEN, &token)],
+                action: Some(&ended),
+                status_callback: Some(&status),
+                fallback: &fallback,
+            };
+            match document::connect_stream(&connect) {
                 Ok(document) => twiml(document),
                 Err(error) => {
                     tracing::error!(call = form.call_sid, %error, "call {} cannot be connected: {error}", form.call_sid);

@@ -9,6 +9,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 
 use crate::call::driver;
+use crate::call::progress::UntilOver;
 use crate::call::registry::LiveCall;
 use crate::call::socket::{Received, Socket};
 use crate::http::incoming::TOKEN;
@@ -45,7 +46,8 @@ async fn serve(app: Arc<App>, mut socket: WebSocketLine) {
         trace: &live.trace,
     };
     if let Some(seat) = seat {
-        let end = Box::pin(driver::run(&app.services, &call, seat, &mut socket)).await;
+        let mut line = UntilOver::new(&mut socket, app.progress.over(&call_sid, now()));
+        let end = Box::pin(driver::run(&app.services, &call, seat, &mut line)).await;
         live.ended(end);
     }
     socket.close().await;

@@ -6,6 +6,7 @@ mod health;
 mod incoming;
 mod media;
 mod signed;
+mod status;
 mod trace;
 mod transfer;
 
@@ -19,9 +20,11 @@ use axum::routing::{get, post};
 use url::Url;
 
 use crate::call::driver::Services;
+use crate::call::progress::Progress;
 use crate::call::registry::Registry;
 use crate::config::Secret;
 use crate::store::AuditEvent;
+use crate::twilio::signature::Algorithm;
 
 pub use api::Api;
 pub use health::{Health, Probe};
@@ -40,15 +43,25 @@ pub struct App {
     pub probe: Probe,
     /// What the management API keeps.
     pub api: Api,
+    /// More addresses like `public_url`.
+    pub also_public: Vec<Url>,
+    /// What Twilio reports of calls beside their streams.
+    pub progress: Progress,
 }
 
-/// Whose calls are answered.
+/// Whose calls are answered, and how their requests prove themselves. By default none does.
 #[derive(Debug, Clone, Default)]
 pub struct TwilioAccount {
     /// Only this account's, if set.
     pub account_sid: Option<String>,
-    /// Only requests signed with this, if set.
+    /// What requests are signed with: the auth token, or the shared key.
     pub auth_token: Option<Secret>,
+    /// Another key that is as good: the one before or after it, or the one of callers on this machine.
+    pub other_key: Option<Secret>,
+    /// By which algorithm. A request does not choose it.
+    pub algorithm: Algorithm,
+    /// Takes requests without a signature. For development and tests.
+    pub unverified: bool,
 }
 
 /// All routes.
@@ -61,6 +74,12 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/voice/accept", post(transfer::accept))
         .route("/voice/after-transfer", post(transfer::after_transfer))
         .route("/voice/outgoing", post(transfer::outgoing))
+        .route("/voice/stream-ended", post(fallback::fallback))
+        .route("/voice/stream-status", post(status::stream))
+        .route("/voice/status", post(status::call))
+        .route("/api/phone/status", post(status::call))
+        .route("/voice/amd", post(status::answered))
+        .route("/voice/recording-status", post(status::recording))
         .route("/voice/stream", get(media::stream))
         .route("/voice/trace/{call_sid}", get(trace::trace))
         .route("/voice/health", get(health::health))

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::Response;
+use serde_json::Value;
 
+use crate::config::Secret;
 use crate::http::{App, refuse};
 use crate::twilio::signature::{self, Algorithm, Body};
 
@@ -37,8 +39,14 @@ impl FromRequest<Arc<App>> for SignedForm {
         let body = Bytes::from_request(request, app)
             .await
             .map_err(|_| refuse(StatusCode::PAYLOAD_TOO_LARGE, "the form is too large or was cut off"))?;
-        let fields: Vec<(String, String)> = form_urlencoded::parse(&body).into_owned().collect();
-        verify(app, &uri, &headers, "http", Body::Form(&fields))?;
+        let (fields, base) = if is_form(&headers) {
+            let fields = signature::form_pairs(&body);
+            let base = verify(app, &uri, &headers, "http", Body::Form(&fields))?;
+            (fields, base)
+        } else {
+            let base = verify(app, &uri, &headers, "http", Body::Raw(&body))?;
+            (json_fields(&body), base)
+        };
         let id = |name: &str| {
             let found = fields
                 .iter()
@@ -56,7 +64,6 @@ impl FromRequest<Arc<App>> for SignedForm {
             tracing::warn!("a webhook came for another Twilio account and was refused; check TWILIO_ACCOUNT_SID");
             return Err(refuse(StatusCode::FORBIDDEN, "not an account of this server"));
         }
-        let base = base(app, &headers, "http").ok_or_else(no_host)?;
         Ok(Self {
             fields,
             base,
@@ -66,46 +73,78 @@ impl FromRequest<Arc<App>> for SignedForm {
     }
 }
 
-/// Refuses a request whose signature is not Twilio's. Without an auth token every request passes; the configuration
-/// allows that only on a local address.
+/// Refuses a request whose signature is not Twilio's; returns the address it is signed for, with `scheme` or its secure form.
+///
+/// Without any key nothing is Twilio's. Only [`crate::http::TwilioAccount::unverified`] lets requests pass as they are.
 #[expect(clippy::result_large_err, reason = "the error is the HTTP answer itself")]
-pub(super) fn verify(app: &App, uri: &Uri, headers: &HeaderMap, scheme: &str, body: Body<'_>) -> Result<(), Response> {
-    let Some(token) = &app.twilio.auth_token else {
-        return Ok(());
-    };
-    let base = base(app, headers, scheme).ok_or_else(no_host)?;
+pub(super) fn verify(
+    app: &App,
+    uri: &Uri,
+    headers: &HeaderMap,
+    scheme: &str,
+    body: Body<'_>,
+) -> Result<String, Response> {
+    let bases = bases(app, headers, scheme);
+    let account = &app.twilio;
+    if account.unverified {
+        return bases.into_iter().next().ok_or_else(no_host);
+    }
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let keys = account.auth_token.iter().chain(&account.other_key);
+    let keys: Vec<&str> = keys.map(Secret::expose).collect();
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    let given = headers
-        .get("x-twilio-signature")
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or("");
-    let urls = signature::candidates(&format!("{base}{path}"));
-    if signature::verify(&[token.expose()], Algorithm::Sha1, &urls, body, given) {
-        return Ok(());
+    let given = text(signature::HEADER).unwrap_or("");
+    if Algorithm::from_settings(text(signature::SETTINGS_HEADER)) == Some(account.algorithm) {
+        let signed = |base: &String| {
+            let urls = signature::candidates(&format!("{base}{path}"));
+            signature::verify(&keys, account.algorithm, &urls, body, given)
+        };
+        if let Some(base) = bases.into_iter().find(signed) {
+            return Ok(base);
+        }
     }
     tracing::warn!(
         path = uri.path(),
-        "a request to {} is not signed by Twilio for {base}; check PUBLIC_URL and TWILIO_AUTH_TOKEN",
+        "a request to {} is not signed by Twilio for this server; check PUBLIC_URL, TWILIO_AUTH_TOKEN and TWILIO_SIGNATURE",
         uri.path()
     );
-    Err(refuse(StatusCode::FORBIDDEN, "the signature is missing or wrong"))
+    Err(refuse(StatusCode::FORBIDDEN, "forbidden"))
 }
 
-/// How Twilio reaches this server. `PUBLIC_URL` decides; a request's own `Host` only where none is set, which is local.
-pub(super) fn base(app: &App, headers: &HeaderMap, scheme: &str) -> Option<String> {
-    if let Some(url) = &app.public_url {
-        let secure = url.scheme() == "https";
-        let scheme = match (scheme, secure) {
-            ("ws", true) => "wss",
-            ("ws", false) => "ws",
-            (_, true) => "https",
-            (_, false) => "http",
-        };
+/// How Twilio may reach this server. `PUBLIC_URL` decides; a request's own `Host` only where none is set, which is local.
+fn bases(app: &App, headers: &HeaderMap, scheme: &str) -> Vec<String> {
+    let public = app.public_url.iter().chain(&app.also_public).map(|url| {
+        let secure = if url.scheme() == "https" { "s" } else { "" };
         let rest = url.as_str().split_once("://").map_or("", |(_, rest)| rest);
-        return Some(format!("{scheme}://{}", rest.trim_end_matches('/')));
+        format!("{scheme}{secure}://{}", rest.trim_end_matches('/'))
+    });
+    let public: Vec<String> = public.collect();
+    if !public.is_empty() {
+        return public;
     }
-    let host = headers.get(header::HOST)?.to_str().ok()?;
-    Some(format!("{scheme}://{host}"))
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    host.map(|host| format!("{scheme}://{host}")).into_iter().collect()
+}
+
+/// Twilio's requests are forms unless they say otherwise.
+fn is_form(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let form = FORM.as_bytes();
+    kind.is_none_or(|kind| kind.len() >= form.len() && kind[..form.len()].eq_ignore_ascii_case(form))
+}
+
+/// The fields of a JSON object that are texts, numbers or truth values; none if the body is anything else.
+fn json_fields(body: &[u8]) -> Vec<(String, String)> {
+    let Ok(Value::Object(object)) = serde_json::from_slice(body) else {
+        return Vec::new();
+    };
+    let plain = |(name, value)| match value {
+        Value::String(text) => Some((name, text)),
+        Value::Number(number) => Some((name, number.to_string())),
+        Value::Bool(truth) => Some((name, truth.to_string())),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    };
+    object.into_iter().filter_map(plain).collect()
 }
 
 /// Letters and digits only, so that an id can stand in a log line or a URL.
@@ -122,3 +161,5 @@ fn no_host() -> Response {
         "the request has no usable Host; set PUBLIC_URL",
     )
 }
+
+const FORM: &str = "application/x-www-form-urlencoded";

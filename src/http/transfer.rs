@@ -10,7 +10,8 @@ use serde::Deserialize;
 use crate::call::switchboard::AfterTransfer;
 use crate::http::incoming::connect_with;
 use crate::http::signed::SignedForm;
-use crate::http::{App, twiml};
+use crate::http::status::is_repeated;
+use crate::http::{App, audit_refusal, twiml};
 use crate::twilio::twiml as document;
 
 /// What a URL of ours names.
@@ -45,6 +46,14 @@ pub(super) async fn after_transfer(State(app): State<Arc<App>>, Query(key): Quer
         return twiml(document::hangup());
     };
     let status = form.field("DialCallStatus").unwrap_or_default();
+    if app.registry.is_live(call) {
+        tracing::warn!(
+            call,
+            "call {call} is with its agent already; a webhook that says it comes back was refused"
+        );
+        audit_refusal(&app, "webhook", call, "repeated").await;
+        return twiml(document::hangup());
+    }
     let talked = matches!(status, "completed" | "answered") && form.field("DialBridged") != Some("false");
     match switchboard.after_transfer(&key.id, call, talked) {
         AfterTransfer::Back(opening) => {
@@ -60,6 +69,9 @@ pub(super) async fn after_transfer(State(app): State<Arc<App>>, Query(key): Quer
 /// `POST /voice/outgoing`: somebody, or a machine, has answered a call that we placed.
 pub(super) async fn outgoing(State(app): State<Arc<App>>, Query(key): Query<Key>, form: SignedForm) -> Response {
     let call = form.call_sid.as_str();
+    if is_repeated(&app, &form).await {
+        return twiml(document::hangup());
+    }
     let switchboard = app.services.switchboard.as_ref();
     let Some(opening) = switchboard.and_then(|switchboard| switchboard.answered(&key.id, call)) else {
         tracing::warn!(call, "call {call} is none that this server has placed; it is ended");

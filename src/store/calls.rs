@@ -80,7 +80,8 @@ pub struct RecordedCall {
 }
 
 impl Store {
-    /// Writes down that a call began. A call that is known already, as after a broken stream, goes on as it is.
+    /// Writes down that a call began. A call that is known already, as after a broken stream or a hand-over that came to nothing,
+    /// goes on: it has not ended.
     pub async fn begin_call(&self, new: &NewCall) -> Result<(), StoreError> {
         let what = "begin a call";
         let mut transaction = self.begin(what).await?;
@@ -249,7 +250,8 @@ fn of_call(error: sqlx::Error, what: &'static str) -> StoreError {
     }
 }
 
-const BEGIN: &str = "INSERT INTO calls (call_sid, from_number, to_number, agent) VALUES ($1, $2, $3, $4) ON CONFLICT (call_sid) DO NOTHING";
+const BEGIN: &str = "INSERT INTO calls (call_sid, from_number, to_number, agent) VALUES ($1, $2, $3, $4) \
+     ON CONFLICT (call_sid) DO UPDATE SET ended_at_ms = NULL, outcome = NULL";
 const SAVE_TURN: &str = "INSERT INTO turns (call_sid, number, said, heard, outcome, ledger) VALUES ($1, $2, $3, $4, $5, $6) \
      ON CONFLICT (call_sid, number) DO UPDATE SET said = excluded.said, heard = excluded.heard, outcome = excluded.outcome, \
      ledger = excluded.ledger, saved_at_ms = excluded.saved_at_ms";

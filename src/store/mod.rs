@@ -18,6 +18,7 @@ mod lists;
 mod orders;
 mod requests;
 mod seed;
+mod status;
 mod text;
 
 use std::time::Duration;
@@ -35,6 +36,7 @@ pub use keys::{ApiKey, Denied, NewApiKey, NoScope, Scope};
 pub use lists::{After, CallFilter, CustomerChange, OrderFilter, Page};
 pub use orders::{NewTaskOrder, TaskOrder};
 pub use requests::{Answer, Claim};
+pub use status::CallState;
 pub use text::phone;
 
 /// An open database with its tables as this version needs them. Clones share one bounded pool of connections.

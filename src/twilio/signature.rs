@@ -31,9 +31,10 @@ impl Algorithm {
         let name = header
             .unwrap_or_default()
             .split(',')
-            .find_map(|part| part.trim().strip_prefix("algorithm="))
-            .unwrap_or_default();
-        match name.trim() {
+            .filter_map(|part| part.split_once('='))
+            .find(|(key, value)| key.trim() == "algorithm" && !value.trim().is_empty())
+            .map_or("", |(_, value)| value.trim());
+        match name.to_ascii_uppercase().as_str() {
             "" | "HMAC_SHA1" => Some(Self::Sha1),
             "HMAC_SHA256" => Some(Self::Sha256),
             _ => None,
@@ -54,11 +55,16 @@ pub enum Body<'a> {
 
 /// Signs a URL and form parameters as Twilio does, with HMAC-SHA1 over the Auth Token.
 pub fn sign(token: &str, url: &str, params: &[(String, String)]) -> String {
-    BASE64.encode(
-        keyed::<Hmac<Sha1>>(token, &signed_text(url, params))
-            .finalize()
-            .into_bytes(),
-    )
+    sign_with(Algorithm::Sha1, token, url, params)
+}
+
+/// Signs with the algorithm given.
+pub fn sign_with(algorithm: Algorithm, key: &str, url: &str, params: &[(String, String)]) -> String {
+    let text = signed_text(url, params);
+    match algorithm {
+        Algorithm::Sha1 => BASE64.encode(keyed::<Hmac<Sha1>>(key, &text).finalize().into_bytes()),
+        Algorithm::Sha256 => BASE64.encode(keyed::<Hmac<Sha256>>(key, &text).finalize().into_bytes()),
+    }
 }
 
 /// Tells whether `header` is the signature of one of `urls` under one of `tokens` (two during a rotation).
@@ -161,7 +167,7 @@ fn body_hash_matches(url: &str, body: &[u8]) -> bool {
     match stated {
         Some((_, hex)) => {
             let hash: String = Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
-            hex.eq_ignore_ascii_case(&hash)
+            *hex == hash
         }
         None => body.is_empty(),
     }
@@ -192,6 +198,12 @@ fn host_and_port(authority: &str) -> (&str, Option<&str>) {
         Some(_) | None => (authority, None),
     }
 }
+
+/// The header that carries a signature, in the case of HTTP/2.
+pub const HEADER: &str = "x-twilio-signature";
+
+/// The header that names the key and the algorithm, when they are not the Auth Token and HMAC-SHA1.
+pub const SETTINGS_HEADER: &str = "x-twilio-webhooks-signature-settings";
 
 #[cfg(test)]
 #[path = "signature_tests.rs"]

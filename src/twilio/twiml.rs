@@ -51,26 +51,41 @@ impl StreamTarget {
     }
 }
 
+/// A call's connection to a bidirectional media stream.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Connect<'a> {
+    /// `wss://` URL of the stream.
+    pub stream: &'a str,
+    /// `<Parameter>` names and values, for the stream's `start` message.
+    pub parameters: &'a [(&'a str, &'a str)],
+    /// Fetched when the stream has ended, however it ended; its answer decides what the caller gets next.
+    pub action: Option<&'a str>,
+    /// Told that the stream started, stopped or failed, and why.
+    pub status_callback: Option<&'a str>,
+    /// Where Twilio goes on when nothing else says so.
+    pub fallback: &'a str,
+}
+
 /// Connects the call to a bidirectional media stream.
-///
-/// `action` is fetched when the stream ends; without one, and whenever the stream fails or this program closes it,
-/// Twilio goes on to `fallback_redirect`.
 ///
 /// # Errors
 ///
 /// A parameter without a name, or with 500 or more characters in name and value together.
-pub fn connect_stream(
-    stream_url: &str,
-    parameters: &[(&str, &str)],
-    action: Option<&str>,
-    fallback_redirect: &str,
-) -> Result<String, TwimlError> {
+pub fn connect_stream(connect: &Connect<'_>) -> Result<String, TwimlError> {
     let mut verbs = String::from("<Connect");
-    if let Some(action) = action {
+    if let Some(action) = connect.action {
         let _ = write!(verbs, r#" action="{}" method="POST""#, Escaped(action));
     }
-    let _ = write!(verbs, r#"><Stream url="{}">"#, Escaped(stream_url));
-    for &(name, value) in parameters {
+    let _ = write!(verbs, r#"><Stream url="{}""#, Escaped(connect.stream));
+    if let Some(url) = connect.status_callback {
+        let _ = write!(
+            verbs,
+            r#" statusCallback="{}" statusCallbackMethod="POST""#,
+            Escaped(url)
+        );
+    }
+    verbs.push('>');
+    for &(name, value) in connect.parameters {
         if name.is_empty() {
             return Err(TwimlError::ParameterUnnamed);
         }
@@ -91,7 +106,7 @@ pub fn connect_stream(
     let _ = write!(
         verbs,
         r#"</Stream></Connect><Redirect method="POST">{}</Redirect>"#,
-        Escaped(fallback_redirect)
+        Escaped(connect.fallback)
     );
     Ok(response(&verbs))
 }
@@ -240,51 +255,61 @@ mod tests {
 
     #[test]
     fn a_connect_answer_has_the_documented_shape() {
-        let parameters = [("tok", "abc")];
-        let xml = connect_stream(
-            "wss://h/media",
-            &parameters,
-            Some("https://h/ended?a=1&b=2"),
-            "https://h/fallback",
-        );
+        let connect = Connect {
+            stream: "wss://h/media",
+            parameters: &[("tok", "abc")],
+            action: Some("https://h/ended?a=1&b=2"),
+            status_callback: Some("https://h/status"),
+            fallback: "https://h/fallback",
+        };
         assert_eq!(
-            xml.expect("valid"),
+            connect_stream(&connect).expect("valid"),
             concat!(
                 r#"<?xml version="1.0" encoding="UTF-8"?><Response>"#,
-                r#"<Connect action="https://h/ended?a=1&amp;b=2" method="POST"><Stream url="wss://h/media">"#,
+                r#"<Connect action="https://h/ended?a=1&amp;b=2" method="POST"><Stream url="wss://h/media" "#,
+                r#"statusCallback="https://h/status" statusCallbackMethod="POST">"#,
                 r#"<Parameter name="tok" value="abc"/></Stream></Connect>"#,
                 r#"<Redirect method="POST">https://h/fallback</Redirect></Response>"#
             )
         );
-        assert!(
-            !connect_stream("wss://h/m", &[], None, "/f")
-                .expect("valid")
-                .contains("action")
-        );
+        let bare = connect_stream(&with(&[])).expect("valid");
+        assert!(!bare.contains("action") && !bare.contains("statusCallback"), "{bare}");
+    }
+
+    fn with<'a>(parameters: &'a [(&'a str, &'a str)]) -> Connect<'a> {
+        Connect {
+            stream: "wss://h/m",
+            parameters,
+            fallback: "/f",
+            ..Connect::default()
+        }
     }
 
     #[test]
     fn hostile_values_survive_the_round_trip() {
         let value = "a\"><Parameter name='x'/>&amp;\n\t\r é 𝄞";
-        let parameters = [("tok", value), ("other", "")];
-        let xml = connect_stream("wss://h/m?a=<&>", &parameters, None, "]]>&").expect("valid");
-        let target = parse_connect_stream(&xml).expect("own XML");
+        let xml = connect_stream(&Connect {
+            stream: "wss://h/m?a=<&>",
+            fallback: "]]>&",
+            ..with(&[("tok", value), ("other", "")])
+        });
+        let target = parse_connect_stream(&xml.expect("valid")).expect("own XML");
         assert_eq!(target.url, "wss://h/m?a=<&>");
         assert_eq!(target.parameter("tok"), Some(value));
         assert_eq!(target.parameters.len(), 2);
 
-        let xml = connect_stream("wss://h/m", &[("n", "a\u{0}\u{b}b\u{ffff}")], None, "/f").expect("valid");
+        let xml = connect_stream(&with(&[("n", "a\u{0}\u{b}b\u{ffff}")])).expect("valid");
         assert_eq!(parse_connect_stream(&xml).expect("own XML").parameter("n"), Some("ab"));
     }
 
     #[test]
     fn a_parameter_stays_below_500_characters() {
         let longest = "é".repeat(496);
-        assert!(connect_stream("wss://h/m", &[("tok", &longest)], None, "/f").is_ok());
+        assert!(connect_stream(&with(&[("tok", &longest)])).is_ok());
         let too_long = "é".repeat(497);
-        let refused = connect_stream("wss://h/m", &[("tok", &too_long)], None, "/f");
+        let refused = connect_stream(&with(&[("tok", &too_long)]));
         assert!(matches!(refused, Err(TwimlError::ParameterTooLong { chars: 500, .. })));
-        let unnamed = connect_stream("wss://h/m", &[("", "x")], None, "/f");
+        let unnamed = connect_stream(&with(&[("", "x")]));
         assert!(matches!(unnamed, Err(TwimlError::ParameterUnnamed)));
     }
 

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use tieline::store::{NewCall, Scope, ToolRun, Turn};
+use tieline::twilio::status::{CallStatus, Report};
 
 use crate::desk::Desk;
 
@@ -151,6 +152,15 @@ async fn what_was_said_is_for_those_who_may_read_it_and_reading_is_audited() {
             .all(|event| event.action == "api-read" && event.subject == "CA1")
     );
     assert!(audited[0].actor.starts_with("test ("), "{}", audited[0].actor);
+
+    // The carrier reports calls that had no stream too.
+    let report = Report::of(CallStatus::NoAnswer);
+    desk.store.save_status("CA2", &report).await.expect("saved");
+    let status = desk.get("/api/phone/call-status/CA2", &read).await.ok();
+    assert_eq!(
+        (&status["status"], &status["agent"]),
+        (&json!("no-answer"), &Value::Null)
+    );
 
     for path in [
         "/api/calls/CA9",

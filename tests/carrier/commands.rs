@@ -25,7 +25,7 @@ async fn a_live_call_says_what_it_is_told_and_ends() {
     assert_eq!(phone.turn().await.heard, "The doctor is on the way.");
     // The conversation goes on, and knows it.
     line.server.stt.hear(&["what are your hours"]);
-    assert_eq!(phone.exchange().await.heard, "We are open all day.");
+    assert_eq!(phone.exchange().await.heard, "We are open all day. Anything else?");
     registry.command("CA1", Command::HangUp).expect("told");
     phone.closed().await;
     let kept = line.ended("CA1", "operator").await;

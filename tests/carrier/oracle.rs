@@ -1,6 +1,6 @@
 //! Our requests against those of Twilio's own client (PyPI `twilio`), made to the same server.
 //!
-//! `scripts/venv_twilio.sh` installs it; `scripts/test.sh` runs this.
+//! `scripts/twilio_oracle.sh` installs it and runs this.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -13,7 +13,7 @@ use crate::support::{ACCOUNT, soon};
 use crate::twilio::{KEY, OUR_NUMBER, SECRET, Twilio};
 
 #[tokio::test]
-#[ignore = "needs .cache/venv-twilio, which scripts/venv_twilio.sh makes"]
+#[ignore = "needs .cache/venv-twilio, which scripts/twilio_oracle.sh makes"]
 async fn twilios_own_client_makes_the_same_requests() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let twilio = Twilio::start().await;
@@ -41,7 +41,7 @@ async fn twilios_own_client_makes_the_same_requests() {
         .output();
     let output = soon("Twilio's client", run)
         .await
-        .expect("scripts/venv_twilio.sh was run");
+        .expect("scripts/twilio_oracle.sh --install was run");
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{told}");
     let theirs: Vec<_> = theirs.asked().iter().map(shape).collect();

@@ -60,7 +60,7 @@ async fn a_person_who_is_called_hears_the_agent() {
     let told = line.server.app.registry.answered_by(&sid, AnsweredBy::Human);
     told.expect("the call is live");
     line.server.stt.hear(&["what are your hours"]);
-    assert_eq!(phone.exchange().await.heard, "We are open all day.");
+    assert_eq!(phone.exchange().await.heard, "We are open all day. Anything else?");
     phone.hang_up().await;
     line.ended(&sid, "caller").await;
     line.audited(("outbound-call", "placed", "*01")).await;
@@ -78,7 +78,7 @@ async fn a_machine_is_told_the_message_or_hung_up_on() {
         phone.turn().await;
         let registry = &line.server.app.registry;
         registry.answered_by(&sid, AnsweredBy::MachineStart).expect("live");
-        registry.answered_by(&sid, AnsweredBy::MachineEnd).expect("live");
+        registry.answered_by(&sid, AnsweredBy::MachineEndBeep).expect("live");
         if leave_message {
             assert_eq!(phone.turn().await.heard, "Ms. Miller, please call us back.");
         }

@@ -19,7 +19,7 @@ confirm = "May I send it to your telephone?"
 
 [[forms.slots]]
 name = "by_car"
-kind = "yes_no"
+kind = "yes-no"
 label = "whether they come by car"
 ask = "Do you come by car?"
 

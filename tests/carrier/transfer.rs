@@ -128,7 +128,7 @@ async fn a_hand_over_that_fails_is_told_and_the_call_goes_on() {
         .hear(&["I want to talk to a real person", "what are your hours"]);
     assert_eq!(phone.exchange().await.heard, "A person takes over.");
     assert_eq!(phone.turn().await.heard, "Nobody is free.");
-    assert_eq!(phone.exchange().await.heard, "We are open all day.");
+    assert_eq!(phone.exchange().await.heard, "We are open all day. Anything else?");
     line.audited(("transfer", "failed", "*01")).await;
     phone.hang_up().await;
     line.ended("CA1", "caller").await;

@@ -3,6 +3,7 @@
 //! No test waits by the clock: it waits for a message or an event, within a limit that only a hang reaches. The caller's audio
 //! is sent in bursts, because the server counts it in media time.
 
+mod conformance;
 mod drain;
 mod engine_faults;
 mod engines;
@@ -11,10 +12,13 @@ mod health;
 mod http_server;
 mod llm_faults;
 mod media;
+mod oracle;
 mod phi;
 mod phone;
 mod playout;
 mod remote_speech;
+mod signed;
 mod speculation;
+mod status;
 mod support;
 mod webhook;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tieline::call::driver::Services;
+use tieline::call::progress::Progress;
 use tieline::call::registry::Registry;
 use tieline::call::switchboard::Switchboard;
 use tieline::config::{ApiLimits, Llm, Secret};
@@ -20,7 +21,7 @@ use tieline::store::Store;
 use tieline::turn::endpoint::{Endpointing, Witnesses};
 use tieline::turn::policy::{Policy, Speculation};
 use tieline::twilio::{signature, twiml};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 
 use crate::engines::Orders;
@@ -46,6 +47,12 @@ pub(crate) struct Setup {
     pub(crate) api: ApiLimits,
     pub(crate) switchboard: Option<Arc<Switchboard>>,
     pub(crate) texts: Option<Texts>,
+    /// Whose requests are taken, instead of those that `auth_token` signs, or of all without one.
+    pub(crate) twilio: Option<TwilioAccount>,
+    /// More addresses like `public_url`.
+    pub(crate) also_public: &'static [&'static str],
+    /// Bytes the server sends before the other side must read, if not as many as usual.
+    pub(crate) send_buffer: Option<u32>,
 }
 
 impl Default for Setup {
@@ -71,6 +78,9 @@ impl Default for Setup {
             },
             switchboard: None,
             texts: None,
+            twilio: None,
+            also_public: &[],
+            send_buffer: None,
         }
     }
 }
@@ -147,15 +157,23 @@ impl TestServer {
                 switchboard: setup.switchboard,
             },
             registry: Arc::new(Registry::new(setup.max_calls)),
-            twilio: TwilioAccount {
+            twilio: setup.twilio.unwrap_or_else(|| TwilioAccount {
                 account_sid: setup.account_sid.map(str::to_owned),
                 auth_token: setup.auth_token.map(Secret::new),
-            },
+                unverified: setup.auth_token.is_none(),
+                ..TwilioAccount::default()
+            }),
             public_url: setup.public_url.map(|url| url.parse().expect("a URL")),
             probe: Probe::new().expect("a probe"),
             api: Api::new(&setup.api),
+            also_public: setup
+                .also_public
+                .iter()
+                .map(|url| url.parse().expect("a URL"))
+                .collect(),
+            progress: Progress::new(),
         });
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let listener = listener(setup.send_buffer);
         let address = listener.local_addr().expect("an address");
         let service = router(Arc::clone(&app)).into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async move { axum::serve(listener, service).await });
@@ -266,6 +284,19 @@ pub(crate) async fn until(what: &str, holds: impl Fn() -> bool) {
 /// A beat, for the few things that happen in real time.
 pub(crate) fn pace(period: Duration) -> tokio::time::Interval {
     tokio::time::interval(period)
+}
+
+/// On a free port.
+fn listener(send_buffer: Option<u32>) -> TcpListener {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    if let Some(bytes) = send_buffer {
+        // Connections inherit it.
+        socket.set_send_buffer_size(bytes).expect("a size");
+    }
+    socket
+        .bind("127.0.0.1:0".parse().expect("an address"))
+        .expect("a free port");
+    socket.listen(1_024).expect("a listener")
 }
 
 fn llm(setup: &Setup) -> Llm {

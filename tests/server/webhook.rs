@@ -25,8 +25,10 @@ async fn the_answer_connects_a_stream_and_falls_through_to_the_fallback() {
         assert_eq!(
             twiml,
             format!(
-                "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response><Connect><Stream url=\"ws://{address}/voice/stream\">\
-                 <Parameter name=\"tok\" value=\"{token}\"/></Stream></Connect>\
+                "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response>\
+                 <Connect action=\"http://{address}/voice/stream-ended\" method=\"POST\">\
+                 <Stream url=\"ws://{address}/voice/stream\" statusCallback=\"http://{address}/voice/stream-status\" \
+                 statusCallbackMethod=\"POST\"><Parameter name=\"tok\" value=\"{token}\"/></Stream></Connect>\
                  <Redirect method=\"POST\">http://{address}/voice/fallback</Redirect></Response>"
             )
         );
@@ -169,7 +171,7 @@ async fn the_public_url_decides_what_is_signed_and_dialled() {
         .await;
         let (status, twiml) = server.webhook("/voice/incoming", "CA1").await;
         assert_eq!(status, 200, "{public}");
-        assert!(twiml.contains(&format!("<Stream url=\"{stream}\">")), "{twiml}");
+        assert!(twiml.contains(&format!("<Stream url=\"{stream}\" ")), "{twiml}");
         assert!(twiml.contains(&format!(">{fallback}</Redirect>")), "{twiml}");
         // What is signed for the address it was reached at does not count.
         let signature = tieline::twilio::signature::sign(AUTH_TOKEN, &server.url("/voice/incoming"), &form("CA2"));

@@ -63,6 +63,12 @@ async fn a_call_is_kept_with_its_turns_and_tools(fresh: Fresh) {
     assert_eq!(call.outcome.as_deref(), Some("caller hung up"));
     assert!(call.ended_at.is_some_and(|ended| ended >= call.started_at));
     assert!(call.started_at.to_string().starts_with("20"), "{}", call.started_at);
+    store.begin_call(&again).await.expect("goes on");
+    let on = store.call("CA1").await.expect("answered").expect("there").call;
+    assert!(
+        on.outcome.is_none() && on.ended_at.is_none(),
+        "a caller who is back has not ended the call"
+    );
     assert!(store.call("CA2").await.expect("answered").is_none());
 }
 

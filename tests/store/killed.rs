@@ -37,6 +37,7 @@ impl Served {
             .env("AGENTS_DIR", root().join("agents"))
             .env("MODELS_DIR", models())
             .env("STT_MODEL", "tiny.en")
+            .env("TWILIO_VERIFY", "off")
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()

@@ -10,4 +10,5 @@ mod killed;
 mod opening;
 mod properties;
 mod records;
+mod status;
 mod tools;

@@ -22,7 +22,7 @@ async fn a_new_database_has_tables_and_seed_data(fresh: Fresh) {
     let raw = fresh.raw().await;
     assert_eq!(count(&raw, CUSTOMERS).await, 3);
     assert_eq!(count(&raw, PATIENTS).await, 3);
-    for empty in ["task_orders", "calls", "turns", "tool_calls"] {
+    for empty in ["task_orders", "calls", "turns", "tool_calls", "call_status"] {
         let rows: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {empty}")))
             .fetch_one(&raw)
             .await

@@ -54,7 +54,9 @@ impl Driver<'_> {
             }
             Order::Command(Command::Say(text)) => self.machine.handle(Input::Speak { text }, now()),
             Order::Command(Command::Transfer { to }) => self.transfer(to),
-            Order::Answered(AnsweredBy::MachineEnd) => return self.answering_machine(),
+            Order::Answered(
+                AnsweredBy::MachineEndBeep | AnsweredBy::MachineEndSilence | AnsweredBy::MachineEndOther,
+            ) => return self.answering_machine(),
             Order::Answered(AnsweredBy::Fax) => return Some(CallEnd::Agent(HangupReason::Machine)),
             Order::Answered(AnsweredBy::Human | AnsweredBy::MachineStart | AnsweredBy::Unknown) => {}
         }

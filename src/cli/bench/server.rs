@@ -15,6 +15,7 @@ use crate::cli::{call, serve};
 use crate::config::Config;
 use crate::store::Store;
 use crate::telemetry::logging;
+use crate::twilio::signature::Algorithm;
 
 /// A server that runs already, behind its voice webhook.
 pub(super) fn elsewhere(config: &Config, url: &str) -> Target {
@@ -58,6 +59,10 @@ pub(super) async fn start_with(
     let address = listener.local_addr().context("the listener has no address")?;
     let base = format!("http://{address}");
     config.server.public_url = Some(base.parse().context("the server's own address")?);
+    config.server.also_public.clear();
+    // The simulated caller signs with the auth token, if there is one.
+    config.twilio.signature = Algorithm::Sha1;
+    config.twilio.unverified = config.twilio.auth_token.is_none();
     config.server.max_calls = Some(config.server.max_calls.unwrap_or(0).max(calls));
     let app = Arc::new(serve::app(config, store).await?);
     let serving = serve::spawn(listener, app);

@@ -71,7 +71,7 @@ pub(super) fn sms_fault(form: &Form, private: bool) -> Option<(usize, String)> {
         .filter(|(_, act)| act.tool == Texts::TOOL)
         .find_map(|(n, act)| {
             if n < early || !asks(act) {
-                let needs = "an action of a form with confirm, or with a when that names a yes_no slot";
+                let needs = "an action of a form with confirm, or with a when that names a yes-no slot";
                 let message = format!("form {}: send_sms needs the caller's yes: make it {needs}", form.name);
                 return Some((act.at, message));
             }

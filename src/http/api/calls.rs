@@ -57,6 +57,16 @@ pub(super) enum CallState {
     Completed,
 }
 
+impl CallState {
+    /// As in JSON.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::InProgress => "in-progress",
+            Self::Completed => "completed",
+        }
+    }
+}
+
 impl CallSummary {
     pub(super) fn new(call: Call, phi: bool) -> Self {
         Self {

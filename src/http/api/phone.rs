@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 
 use super::access::{Principal, Routes};
 use super::audit::{self, Act};
-use super::calls::{CallState, CallSummary};
+use super::calls::CallSummary;
 use super::extract::{Body, Id};
 use super::problem::Problem;
 use super::{e164, mask, store};
@@ -21,7 +21,7 @@ use crate::call::opening::Direction;
 use crate::call::outgoing::{OutboundRequest, RefusedOutbound};
 use crate::call::registry::LiveInfo;
 use crate::http::App;
-use crate::store::Scope;
+use crate::store::{Call, CallState, Scope};
 use crate::twilio::rest::CarrierError;
 
 pub(super) fn routes(routes: Routes) -> Routes {
@@ -106,26 +106,75 @@ async fn active_calls(State(app): State<Arc<App>>, principal: Principal) -> Resu
     }))
 }
 
-/// How a call stands.
+/// How a call stands: what its stream tells, and what the carrier reports.
 #[derive(Serialize, ToSchema)]
 pub(super) struct CallStatus {
     /// The carrier's id of the call.
     call_sid: String,
-    status: CallState,
+    /// The carrier's word if it reported one: `queued`, `initiated`, `ringing`, `in-progress`, `completed`, `busy`, `no-answer`,
+    /// `canceled` or `failed`; else whether the stream lasts.
+    #[schema(example = "in-progress")]
+    status: String,
     /// Who calls; masked but for two digits without the scope `phi`.
     from: Option<String>,
     /// Who is called; masked alike.
     to: Option<String>,
-    agent: String,
-    started_at: Timestamp,
+    /// Who answered; null if there was no stream.
+    agent: Option<String>,
+    /// When the stream began.
+    started_at: Option<Timestamp>,
     ended_at: Option<Timestamp>,
-    /// From its begin to its end, or to now.
-    duration_seconds: u64,
-    /// How it ended, in a word.
+    /// As the carrier counts; else from the stream's begin to its end, or to now.
+    duration_seconds: Option<u64>,
+    /// How the stream ended, in a word.
     outcome: Option<String>,
+    /// Who took a call that we placed, as the carrier hears it, such as `human` or `machine_end_beep`.
+    answered_by: Option<String>,
+    cost: Option<Cost>,
+}
+
+/// What the carrier charges.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Cost {
+    /// Millionths of the currency's unit.
+    micros: i64,
+    /// ISO 4217.
+    #[schema(example = "USD")]
+    currency: String,
+}
+
+impl CallStatus {
+    fn new(call_sid: String, call: Option<Call>, told: CallState, phi: bool) -> Self {
+        let call = call.map(|call| CallSummary::new(call, phi));
+        let streamed = call.as_ref().map(|call| {
+            let until = call.ended_at.unwrap_or_else(Timestamp::now);
+            (call.status.name(), seconds(call.started_at, until))
+        });
+        let told_status = told.status.map(|status| status.name());
+        let status = told_status.or(streamed.map(|(status, _)| status)).unwrap_or("unknown");
+        let counted = told.duration_s.map(u64::from);
+        Self {
+            call_sid,
+            status: status.to_owned(),
+            duration_seconds: counted.or(streamed.map(|(_, seconds)| seconds)),
+            started_at: call.as_ref().map(|call| call.started_at),
+            ended_at: call.as_ref().and_then(|call| call.ended_at),
+            from: call.as_ref().and_then(|call| call.from.clone()),
+            to: call.as_ref().and_then(|call| call.to.clone()),
+            outcome: call.as_ref().and_then(|call| call.outcome.clone()),
+            agent: call.map(|call| call.agent),
+            answered_by: told.answered_by.map(|by| by.name().to_owned()),
+            cost: told.price.map(|price| Cost {
+                micros: price.micros,
+                currency: price.currency().to_owned(),
+            }),
+        }
+    }
 }
 
 /// Get a call's status
+///
+/// Of any call the carrier reported or that had a stream, on any server of the database.
 #[utoipa::path(get, path = "/api/phone/call-status/{call_sid}", tag = "calls", operation_id = "call_status",
     params(("call_sid" = String, Path, example = "CA00000000000000000000000000000001", pattern = "^[A-Za-z0-9_-]{1,64}$", description = "The carrier's id of the call")),
     responses((status = 200, body = CallStatus, description = "How the call stands"),
@@ -140,20 +189,10 @@ async fn call_status(
     if phi {
         audit::note(store, &principal, Act::Read, "call", Some(&call_sid)).await?;
     }
-    let found = store.find_call(&call_sid).await?;
-    let call = found.ok_or_else(|| Problem::not_found("call"))?;
-    let call = CallSummary::new(call, phi);
-    Ok(Json(CallStatus {
-        call_sid: call.call_sid,
-        status: call.status,
-        from: call.from,
-        to: call.to,
-        agent: call.agent,
-        started_at: call.started_at,
-        ended_at: call.ended_at,
-        duration_seconds: seconds(call.started_at, call.ended_at.unwrap_or_else(Timestamp::now)),
-        outcome: call.outcome,
-    }))
+    let told = store.call_state(&call_sid).await?;
+    let told = told.ok_or_else(|| Problem::not_found("call"))?;
+    let call = store.find_call(&call_sid).await?;
+    Ok(Json(CallStatus::new(call_sid, call, told, phi)))
 }
 
 /// A call to be placed.
