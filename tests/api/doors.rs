@@ -78,7 +78,7 @@ async fn every_route_needs_a_key_with_its_scope() {
                 .filter(|other| *other != scope && (*other != Scope::Admin || scope == Scope::Phi))
                 .collect();
             let key = desk.key(&others).await;
-            let path = path.replace('{', "").replace('}', "");
+            let path = path.replace(['{', '}'], "");
             let method: Method = method.to_uppercase().parse().expect("a method");
             let bare = desk.server.http.request(method.clone(), desk.server.url(&path));
             assert_eq!(Reply::of(bare).await.status, 401, "{method} {path}");

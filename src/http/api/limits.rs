@@ -77,7 +77,8 @@ fn network(address: IpAddr) -> IpAddr {
 
 fn too_many(whose: &str, wait: std::time::Duration) -> Problem {
     // Rounded up: after that long it works.
-    Problem::too_many(whose, wait.as_secs() + 1)
+    let seconds = wait.as_secs() + 1;
+    Problem::too_many(whose, u32::try_from(seconds).unwrap_or(u32::MAX))
 }
 
 /// Whether an answer says that nothing was done, so that the request may be made again as if it were new.

@@ -151,12 +151,14 @@ impl CallStatus {
             (call.status.name(), seconds(call.started_at, until))
         });
         let told_status = told.status.map(|status| status.name());
-        let status = told_status.or(streamed.map(|(status, _)| status)).unwrap_or("unknown");
+        let status = told_status
+            .or_else(|| streamed.map(|(status, _)| status))
+            .unwrap_or("unknown");
         let counted = told.duration_s.map(u64::from);
         Self {
             call_sid,
             status: status.to_owned(),
-            duration_seconds: counted.or(streamed.map(|(_, seconds)| seconds)),
+            duration_seconds: counted.or_else(|| streamed.map(|(_, seconds)| seconds)),
             started_at: call.as_ref().map(|call| call.started_at),
             ended_at: call.as_ref().and_then(|call| call.ended_at),
             from: call.as_ref().and_then(|call| call.from.clone()),

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 use crate::store::StoreError;
@@ -12,9 +12,9 @@ use crate::store::StoreError;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Problem {
     /// Names the kind of problem: `urn:tieline:problem:` and a word.
-    #[serde(rename = "type")]
-    #[schema(example = "urn:tieline:problem:bad-field")]
-    kind: String,
+    #[serde(rename = "type", serialize_with = "urn")]
+    #[schema(value_type = String, example = "urn:tieline:problem:bad-field")]
+    kind: &'static str,
     /// The kind of problem for people; always the same for one `type`.
     title: &'static str,
     /// The HTTP status.
@@ -30,23 +30,19 @@ pub(crate) struct Problem {
     remedy: String,
     /// Seconds after which it may be worth trying again: the header `Retry-After`.
     #[serde(skip)]
-    retry_after: Option<u64>,
-    /// The header `WWW-Authenticate`.
-    #[serde(skip)]
-    challenge: Option<&'static str>,
+    retry_after: Option<u32>,
 }
 
 impl Problem {
-    fn new(status: StatusCode, kind: &str, title: &'static str) -> Self {
+    fn new(status: StatusCode, kind: &'static str, title: &'static str) -> Self {
         Self {
-            kind: format!("urn:tieline:problem:{kind}"),
+            kind,
             title,
             status: status.as_u16(),
             detail: title.to_owned(),
             field: None,
             remedy: String::new(),
             retry_after: None,
-            challenge: None,
         }
     }
 
@@ -63,17 +59,15 @@ impl Problem {
     /// No key, or one that is not good.
     pub(super) fn unauthorised(detail: &str) -> Self {
         let remedy = "Send `Authorization: Bearer tl_…` with a key of `tieline keys create`";
-        let mut problem = Self::new(StatusCode::UNAUTHORIZED, "unauthorised", "A good API key is needed");
-        problem.challenge = Some(r#"Bearer realm="tieline""#);
-        problem.detail(detail).remedy(remedy)
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorised", "A good API key is needed")
+            .detail(detail)
+            .remedy(remedy)
     }
 
     /// A good key that is not good for this.
     pub(super) fn forbidden(scope: &str) -> Self {
         let remedy = format!("Use a key with the scope {scope}: `tieline keys create --scopes {scope}`");
-        let mut problem = Self::new(StatusCode::FORBIDDEN, "scope", "The key's scopes do not allow this");
-        problem.challenge = Some(r#"Bearer realm="tieline", error="insufficient_scope""#);
-        problem
+        Self::new(StatusCode::FORBIDDEN, "scope", "The key's scopes do not allow this")
             .detail(format!("This needs a key with the scope {scope}"))
             .remedy(remedy)
     }
@@ -160,7 +154,7 @@ impl Problem {
     }
 
     /// More requests than are allowed.
-    pub(super) fn too_many(whose: &str, retry_after: u64) -> Self {
+    pub(super) fn too_many(whose: &str, retry_after: u32) -> Self {
         let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many", "Too many requests");
         problem.retry_after = Some(retry_after);
         problem
@@ -228,7 +222,12 @@ impl From<StoreError> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let (retry_after, challenge) = (self.retry_after, self.challenge);
+        let retry_after = self.retry_after;
+        let challenge = match status {
+            StatusCode::UNAUTHORIZED => Some(r#"Bearer realm="tieline""#),
+            StatusCode::FORBIDDEN => Some(r#"Bearer realm="tieline", error="insufficient_scope""#),
+            _ => None,
+        };
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
@@ -240,6 +239,10 @@ impl IntoResponse for Problem {
         }
         response
     }
+}
+
+fn urn<S: Serializer>(kind: &&'static str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("urn:tieline:problem:{kind}"))
 }
 
 /// RFC 9457.
