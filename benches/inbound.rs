@@ -3,17 +3,22 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use tieline::call::codec::Codec;
 use tieline::call::inbound::Inbound;
+use tieline::call::socket::Received;
 use tieline::speech::WINDOW;
 use tieline::speech::ear::Ear;
 use tieline::speech::webrtc::WebRtcVad;
 use tieline::time::MediaTime;
+use tieline::twilio::dialect::Dialect;
 use tieline::twilio::message::{Inbound as Message, parse};
 
 #[path = "support/message.rs"]
 mod message;
 #[path = "support/speech.rs"]
 mod speech;
+#[path = "support/start.rs"]
+mod start;
 
 fn inbound(c: &mut Criterion) {
     let messages = message::media_messages(&speech::line_speech());
@@ -23,7 +28,7 @@ fn inbound(c: &mut Criterion) {
         b.iter(|| {
             texts
                 .next()
-                .is_some_and(|text| black_box(parse(black_box(text))).is_ok())
+                .is_some_and(|text| black_box(parse(Dialect::Twilio, black_box(text))).is_ok())
         });
     });
 
@@ -31,7 +36,8 @@ fn inbound(c: &mut Criterion) {
     let mut payload = Vec::new();
     c.bench_function("inbound/parse_and_base64", |b| {
         b.iter(|| {
-            let Ok(Message::Media(media)) = parse(black_box(texts.next().map_or("", String::as_str))) else {
+            let Ok(Message::Media(media)) = parse(Dialect::Twilio, black_box(texts.next().map_or("", String::as_str)))
+            else {
                 unreachable!("all messages are media")
             };
             media.decode(&mut payload)
@@ -39,16 +45,17 @@ fn inbound(c: &mut Criterion) {
     });
 
     let mut texts = messages.iter().cycle();
+    let mut codec = Codec::new(Dialect::Twilio, &start::start()).expect("our format");
     let mut inbound = Inbound::new(Ear::new(Box::new(WebRtcVad::new(2)), None), 75);
     let mut windows = Vec::new();
     let mut received = 0;
     c.bench_function("inbound/whole_frame", |b| {
         b.iter(|| {
             windows.clear();
-            let Ok(Message::Media(media)) = parse(black_box(texts.next().map_or("", String::as_str))) else {
+            let Received::Audio(audio) = codec.read(black_box(texts.next().map_or("", String::as_str))) else {
                 unreachable!("all messages are media")
             };
-            assert!(inbound.take(&media, &mut windows));
+            inbound.take(audio, &mut windows);
             received += (windows.len() * WINDOW) as u64;
             inbound.discard_before(MediaTime::from_samples(received.saturating_sub(KEPT)));
             black_box(windows.len())

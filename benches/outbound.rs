@@ -5,21 +5,26 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use tieline::audio::mulaw;
 use tieline::audio::resample::Resampler;
+use tieline::call::codec::Codec;
 use tieline::call::outbound::Outbound;
+use tieline::call::socket::Outgoing;
 use tieline::engine::LineAudio;
 use tieline::time::SampleRate;
 use tieline::turn::playout::FRAME;
+use tieline::twilio::dialect::Dialect;
 use tieline::twilio::message::Outbound as Encoder;
 
 #[path = "support/speech.rs"]
 mod speech;
+#[path = "support/start.rs"]
+mod start;
 
 fn outbound(c: &mut Criterion) {
     let speech: Vec<f32> = speech::line_speech().into_iter().map(mulaw::to_f32).collect();
 
     let mut blocks = speech.chunks_exact(441).cycle();
     let mut resampler = Resampler::new(SampleRate::hz(22_050), SampleRate::LINE).expect("the ratio is valid");
-    let encoder = Encoder::new(STREAM);
+    let encoder = Encoder::new(Dialect::Twilio, STREAM);
     let (mut line, mut bytes, mut text) = (Vec::new(), Vec::new(), String::new());
     c.bench_function("outbound/whole_frame", |b| {
         b.iter(|| {
@@ -35,7 +40,10 @@ fn outbound(c: &mut Criterion) {
 
     // What is left on the call's task once a sentence waits in the queue as line audio.
     let sentence: LineAudio = vec![0x5A; 8_000 * 5].into();
-    let mut outbound = Outbound::new(STREAM);
+    let (mut outbound, mut codec) = (
+        Outbound::default(),
+        Codec::new(Dialect::Twilio, &start::start()).expect("our format"),
+    );
     let mut left = 0;
     c.bench_function("outbound/message_of_160", |b| {
         b.iter(|| {
@@ -44,7 +52,7 @@ fn outbound(c: &mut Criterion) {
                 left = sentence.len() as u64;
             }
             left -= FRAME;
-            black_box(outbound.media(FRAME)).1.len()
+            black_box(codec.write(Outgoing::Audio(outbound.next(FRAME))))[0].len()
         });
     });
 }

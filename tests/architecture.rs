@@ -41,8 +41,12 @@ const IMPURE: &[&str] = &[
 const PURE: &[&str] = &[
     "turn",
     // `twilio::rest` is the carrier's API: it asks over HTTP.
+    "twilio/answers",
+    "twilio/dialect",
     "twilio/message",
+    "twilio/proof",
     "twilio/signature",
+    "twilio/status",
     "twilio/twiml",
     "audio",
     "time",

@@ -13,8 +13,10 @@ use std::time::{Duration, Instant};
 
 use tieline::audio::mulaw;
 use tieline::audio::resample::Resampler;
+use tieline::call::codec::Codec;
 use tieline::call::inbound::Inbound;
 use tieline::call::outbound::Outbound;
+use tieline::call::socket::{Outgoing, Received};
 use tieline::engine::LineAudio;
 use tieline::speech::WINDOW;
 use tieline::speech::ear::Ear;
@@ -23,8 +25,11 @@ use tieline::time::SampleRate;
 use tieline::turn::event::{Action, Input, MarkName, SentenceId, TurnId, Voice};
 use tieline::turn::machine::{Machine, Phrases};
 use tieline::turn::policy::Policy;
-use tieline::twilio::message::{Inbound as Message, Outbound as Encoder, parse};
+use tieline::twilio::dialect::Dialect;
+use tieline::twilio::message::Outbound as Encoder;
 
+#[path = "../benches/support/start.rs"]
+mod beginning;
 #[path = "../benches/support/message.rs"]
 mod message;
 
@@ -73,6 +78,7 @@ fn allocations<T>(work: impl FnOnce() -> T) -> (u64, T) {
 
 /// What the driver holds and does for each message, without its socket.
 struct Call {
+    codec: Codec,
     inbound: Inbound,
     machine: Machine,
     windows: Vec<Voice>,
@@ -89,6 +95,7 @@ impl Call {
             ..Phrases::default()
         };
         let mut call = Self {
+            codec: Codec::new(Dialect::Twilio, &beginning::start()).expect("our format"),
             inbound: Inbound::new(Ear::new(Box::new(WebRtcVad::new(2)), None), 75),
             machine: Machine::new(Policy::default(), phrases),
             windows: Vec::new(),
@@ -102,10 +109,10 @@ impl Call {
     fn message(&mut self, text: &str) -> (usize, usize) {
         self.now += Duration::from_millis(20);
         self.windows.clear();
-        let Ok(Message::Media(media)) = parse(text) else {
+        let Received::Audio(audio) = self.codec.read(text) else {
             panic!("not media")
         };
-        assert!(self.inbound.take(&media, &mut self.windows));
+        self.inbound.take(audio, &mut self.windows);
         for n in 0..self.windows.len() {
             let input = Input::Window {
                 voice: self.windows[n],
@@ -188,13 +195,16 @@ fn a_frame_of_the_caller_allocates_nothing_while_the_agent_speaks() {
 
 #[test]
 fn sending_audio_allocates_nothing_and_a_mark_a_little() {
-    let mut outbound = Outbound::new("MZ1");
+    let (mut outbound, mut codec) = (
+        Outbound::default(),
+        Codec::new(Dialect::Twilio, &beginning::start()).expect("our format"),
+    );
     let sentence: LineAudio = vec![0x5A; 8_000 * 10].into();
     // Warm-up: the first message is the longest, the whole lead.
     outbound.queue(LineAudio::clone(&sentence));
-    outbound.media(3_200);
+    codec.write(Outgoing::Audio(outbound.next(3_200)));
     for samples in std::iter::repeat_n(480, 100) {
-        let (count, length) = allocations(|| outbound.media(samples).1.len());
+        let (count, length) = allocations(|| codec.write(Outgoing::Audio(outbound.next(samples)))[0].len());
         assert_eq!((count, length > 640), (0, true));
     }
     // Once per sentence: the mark's name.
@@ -205,16 +215,16 @@ fn sending_audio_allocates_nothing_and_a_mark_a_little() {
             index: 0,
         },
     };
-    let (count, _) = allocations(|| outbound.mark(name).len());
+    let (count, _) = allocations(|| codec.write(Outgoing::Mark(name))[0].len());
     assert!((1..=2).contains(&count), "{count} allocations for a mark");
     // Once per reply that is interrupted.
-    assert_eq!(allocations(|| outbound.clear().len()).0, 0);
+    assert_eq!(allocations(|| codec.write(Outgoing::Clear)[0].len()).0, 0);
 }
 
 #[test]
 fn encoding_a_block_of_speech_allocates_nothing() {
     let mut resampler = Resampler::new(SampleRate::hz(22_050), SampleRate::LINE).expect("valid");
-    let encoder = Encoder::new("MZ1");
+    let encoder = Encoder::new(Dialect::Twilio, "MZ1");
     let (mut line, mut bytes, mut text) = (Vec::new(), Vec::new(), String::new());
     let mut encode = |block: &[f32]| {
         line.clear();

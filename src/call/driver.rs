@@ -18,7 +18,7 @@ use crate::call::opening::{Direction, Opening};
 use crate::call::outbound::Outbound;
 use crate::call::record::Record;
 use crate::call::registry::{Parties, Seat};
-use crate::call::socket::{Received, Socket};
+use crate::call::socket::{Outgoing, Received, Socket};
 use crate::call::standing::Standing;
 use crate::call::switchboard::Switchboard;
 use crate::call::trace::{Trace, TraceEvent};
@@ -34,10 +34,9 @@ use crate::speech::silero::SileroModel;
 use crate::speech::webrtc::WebRtcVad;
 use crate::store::Store;
 use crate::telemetry::latency::TurnLatency;
-use crate::turn::event::{Action, HangupReason, Input, MarkName, SentenceId, TurnId, TurnSummary, Voice};
+use crate::turn::event::{Action, HangupReason, Input, SentenceId, TurnId, TurnSummary, Voice};
 use crate::turn::machine::{Line, Machine, Phrases, Speaker, Speculated};
 use crate::turn::policy::Policy;
-use crate::twilio::message::{self, Inbound as Message};
 
 /// What every call shares.
 #[derive(Clone)]
@@ -181,7 +180,7 @@ impl<'a> Driver<'a> {
             keys: Keys::default(),
             record,
             inbound: Inbound::new(ear, kept.as_secs()),
-            outbound: Outbound::new(call.stream_sid),
+            outbound: Outbound::default(),
             work: Work::default(),
             ready: HashMap::new(),
             windows: Vec::new(),
@@ -209,12 +208,7 @@ impl<'a> Driver<'a> {
                 .unwrap_or_else(far_future);
             tokio::select! {
                 received = socket.receive() => {
-                    let end = match received {
-                        Received::Text(text) => self.message(text.as_ref()),
-                        Received::Ignored => None,
-                        Received::Closed => Some(CallEnd::Lost),
-                    };
-                    if let Some(end) = end {
+                    if let Some(end) = self.received(received) {
                         self.machine.handle(Input::Stop, now());
                         self.perform(socket).await;
                         return self.handing.end().unwrap_or(end);
@@ -242,14 +236,12 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// Takes one message of the carrier. `Some` ends the call.
-    fn message(&mut self, text: &str) -> Option<CallEnd> {
-        match message::parse(text) {
-            Ok(Message::Media(media)) => {
+    /// Takes what happened on the line. `Some` ends the call.
+    fn received(&mut self, received: Received<'_>) -> Option<CallEnd> {
+        match received {
+            Received::Audio(audio) => {
                 self.windows.clear();
-                if !self.inbound.take(&media, &mut self.windows) {
-                    tracing::debug!(call = self.call_sid, "a media payload is not base64 and was ignored");
-                }
+                self.inbound.take(audio, &mut self.windows);
                 let now = now();
                 for n in 0..self.windows.len() {
                     let input = Input::Window {
@@ -260,19 +252,16 @@ impl<'a> Driver<'a> {
                 }
                 self.inbound.discard_before(self.machine.needed_from());
             }
-            Ok(Message::Mark(name)) => {
-                if let Some(mark) = MarkName::parse(&name) {
-                    self.machine.handle(Input::Mark(mark), now());
-                }
-            }
-            Ok(Message::Stop) => return Some(CallEnd::Caller),
-            Ok(Message::Dtmf(key)) => {
+            Received::Mark(mark) => self.machine.handle(Input::Mark(mark), now()),
+            Received::Stop => return Some(CallEnd::Caller),
+            Received::Closed => return Some(CallEnd::Lost),
+            Received::Dtmf(key) => {
                 if let Some(keys) = self.keys.press(key, now()) {
                     self.typed(&keys);
                 }
             }
-            Ok(Message::Connected | Message::Start(_) | Message::Other) => {}
-            Err(_) => tracing::debug!(call = self.call_sid, "a message is not JSON and was ignored"),
+            Received::Ignored => {}
+            Received::Unreadable(fault) => tracing::debug!(call = self.call_sid, "{fault}; it was ignored"),
         }
         None
     }
@@ -370,12 +359,12 @@ impl<'a> Driver<'a> {
                     true
                 }
                 Action::Send { samples } => {
-                    let (audio, message) = self.outbound.media(samples);
+                    let audio = self.outbound.next(samples);
                     self.inbound.played(audio);
-                    send(socket, message).await
+                    send(socket, Outgoing::Audio(audio)).await
                 }
-                Action::SendMark(name) => send(socket, self.outbound.mark(name)).await,
-                Action::Clear => send(socket, self.outbound.clear()).await,
+                Action::SendMark(name) => send(socket, Outgoing::Mark(name)).await,
+                Action::Clear => send(socket, Outgoing::Clear).await,
                 Action::Hush { turn } => {
                     self.work.cancel_kind(turn, Kind::Voice);
                     self.ready.retain(|sentence, _| sentence.turn != turn);
@@ -503,8 +492,8 @@ fn log_line(call: &str, event: &TraceEvent) {
 }
 
 /// Sends with a limit, so that a half-dead carrier cannot hold the call for ever.
-async fn send<S: Socket>(socket: &mut S, text: &str) -> bool {
-    tokio::time::timeout(SEND_TIMEOUT, socket.send(text))
+async fn send<S: Socket>(socket: &mut S, outgoing: Outgoing<'_>) -> bool {
+    tokio::time::timeout(SEND_TIMEOUT, socket.send(outgoing))
         .await
         .unwrap_or(false)
 }

@@ -1,4 +1,4 @@
-//! The caller's audio path: payload → μ-law → windows, judged by the ear → 16 kHz samples.
+//! The caller's audio path: pieces → windows, judged by the ear → 16 kHz samples.
 //!
 //! This runs 50 times a second for every call, so in steady state it allocates nothing.
 
@@ -6,11 +6,11 @@ use crate::audio::backlog::Backlog;
 use crate::audio::frame::Reframer;
 use crate::audio::mulaw;
 use crate::audio::resample::Resampler;
+use crate::call::socket::Audio;
 use crate::speech::WINDOW;
 use crate::speech::ear::Ear;
 use crate::time::{MediaTime, SampleRate};
 use crate::turn::event::Voice;
-use crate::twilio::message::Media;
 
 /// The receiving side of one call.
 pub struct Inbound {
@@ -18,11 +18,10 @@ pub struct Inbound {
     reframer: Reframer<i16, WINDOW>,
     resampler: Resampler,
     backlog: Backlog,
-    payload: Vec<u8>,
     pcm: Vec<i16>,
     /// Line samples taken so far, inserted silence included.
     received: u64,
-    /// Stream time of the first payload, in ms.
+    /// Stream time of the first piece, in ms.
     base_ms: Option<u64>,
 }
 
@@ -36,23 +35,18 @@ impl Inbound {
             reframer: Reframer::new(),
             resampler,
             backlog: Backlog::new(usize::try_from(limit).unwrap_or(usize::MAX)),
-            payload: Vec::with_capacity(ROOM),
             pcm: Vec::with_capacity(ROOM),
             received: 0,
             base_ms: None,
         }
     }
 
-    /// Takes one payload and writes what each completed window holds. `false` if the payload is not base64. A key's tones
-    /// become silence for the transcriber.
-    pub fn take(&mut self, media: &Media<'_>, windows: &mut Vec<Voice>) -> bool {
-        if !media.decode(&mut self.payload) {
-            return false;
-        }
+    /// Takes one piece and writes what each completed window holds. A key's tones become silence for the transcriber.
+    pub fn take(&mut self, audio: Audio<'_>, windows: &mut Vec<Voice>) {
         self.pcm.clear();
-        let lost = self.lost(media.timestamp_ms);
+        let lost = self.lost(audio.at_ms);
         self.pcm.resize(lost, 0);
-        mulaw::decode_into(&self.payload, &mut self.pcm);
+        self.pcm.extend_from_slice(audio.pcm);
         self.received += self.pcm.len() as u64;
         let Self {
             ear,
@@ -71,7 +65,6 @@ impl Inbound {
             resampler.push(&audio, backlog.tail());
         });
         self.backlog.settle();
-        true
     }
 
     /// Takes audio as it is handed to the line, so that its echo is known for what it is.
@@ -91,7 +84,7 @@ impl Inbound {
         self.backlog.discard_before(position.samples() * UPSAMPLING);
     }
 
-    /// Samples that are missing before this payload. Silence takes their place, so that media time stays true.
+    /// Samples that are missing before this piece. Silence takes their place, so that media time stays true.
     fn lost(&mut self, timestamp_ms: Option<u64>) -> usize {
         let Some(timestamp) = timestamp_ms else { return 0 };
         let base = *self.base_ms.get_or_insert(timestamp);
@@ -117,7 +110,7 @@ impl std::fmt::Debug for Inbound {
     }
 }
 
-/// Room for one second of payload before anything grows.
+/// Room for one second before anything grows.
 const ROOM: usize = 8_000;
 const UPSAMPLING: u64 = 2;
 /// Smaller differences are rounding and jitter.
@@ -128,9 +121,6 @@ const MAX_GAP_MS: u64 = 30_000;
 mod tests {
     use super::*;
     use crate::speech::Vad;
-    use crate::twilio::message::{Inbound as Message, parse};
-    use base64::Engine as _;
-    use base64::prelude::BASE64_STANDARD;
 
     struct Loud;
     impl Vad for Loud {
@@ -144,13 +134,10 @@ mod tests {
     }
 
     fn take(inbound: &mut Inbound, timestamp: u64, payload: &[u8]) -> Vec<Voice> {
-        let payload = BASE64_STANDARD.encode(payload);
-        let text = format!(r#"{{"event":"media","media":{{"timestamp":"{timestamp}","payload":"{payload}"}}}}"#);
-        let Ok(Message::Media(media)) = parse(&text) else {
-            panic!("not media")
-        };
-        let mut windows = Vec::new();
-        assert!(inbound.take(&media, &mut windows));
+        let (mut pcm, mut windows) = (Vec::new(), Vec::new());
+        mulaw::decode_into(payload, &mut pcm);
+        let at_ms = Some(timestamp);
+        inbound.take(Audio { at_ms, pcm: &pcm }, &mut windows);
         windows
     }
 

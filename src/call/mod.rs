@@ -1,5 +1,7 @@
 //! One call: the driver that joins socket, machine and engines, and the registry of all calls.
 
+pub mod audiosocket;
+pub mod codec;
 pub mod command;
 pub mod driver;
 pub mod inbound;

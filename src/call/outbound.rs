@@ -1,39 +1,26 @@
-//! The agent's audio path: queued line audio → messages.
+//! The agent's audio path: queued line audio → pieces to send.
 //!
-//! The buffers keep their size, so only the first message, and one longer than all before, makes them grow.
+//! The buffers keep their size, so only the first piece, and one longer than all before, makes them grow.
 
 use std::collections::VecDeque;
 
 use crate::engine::LineAudio;
-use crate::turn::event::MarkName;
-use crate::twilio::message::Outbound as Encoder;
 
 /// The sending side of one call.
+#[derive(Default)]
 pub struct Outbound {
-    encoder: Encoder,
     queue: VecDeque<(LineAudio, usize)>,
     chunk: Vec<u8>,
-    text: String,
 }
 
 impl Outbound {
-    /// For one stream.
-    pub fn new(stream_sid: &str) -> Self {
-        Self {
-            encoder: Encoder::new(stream_sid),
-            queue: VecDeque::new(),
-            chunk: Vec::new(),
-            text: String::new(),
-        }
-    }
-
     /// Adds a sentence behind everything queued.
     pub fn queue(&mut self, audio: LineAudio) {
         self.queue.push_back((audio, 0));
     }
 
-    /// The next `samples` of the queue, and the message with them.
-    pub fn media(&mut self, samples: u64) -> (&[u8], &str) {
+    /// The next `samples` of the queue.
+    pub fn next(&mut self, samples: u64) -> &[u8] {
         self.chunk.clear();
         let mut wanted = usize::try_from(samples).unwrap_or(usize::MAX);
         while wanted > 0
@@ -47,28 +34,12 @@ impl Outbound {
                 self.queue.pop_front();
             }
         }
-        self.text.clear();
-        self.encoder.media(&self.chunk, &mut self.text);
-        (&self.chunk, &self.text)
-    }
-
-    /// The message with a mark.
-    pub fn mark(&mut self, name: MarkName) -> &str {
-        self.text.clear();
-        self.encoder.mark(&name.to_string(), &mut self.text);
-        &self.text
+        &self.chunk
     }
 
     /// Drops the queue.
     pub fn purge(&mut self) {
         self.queue.clear();
-    }
-
-    /// The message that tells the line to drop its buffer.
-    pub fn clear(&mut self) -> &str {
-        self.text.clear();
-        self.encoder.clear(&mut self.text);
-        &self.text
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{broadcast, watch};
 
-use crate::call::socket::{Received, Socket};
+use crate::call::socket::{Outgoing, Received, Socket};
 use crate::twilio::status::{AnsweredBy, CallStatus};
 
 /// What is known of all calls, by their ids.
@@ -167,28 +167,8 @@ impl<'a, S: Socket> UntilOver<'a, S> {
     }
 }
 
-/// A message of the other side, or the one that was missing.
-#[derive(Debug)]
-pub enum Message<T> {
-    /// As received.
-    Theirs(T),
-    /// The call is over.
-    Stop,
-}
-
-impl<T: AsRef<str>> AsRef<str> for Message<T> {
-    fn as_ref(&self) -> &str {
-        match self {
-            Self::Theirs(text) => text.as_ref(),
-            Self::Stop => r#"{"event":"stop"}"#,
-        }
-    }
-}
-
 impl<S: Socket> Socket for UntilOver<'_, S> {
-    type Text = Message<S::Text>;
-
-    async fn receive(&mut self) -> Received<Self::Text> {
+    async fn receive(&mut self) -> Received<'_> {
         let over = async {
             if self.over.wait_for(|&over| over).await.is_err() {
                 // It was forgotten, so nobody will say so any more.
@@ -196,17 +176,13 @@ impl<S: Socket> Socket for UntilOver<'_, S> {
             }
         };
         tokio::select! {
-            () = over => Received::Text(Message::Stop),
-            received = self.socket.receive() => match received {
-                Received::Text(text) => Received::Text(Message::Theirs(text)),
-                Received::Ignored => Received::Ignored,
-                Received::Closed => Received::Closed,
-            },
+            () = over => Received::Stop,
+            received = self.socket.receive() => received,
         }
     }
 
-    async fn send(&mut self, text: &str) -> bool {
-        self.socket.send(text).await
+    async fn send(&mut self, outgoing: Outgoing<'_>) -> bool {
+        self.socket.send(outgoing).await
     }
 
     async fn close(&mut self) {

@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
+use crate::call::audiosocket::{self, Callers};
 use crate::call::driver::Services;
 use crate::call::progress::Progress;
 use crate::call::registry::Registry;
@@ -20,7 +21,7 @@ use crate::config::Config;
 use crate::dialog::conversation::Mind;
 use crate::dialog::llm::LlmClient;
 use crate::dialog::tool::sms::Texts;
-use crate::http::{Api, App, Probe, TwilioAccount, router};
+use crate::http::{Api, App, Lines, Probe, TwilioAccount, router};
 use crate::store::Store;
 use crate::telemetry::logging;
 use crate::twilio::rest::TwilioRest;
@@ -34,6 +35,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let listener = TcpListener::bind(bind).await.with_context(|| {
         format!("BIND {bind} cannot be listened on; stop what uses it or set BIND to another address")
     })?;
+    let pbx = pbx(&config).await?;
     let store = Store::open(&config.database).await?;
     let local_key = local_key::of(&config);
     let mut app = app(config, Some(store.clone())).await?;
@@ -43,6 +45,10 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let app = Arc::new(app);
     let registry = Arc::clone(&app.registry);
     let address = listener.local_addr().context("the listener has no address")?;
+    let pbx = pbx.map(|(listener, callers)| {
+        let (services, registry) = (app.services.clone(), Arc::clone(&registry));
+        tokio::spawn(audiosocket::serve(listener, services, registry, callers))
+    });
     let mut server = spawn(listener, app);
     writeln!(std::io::stdout(), "ready http://{address}").context("standard output is closed")?;
     tokio::select! {
@@ -52,8 +58,29 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
         () = stop_signal()? => drain(&registry, grace).await,
     }
     server.abort();
+    if let Some(pbx) = pbx {
+        pbx.abort();
+    }
     store.close().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where a PBX connects, if it may.
+async fn pbx(config: &Config) -> anyhow::Result<Option<(TcpListener, Callers)>> {
+    let Some(bind) = config.lines.audiosocket else {
+        return Ok(None);
+    };
+    let listener = TcpListener::bind(bind).await.with_context(|| {
+        format!("AUDIOSOCKET_BIND {bind} cannot be listened on; stop what uses it or set another one")
+    })?;
+    if config.lines.audiosocket_uuids.0.is_empty() {
+        tracing::warn!("AUDIOSOCKET_UUIDS is not set: whoever can connect to {bind} may call");
+    }
+    let callers = Callers {
+        known: config.lines.audiosocket_uuids.0.clone(),
+        number: config.lines.audiosocket_number.clone(),
+    };
+    Ok(Some((listener, callers)))
 }
 
 /// Answers what comes to the listener until the task is aborted.
@@ -113,6 +140,12 @@ pub(super) async fn app(config: Config, store: Option<Store>) -> anyhow::Result<
         api: Api::new(&config.api),
         also_public: config.server.also_public,
         progress: Progress::new(),
+        lines: Lines {
+            signalwire: config.lines.signalwire,
+            telnyx: config.lines.telnyx,
+            plivo: config.lines.plivo,
+            exotel: config.lines.exotel,
+        },
     })
 }
 

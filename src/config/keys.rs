@@ -203,6 +203,34 @@ pub const KEYS: &[Key] = &[
     key("STT_DEADLINE", "10s", "longest wait for a transcript"),
     key("LLM_DEADLINE", "8s", "longest wait for the next sentence of a reply"),
     key("TTS_DEADLINE", "10s", "longest wait for the audio of a sentence"),
+    // Other lines
+    secret(
+        "SIGNALWIRE_SIGNING_KEY",
+        "the key that SignalWire's webhook signatures are checked with",
+    ),
+    unset(
+        "TELNYX_PUBLIC_KEY",
+        "the key that Telnyx' webhook signatures are checked with",
+    ),
+    secret(
+        "PLIVO_AUTH_TOKEN",
+        "the key that Plivo's webhook signatures are checked with",
+    ),
+    secret("EXOTEL_SECRET", "what Exotel's applet is to bring"),
+    unset("AUDIOSOCKET_BIND", "the address at which a PBX's AudioSocket is taken"),
+    unset(
+        "AUDIOSOCKET_UUIDS",
+        "the UUIDs that a PBX may call with, with numbers; any when unset",
+    ),
+    unset(
+        "AUDIOSOCKET_NUMBER",
+        "the number that a PBX's calls have dialled, which chooses the agent",
+    ),
+    key(
+        "AUDIOSOCKET_PUBLIC",
+        "false",
+        "whether AUDIOSOCKET_BIND may be an address outside private networks",
+    ),
     // Server
     key("BIND", "0.0.0.0:8080", "the address and port to listen on"),
     key("DATA_DIR", "./data", "where the server keeps what it writes"),

@@ -8,6 +8,7 @@ mod api;
 mod database;
 mod error;
 mod keys;
+mod lines;
 mod llm;
 mod log;
 mod outbound;
@@ -27,6 +28,7 @@ pub use api::ApiLimits;
 pub use database::{Database, Location};
 pub use error::{ConfigError, ConfigErrors};
 pub use keys::{KEYS, Key};
+pub use lines::{Lines, Uuids};
 pub use llm::Llm;
 pub use log::{Log, LogFormat};
 pub use outbound::{Allowed, Hours, Outbound};
@@ -50,6 +52,8 @@ pub struct Config {
     pub twilio: Twilio,
     /// What may be dialled.
     pub outbound: Outbound,
+    /// Other carriers, and a PBX.
+    pub lines: Lines,
     /// The language model.
     pub llm: Llm,
     /// Speech to text.
@@ -77,6 +81,7 @@ impl Config {
             agent: reader.or_default("AGENT", agent_name),
             twilio: Twilio::parse(reader),
             outbound: Outbound::parse(reader),
+            lines: Lines::parse(reader),
             llm: Llm::parse(reader),
             stt: Stt::parse(reader),
             tts: Tts::parse(reader),
@@ -102,6 +107,7 @@ impl Config {
         self.database.describe(&mut lines);
         self.twilio.describe(&mut lines);
         self.outbound.describe(&mut lines);
+        self.lines.describe(&mut lines);
         self.llm.describe(&mut lines);
         self.stt.describe(&mut lines);
         self.tts.describe(&mut lines);

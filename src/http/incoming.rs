@@ -76,7 +76,7 @@ pub(super) fn connect_with(app: &App, form: &SignedForm, opening: Option<Opening
 }
 
 /// Whether it is a number that can be called: withheld ones come as words, or as +266696687 and the like, which nobody has.
-fn is_number(text: &str) -> bool {
+pub(super) fn is_number(text: &str) -> bool {
     let digits = text.strip_prefix('+').unwrap_or_default();
     (8..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()) && !WITHHELD.contains(&text)
 }

@@ -8,13 +8,15 @@ use axum::extract::{OriginalUri, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 
+use crate::call::codec::Codec;
 use crate::call::driver;
 use crate::call::progress::UntilOver;
 use crate::call::registry::LiveCall;
-use crate::call::socket::{Received, Socket};
+use crate::call::socket::{Outgoing, Received, Socket};
 use crate::http::incoming::TOKEN;
 use crate::http::signed::verify;
 use crate::http::{App, audit_refusal};
+use crate::twilio::dialect::Dialect;
 use crate::twilio::message::{self, Inbound, Start};
 use crate::twilio::signature::Body;
 
@@ -25,17 +27,36 @@ pub(super) async fn stream(
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Response> {
     verify(&app, &uri, &headers, "ws", Body::None)?;
-    let upgrade = upgrade.max_message_size(MAX_MESSAGE).max_frame_size(MAX_MESSAGE);
-    Ok(upgrade.on_upgrade(move |socket| serve(app, WebSocketLine(socket))))
+    Ok(open(app, upgrade, Dialect::Twilio, Proof::Parameter))
 }
 
-async fn serve(app: Arc<App>, mut socket: WebSocketLine) {
-    let accepted = tokio::time::timeout(START_TIMEOUT, accept(&app, &mut socket)).await;
-    let (start, mut live) = match accepted {
+/// How a stream shows that its webhook was answered by us.
+pub(super) enum Proof {
+    /// By a parameter of its start message.
+    Parameter,
+    /// By the path it came to, where the carrier knows no parameters.
+    Path {
+        /// The call the webhook named.
+        call: String,
+        /// What it was answered.
+        token: String,
+    },
+}
+
+/// Takes the stream of an upgrade.
+pub(super) fn open(app: Arc<App>, upgrade: WebSocketUpgrade, dialect: Dialect, proof: Proof) -> Response {
+    let upgrade = upgrade.max_message_size(MAX_MESSAGE).max_frame_size(MAX_MESSAGE);
+    upgrade.on_upgrade(move |socket| serve(app, socket, dialect, proof))
+}
+
+async fn serve(app: Arc<App>, mut socket: WebSocket, dialect: Dialect, proof: Proof) {
+    let accepted = tokio::time::timeout(START_TIMEOUT, accept(&app, &mut socket, dialect, &proof)).await;
+    let (start, codec, mut live) = match accepted {
         Ok(Ok(accepted)) => accepted,
-        Ok(Err(reason)) => return socket.refuse(reason).await,
-        Err(_) => return socket.refuse("no start message in time").await,
+        Ok(Err(reason)) => return refuse(socket, reason).await,
+        Err(_) => return refuse(socket, "no start message in time").await,
     };
+    let mut line = WebSocketLine { socket, codec };
     let call_sid = live.call_sid().to_owned();
     tracing::info!(call = call_sid, stream = start.stream_sid, "call {call_sid} is live");
     let seat = live.seat();
@@ -46,33 +67,47 @@ async fn serve(app: Arc<App>, mut socket: WebSocketLine) {
         trace: &live.trace,
     };
     if let Some(seat) = seat {
-        let mut line = UntilOver::new(&mut socket, app.progress.over(&call_sid, now()));
+        let mut line = UntilOver::new(&mut line, app.progress.over(&call_sid, now()));
         let end = Box::pin(driver::run(&app.services, &call, seat, &mut line)).await;
         live.ended(end);
     }
-    socket.close().await;
+    line.close().await;
 }
 
 /// Waits for `start` and checks it against what the webhook promised.
-async fn accept(app: &App, socket: &mut WebSocketLine) -> Result<(Start, LiveCall), &'static str> {
+async fn accept(
+    app: &App,
+    socket: &mut WebSocket,
+    dialect: Dialect,
+    proof: &Proof,
+) -> Result<(Start, Codec, LiveCall), &'static str> {
     loop {
-        let text = match socket.receive().await {
-            Received::Text(text) => text,
-            Received::Ignored => continue,
-            Received::Closed => return Err("closed before start"),
+        let text = match socket.recv().await {
+            Some(Ok(Message::Text(text))) => text,
+            Some(Ok(Message::Binary(_) | Message::Ping(_) | Message::Pong(_))) => continue,
+            Some(Ok(Message::Close(_)) | Err(_)) | None => return Err("closed before start"),
         };
-        match message::parse(&text) {
+        match message::parse(dialect, &text) {
             Ok(Inbound::Start(start)) => {
-                let format = &start.media_format;
-                if (format.encoding.as_str(), format.sample_rate, format.channels) != ("audio/x-mulaw", 8_000, 1) {
-                    return Err("the media format is not audio/x-mulaw, 8000 Hz, mono");
-                }
-                let token = start.custom_parameters.get(TOKEN).map_or("", String::as_str);
-                let live = app.registry.open(&start.call_sid, &start.account_sid, token, now());
+                let codec = Codec::new(dialect, &start)?;
+                let (call, account, token) = match proof {
+                    Proof::Parameter => {
+                        let token = start.custom_parameters.get(TOKEN).map_or("", String::as_str);
+                        (&start.call_sid, start.account_sid.as_str(), token)
+                    }
+                    Proof::Path { call, token } => {
+                        // Telnyx' start has another name for the call than its webhook.
+                        if dialect != Dialect::Telnyx && start.call_sid != *call {
+                            return Err("not an expected call");
+                        }
+                        (call, dialect.name(), token.as_str())
+                    }
+                };
+                let live = app.registry.open(call, account, token, now());
                 if live.is_err() {
-                    audit_refusal(app, "stream", &start.call_sid, "token").await;
+                    audit_refusal(app, "stream", call, "token").await;
                 }
-                return Ok((*start, live.map_err(|_| "not an expected call")?));
+                return Ok((*start, codec, live.map_err(|_| "not an expected call")?));
             }
             // Media before start has nowhere to go; `connected` says nothing.
             Ok(_) => {}
@@ -81,55 +116,44 @@ async fn accept(app: &App, socket: &mut WebSocketLine) -> Result<(Start, LiveCal
     }
 }
 
-/// An axum WebSocket as the driver sees it.
-struct WebSocketLine(WebSocket);
+async fn refuse(mut socket: WebSocket, reason: &'static str) {
+    tracing::warn!(reason, "a media stream was refused: {reason}");
+    let frame = CloseFrame {
+        code: close_code::POLICY,
+        reason: Utf8Bytes::from_static(reason),
+    };
+    // It may be gone already.
+    let _ = socket.send(Message::Close(Some(frame))).await;
+}
 
-impl WebSocketLine {
-    async fn refuse(mut self, reason: &'static str) {
-        tracing::warn!(reason, "a media stream was refused: {reason}");
-        let frame = CloseFrame {
-            code: close_code::POLICY,
-            reason: Utf8Bytes::from_static(reason),
-        };
-        // It may be gone already.
-        let _ = self.0.send(Message::Close(Some(frame))).await;
-    }
+/// An axum WebSocket as the driver sees it.
+struct WebSocketLine {
+    socket: WebSocket,
+    codec: Codec,
 }
 
 impl Socket for WebSocketLine {
-    type Text = Utf8BytesText;
-
-    async fn receive(&mut self) -> Received<Utf8BytesText> {
-        match self.0.recv().await {
-            Some(Ok(Message::Text(text))) => Received::Text(Utf8BytesText(text)),
+    async fn receive(&mut self) -> Received<'_> {
+        match self.socket.recv().await {
+            Some(Ok(Message::Text(text))) => self.codec.read(&text),
             Some(Ok(Message::Binary(_) | Message::Ping(_) | Message::Pong(_))) => Received::Ignored,
-            Some(Ok(Message::Close(_)) | Err(_)) | None => Received::Closed,
+            Some(Ok(Message::Close(_))) => self.codec.closed(),
+            Some(Err(_)) | None => Received::Closed,
         }
     }
 
-    async fn send(&mut self, text: &str) -> bool {
-        self.0.send(Message::Text(text.into())).await.is_ok()
+    async fn send(&mut self, outgoing: Outgoing<'_>) -> bool {
+        for text in self.codec.write(outgoing) {
+            if self.socket.send(Message::Text(text.into())).await.is_err() {
+                return false;
+            }
+        }
+        true
     }
 
     async fn close(&mut self) {
         // It may be gone already.
-        let _ = self.0.send(Message::Close(None)).await;
-    }
-}
-
-struct Utf8BytesText(Utf8Bytes);
-
-impl AsRef<str> for Utf8BytesText {
-    fn as_ref(&self) -> &str {
-        self.0.as_str()
-    }
-}
-
-impl std::ops::Deref for Utf8BytesText {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        self.0.as_str()
+        let _ = self.socket.send(Message::Close(None)).await;
     }
 }
 

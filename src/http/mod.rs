@@ -4,6 +4,7 @@ mod api;
 mod fallback;
 mod health;
 mod incoming;
+mod lines;
 mod media;
 mod signed;
 mod status;
@@ -28,6 +29,7 @@ use crate::twilio::signature::Algorithm;
 
 pub use api::Api;
 pub use health::{Health, Probe};
+pub use lines::Lines;
 
 /// What the handlers share.
 pub struct App {
@@ -47,6 +49,8 @@ pub struct App {
     pub also_public: Vec<Url>,
     /// What Twilio reports of calls beside their streams.
     pub progress: Progress,
+    /// Other carriers.
+    pub lines: Lines,
 }
 
 /// Whose calls are answered, and how their requests prove themselves. By default none does.
@@ -83,6 +87,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/voice/stream", get(media::stream))
         .route("/voice/trace/{call_sid}", get(trace::trace))
         .route("/voice/health", get(health::health))
+        .merge(lines::routes())
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .merge(api::router(&app))
         .with_state(app)

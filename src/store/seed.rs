@@ -85,13 +85,13 @@ const TERMS: &str = "INSERT INTO coverage (member_id, procedure_name, covered, c
 /// Number, name, telephone (555-01xx is nobody's), address.
 const CUSTOMERS: &[[&str; 4]] = &[
     [
-        "100001",
+        "482615",
         "Dana Whitfield",
         "+12125550101",
         "12 Harbor Street, Springfield",
     ],
-    ["100002", "Luis Ortega", "+12125550102", "480 Maple Avenue, Riverton"],
-    ["100003", "Priya Raman", "+12125550103", "7 Mill Lane, Fairview"],
+    ["573904", "Luis Ortega", "+12125550102", "480 Maple Avenue, Riverton"],
+    ["619283", "Priya Raman", "+12125550103", "70 Garden Road, Fairview"],
 ];
 
 /// The test patients of the system that tieline replaces; what that one did not say of them is made up.

@@ -1,17 +1,22 @@
-//! Media Streams messages. Source: <https://www.twilio.com/docs/voice/media-streams/websocket-messages>.
+//! Media Streams messages, Twilio's and those of carriers whose streams are [`dialect`](super::dialect)s of it.
+//! Source: <https://www.twilio.com/docs/voice/media-streams/websocket-messages>.
 //!
 //! Reading a `media` message borrows from the received text and allocates nothing. Unknown events and fields are
 //! ignored; numbers are accepted where Twilio sends strings, because compatible carriers do that.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
-use serde::de::{Deserializer, Visitor};
+use serde::de::{Deserializer, IgnoredAny, Visitor};
+use serde_json::Value;
 
-/// What Twilio tells us.
+use super::dialect::Dialect;
+
+/// What the carrier tells us.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Inbound<'a> {
     /// The socket is up; nothing is known about the call yet.
@@ -26,40 +31,46 @@ pub enum Inbound<'a> {
     Mark(Cow<'a, str>),
     /// The call or the stream ended.
     Stop,
+    /// The carrier could not use what it was told.
+    Fault,
     /// An event this version does not know, or one without its body.
     Other,
 }
 
-/// The `start` message, sent once.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
+/// A text that is not a message.
+#[derive(Debug, thiserror::Error)]
+pub enum MessageError {
+    /// It is not JSON, or a known field has an impossible type.
+    #[error("not JSON of the expected shape")]
+    Json(#[from] serde_json::Error),
+    /// A `start` that does not name its call and its format.
+    #[error("a start message without call or media format")]
+    Start,
+}
+
+/// The `start` message, sent once, under Twilio's names.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Start {
     /// `MZ…`, the id every message to Twilio carries.
-    #[serde(default)]
     pub stream_sid: String,
     /// `CA…`.
     pub call_sid: String,
     /// `AC…`.
-    #[serde(default)]
     pub account_sid: String,
     /// What the payloads hold.
     pub media_format: MediaFormat,
     /// The `<Parameter>`s of the `TwiML`.
-    #[serde(default)]
-    pub custom_parameters: std::collections::BTreeMap<String, String>,
+    pub custom_parameters: BTreeMap<String, String>,
 }
 
 /// Encoding of the payloads.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MediaFormat {
     /// `audio/x-mulaw`.
     pub encoding: String,
     /// Hz.
-    #[serde(deserialize_with = "number")]
     pub sample_rate: u64,
     /// 1.
-    #[serde(deserialize_with = "number")]
     pub channels: u64,
 }
 
@@ -68,6 +79,8 @@ pub struct MediaFormat {
 pub struct Media<'a> {
     /// Milliseconds from the start of the stream to the start of this payload, if stated.
     pub timestamp_ms: Option<u64>,
+    /// Its place among the stream's media messages, if stated.
+    pub chunk: Option<u64>,
     payload: Cow<'a, str>,
 }
 
@@ -85,81 +98,153 @@ impl Media<'_> {
 }
 
 /// Reads one text message.
-pub fn parse(text: &str) -> Result<Inbound<'_>, serde_json::Error> {
+pub fn parse(dialect: Dialect, text: &str) -> Result<Inbound<'_>, MessageError> {
     let envelope: Envelope<'_> = serde_json::from_str(text)?;
     let Envelope {
         event,
-        stream_sid,
         media,
         start,
         mark,
         dtmf,
+        name,
     } = envelope;
-    Ok(match (event.0.as_ref(), media, start, mark, dtmf) {
+    Ok(match (event.0.as_ref(), media, mark, dtmf) {
         ("connected", ..) => Inbound::Connected,
-        ("media", Some(media), ..) => Inbound::Media(Media {
-            timestamp_ms: media.timestamp,
+        // On a line that streams both directions, the other one is our own voice.
+        ("media", Some(media), ..) if media.track.0 != "outbound" => Inbound::Media(Media {
+            timestamp_ms: media.timestamp.filter(|_| dialect.has_stream_time()),
+            chunk: media.chunk,
             payload: media.payload.0,
         }),
-        ("start", _, Some(mut start), ..) => {
-            if start.stream_sid.is_empty() {
-                start.stream_sid = stream_sid.0.into_owned();
-            }
-            Inbound::Start(start)
+        ("start", ..) if start.is_some() => {
+            let start = read_start(dialect, &serde_json::from_str(text)?);
+            Inbound::Start(Box::new(start.ok_or(MessageError::Start)?))
         }
-        ("mark", _, _, Some(mark), _) => Inbound::Mark(mark.name.0),
+        ("mark", _, Some(mark), _) => Inbound::Mark(mark.name.0),
+        ("playedStream", ..) if dialect == Dialect::Plivo => Inbound::Mark(name.0),
         ("dtmf", .., Some(dtmf)) => match dtmf.digit.0.chars().next() {
             Some(digit @ ('0'..='9' | '*' | '#' | 'A'..='D')) => Inbound::Dtmf(digit),
             _ => Inbound::Other,
         },
         ("stop", ..) => Inbound::Stop,
+        ("error", ..) if dialect == Dialect::Telnyx => Inbound::Fault,
         _ => Inbound::Other,
     })
 }
 
-/// Writes messages to Twilio, each with exactly the fields it allows: one too many is warning 31951 and a lost message.
+/// Without a call or a format there is nothing to go on with; an id that stands beside `start` counts too.
+fn read_start(dialect: Dialect, message: &Value) -> Option<Start> {
+    let names = dialect.names();
+    let start = &message["start"];
+    let text = |name: &str| {
+        let found = start[name].as_str().filter(|text| !text.is_empty());
+        found.or_else(|| message[name].as_str()).unwrap_or_default().to_owned()
+    };
+    let format = &start[names.format];
+    let parameters = start[names.parameters].as_object().into_iter().flatten();
+    let call_sid = text(names.call);
+    (!call_sid.is_empty()).then_some(())?;
+    Some(Start {
+        stream_sid: text(names.stream),
+        call_sid,
+        account_sid: text(names.account),
+        media_format: MediaFormat {
+            encoding: format["encoding"].as_str()?.to_owned(),
+            sample_rate: number(&format[names.rate])?,
+            // Plivo and Exotel do not say, and have one.
+            channels: if format["channels"].is_null() {
+                1
+            } else {
+                number(&format["channels"])?
+            },
+        },
+        custom_parameters: parameters
+            .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+            .collect(),
+    })
+}
+
+/// A number, or a string holding one.
+fn number(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| value.as_str()?.trim().parse().ok())
+}
+
+/// Writes messages to the carrier. To Twilio each has exactly the fields it allows: one too many is warning 31951 and a
+/// lost message.
 #[derive(Debug, Clone)]
 pub struct Outbound {
-    /// `"streamSid":"MZ…"`, escaped once.
-    sid: String,
+    /// Around a payload.
+    media: [String; 2],
+    /// Around a name.
+    mark: [String; 2],
+    clear: String,
 }
 
 impl Outbound {
     /// For one stream.
-    pub fn new(stream_sid: &str) -> Self {
-        let quoted = serde_json::to_string(stream_sid).unwrap_or_else(|_| "\"\"".to_owned());
-        Self {
-            sid: format!("\"streamSid\":{quoted}"),
-        }
+    pub fn new(dialect: Dialect, stream: &str) -> Self {
+        let id = serde_json::to_string(stream).unwrap_or_else(|_| "\"\"".to_owned());
+        let named = |key: &str| {
+            (
+                [
+                    format!(r#"{{"event":"media",{key}"media":{{"payload":""#),
+                    r#""}}"#.to_owned(),
+                ],
+                [
+                    format!(r#"{{"event":"mark",{key}"mark":{{"name":""#),
+                    r#""}}"#.to_owned(),
+                ],
+            )
+        };
+        let ((media, mark), clear) = match dialect {
+            Dialect::Twilio | Dialect::SignalWire => (
+                named(&format!(r#""streamSid":{id},"#)),
+                format!(r#"{{"event":"clear","streamSid":{id}}}"#),
+            ),
+            Dialect::Telnyx => (named(""), r#"{"event":"clear"}"#.to_owned()),
+            Dialect::Exotel => (
+                named(&format!(r#""stream_sid":{id},"#)),
+                format!(r#"{{"event":"clear","stream_sid":{id}}}"#),
+            ),
+            Dialect::Plivo => (
+                (
+                    [
+                        r#"{"event":"playAudio","media":{"contentType":"audio/x-mulaw","sampleRate":8000,"payload":""#
+                            .to_owned(),
+                        format!(r#""}},"streamId":{id}}}"#),
+                    ],
+                    [
+                        format!(r#"{{"event":"checkpoint","streamId":{id},"name":""#),
+                        r#""}"#.to_owned(),
+                    ],
+                ),
+                format!(r#"{{"event":"clearAudio","streamId":{id}}}"#),
+            ),
+        };
+        Self { media, mark, clear }
     }
 
-    /// Appends a `media` message with μ-law `audio` to `out`.
+    /// Appends a message with encoded `audio` to `out`.
     pub fn media(&self, audio: &[u8], out: &mut String) {
-        out.push_str("{\"event\":\"media\",");
-        out.push_str(&self.sid);
-        out.push_str(",\"media\":{\"payload\":\"");
+        out.push_str(&self.media[0]);
         BASE64_STANDARD.encode_string(audio, out);
-        out.push_str("\"}}");
+        out.push_str(&self.media[1]);
     }
 
-    /// Appends a `mark` message. `name` holds letters, digits and dots only.
+    /// Appends a message with a mark. `name` holds letters, digits and dots only.
     pub fn mark(&self, name: &str, out: &mut String) {
         debug_assert!(
             name.chars().all(|c| c.is_ascii_alphanumeric() || c == '.'),
             "mark {name}"
         );
-        out.push_str("{\"event\":\"mark\",");
-        out.push_str(&self.sid);
-        out.push_str(",\"mark\":{\"name\":\"");
+        out.push_str(&self.mark[0]);
         out.push_str(name);
-        out.push_str("\"}}");
+        out.push_str(&self.mark[1]);
     }
 
-    /// Appends a `clear` message.
+    /// Appends a message that drops what has not been played.
     pub fn clear(&self, out: &mut String) {
-        out.push_str("{\"event\":\"clear\",");
-        out.push_str(&self.sid);
-        out.push('}');
+        out.push_str(&self.clear);
     }
 }
 
@@ -167,24 +252,29 @@ impl Outbound {
 struct Envelope<'a> {
     #[serde(borrow, default)]
     event: Text<'a>,
-    #[serde(borrow, default, rename = "streamSid")]
-    stream_sid: Text<'a>,
     #[serde(borrow, default)]
     media: Option<MediaBody<'a>>,
     #[serde(default)]
-    start: Option<Box<Start>>,
+    start: Option<IgnoredAny>,
     #[serde(borrow, default)]
     mark: Option<MarkBody<'a>>,
     #[serde(borrow, default)]
     dtmf: Option<DtmfBody<'a>>,
+    /// Plivo's name of a mark.
+    #[serde(borrow, default)]
+    name: Text<'a>,
 }
 
 #[derive(Deserialize)]
 struct MediaBody<'a> {
     #[serde(borrow)]
     payload: Text<'a>,
+    #[serde(borrow, default)]
+    track: Text<'a>,
     #[serde(default, deserialize_with = "optional_number")]
     timestamp: Option<u64>,
+    #[serde(default, deserialize_with = "optional_number")]
+    chunk: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -225,10 +315,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
-fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    deserializer.deserialize_any(NumberVisitor)
-}
-
 fn optional_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     // A timestamp that is no number is no timestamp; the audio is still good.
     Ok(deserializer.deserialize_any(NumberVisitor).ok())
@@ -255,6 +341,8 @@ impl Visitor<'_> for NumberVisitor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const TWILIO: Dialect = Dialect::Twilio;
     use proptest::prelude::*;
 
     const START: &str = r#"{"event":"start","sequenceNumber":"1","streamSid":"MZ1","start":{"accountSid":"AC1","streamSid":"MZ1",
@@ -264,21 +352,21 @@ mod tests {
     #[test]
     fn twilios_examples_are_read() {
         assert_eq!(
-            parse(r#"{"event":"connected","protocol":"Call","version":"1.0.0"}"#).expect("json"),
+            parse(TWILIO, r#"{"event":"connected","protocol":"Call","version":"1.0.0"}"#).expect("json"),
             Inbound::Connected
         );
-        let Inbound::Start(start) = parse(START).expect("json") else {
+        let Inbound::Start(start) = parse(TWILIO, START).expect("json") else {
             panic!("not a start")
         };
         assert_eq!((start.call_sid.as_str(), start.media_format.sample_rate), ("CA1", 8000));
         assert_eq!(start.custom_parameters["tok"], "q3f");
         let dtmf =
             r#"{"event":"dtmf","sequenceNumber":"97","streamSid":"MZ1","dtmf":{"track":"inbound_track","digit":"5"}}"#;
-        assert_eq!(parse(dtmf).expect("json"), Inbound::Dtmf('5'));
+        assert_eq!(parse(TWILIO, dtmf).expect("json"), Inbound::Dtmf('5'));
         let mark = r#"{"event":"mark","sequenceNumber":"140","streamSid":"MZ1","mark":{"name":"e3.t7.s2"}}"#;
-        assert_eq!(parse(mark).expect("json"), Inbound::Mark("e3.t7.s2".into()));
+        assert_eq!(parse(TWILIO, mark).expect("json"), Inbound::Mark("e3.t7.s2".into()));
         assert_eq!(
-            parse(r#"{"event":"stop","stop":{"callSid":"CA1"}}"#).expect("json"),
+            parse(TWILIO, r#"{"event":"stop","stop":{"callSid":"CA1"}}"#).expect("json"),
             Inbound::Stop
         );
     }
@@ -289,7 +377,7 @@ mod tests {
             let text = format!(
                 r#"{{"event":"media","sequenceNumber":3,"streamSid":"MZ1","media":{{"track":"inbound","chunk":"2","timestamp":{stamp},"payload":"//7+"}}}}"#
             );
-            let Inbound::Media(media) = parse(&text).expect("json") else {
+            let Inbound::Media(media) = parse(TWILIO, &text).expect("json") else {
                 panic!("not media")
             };
             assert!(matches!(media.payload, Cow::Borrowed(_)));
@@ -308,10 +396,11 @@ mod tests {
             r#"{"streamSid":"MZ1"}"#,
             r#"{"event":"dtmf","dtmf":{"digit":"x"}}"#,
         ] {
-            assert_eq!(parse(text).expect("json"), Inbound::Other, "{text}");
+            assert_eq!(parse(TWILIO, text).expect("json"), Inbound::Other, "{text}");
         }
-        assert!(parse("{").is_err());
-        let Inbound::Media(media) = parse(r#"{"event":"media","media":{"payload":"%%%"}}"#).expect("json") else {
+        assert!(parse(TWILIO, "{").is_err());
+        let Inbound::Media(media) = parse(TWILIO, r#"{"event":"media","media":{"payload":"%%%"}}"#).expect("json")
+        else {
             panic!()
         };
         assert!(!media.decode(&mut Vec::new()));
@@ -319,7 +408,7 @@ mod tests {
 
     #[test]
     fn outbound_messages_have_exactly_the_allowed_fields() {
-        let outbound = Outbound::new("MZ\"1");
+        let outbound = Outbound::new(TWILIO, "MZ\"1");
         let mut text = String::new();
         outbound.media(&[0xFF; 3], &mut text);
         assert_eq!(
@@ -340,7 +429,9 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_panics(text in ".*") {
-            let _ = parse(&text);
+            for dialect in [TWILIO, Dialect::Telnyx, Dialect::Plivo, Dialect::Exotel] {
+                let _ = parse(dialect, &text);
+            }
         }
     }
 }

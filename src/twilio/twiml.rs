@@ -214,7 +214,7 @@ pub fn parse_connect_stream(xml: &str) -> Result<StreamTarget, TwimlError> {
     })
 }
 
-fn response(verbs: &str) -> String {
+pub(super) fn response(verbs: &str) -> String {
     format!(
         "{}<Response>{verbs}</Response>",
         r#"<?xml version="1.0" encoding="UTF-8"?>"#
@@ -222,7 +222,7 @@ fn response(verbs: &str) -> String {
 }
 
 /// Text as XML content or attribute value. Characters that XML 1.0 cannot hold at all are left out.
-struct Escaped<'a>(&'a str);
+pub(super) struct Escaped<'a>(pub(super) &'a str);
 
 impl std::fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -24,7 +24,7 @@ fn caller() -> impl Strategy<Value = Vec<Does>> {
     let good = prop::sample::select(vec![
         "The kitchen sink is leaking, I need a repair.",
         "Is an MRI covered?",
-        "100001.",
+        "482615.",
         "MB123456.",
         "MB 123",
         "456.",
@@ -88,7 +88,7 @@ fn answer(call: &ToolCall, luck: u8) -> ToolResult {
         ("lookup_customer", 0 | 1) => ("not_found", json!({})),
         ("lookup_customer", _) => (
             "found",
-            json!({ "customer_number": "100001", "name": "Dana Whitfield" }),
+            json!({ "customer_number": "482615", "name": "Dana Whitfield" }),
         ),
         ("create_customer", _) => (
             "created",

@@ -21,7 +21,7 @@ use crate::script::{Answer, Server, soon};
 
 pub(crate) const ELIGIBILITY: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/agents/eligibility.toml"));
 pub(crate) const SERVICE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/agents/service-request.toml"));
-/// Dana Whitfield, customer 100001 of the seed data.
+/// Dana Whitfield, customer 482615 of the seed data.
 pub(crate) const KNOWN: &str = "+12125550101";
 
 thread_local! {
@@ -77,7 +77,7 @@ impl Base {
 
     /// Dana's orders.
     pub(crate) async fn orders(&self) -> Vec<TaskOrder> {
-        self.store.task_orders("100001").await.expect("readable")
+        self.store.task_orders("482615").await.expect("readable")
     }
 
     /// A call's orders, whoever's.
@@ -266,7 +266,7 @@ pub(crate) fn customer(said: &str) -> &'static str {
     } else if has("how urgent") {
         "It is urgent."
     } else if has("customer number") {
-        "It is 1 0 0 0 0 1."
+        "It is 4 8 2 6 1 5."
     } else if has("heating, plumbing") {
         "Plumbing, please."
     } else {

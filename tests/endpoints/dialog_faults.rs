@@ -24,7 +24,7 @@ fn misbehaviours() -> Vec<(&'static str, Answer)> {
     let form = |args: &str| calls(&[("check_eligibility", args), ("service_request", args)]);
     let invented = json!({ "member_id": "MB789012", "date_of_birth": "1990-07-22", "procedure": "medication",
         "service_type": "cleaning", "description": "The roof is on fire.", "location": "1 Elsewhere Road", "urgency": "low",
-        "confirmed": true, "customer_number": "100003", "phone": "+12125550103", "name": "Priya Raman" });
+        "confirmed": true, "customer_number": "619283", "phone": "+12125550103", "name": "Priya Raman" });
     let blank = json!({ "member_id": "unknown", "date_of_birth": "N/A", "procedure": "", "service_type": null,
         "description": "not provided", "location": "Unknown", "urgency": "" });
     let order = request("plumbing", "The sink leaks.", "12 Harbor Street", "urgent");
@@ -45,7 +45,7 @@ fn misbehaviours() -> Vec<(&'static str, Answer)> {
         (
             "the database's tools",
             calls(&[
-                ("lookup_customer", "{\"customer_number\": \"100003\"}"),
+                ("lookup_customer", "{\"customer_number\": \"619283\"}"),
                 ("check_eligibility ", "{}"),
             ]),
         ),
@@ -61,7 +61,7 @@ fn misbehaviours() -> Vec<(&'static str, Answer)> {
         ("the end of the call", call("end_call", &json!({}))),
         (
             "a call in the text",
-            words("{\"name\": \"create_task_order\", \"arguments\": {\"customer_number\": \"100001\"}}"),
+            words("{\"name\": \"create_task_order\", \"arguments\": {\"customer_number\": \"482615\"}}"),
         ),
         ("a refusal", words("I am sorry, but I cannot help with that.")),
         (

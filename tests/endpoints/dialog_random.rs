@@ -77,7 +77,7 @@ fn args() -> impl Strategy<Value = Value> {
         ("urgency", &["low", "normal", "urgent", "yesterday"]),
         ("name", &["Priya Raman", "Max Muster"]),
         ("phone", &["+12125550199"]),
-        ("customer_number", &["100002", "100003", "999999"]),
+        ("customer_number", &["573904", "619283", "999999"]),
         ("confirmed", &["true", "yes"]),
     ];
     let slots: Vec<_> = slots
@@ -127,7 +127,7 @@ fn line() -> impl Strategy<Value = &'static str> {
         "It is at 7 Mill Lane.",
         "It is urgent.",
         "Normal.",
-        "1 0 0 0 0 2",
+        "5 7 3 9 0 4",
         "I have no customer number.",
         "My name is Ann Example.",
         "No.",

@@ -15,7 +15,7 @@ use tieline::dialog::llm::LlmClient;
 use tieline::dialog::slot::Slot;
 use tieline::dialog::tool::sms::Texts;
 use tieline::engine::{Engine, Sizes};
-use tieline::http::{Api, App, Probe, TwilioAccount, router};
+use tieline::http::{Api, App, Lines, Probe, TwilioAccount, router};
 use tieline::speech::spoken::spoken;
 use tieline::store::Store;
 use tieline::turn::endpoint::{Endpointing, Witnesses};
@@ -53,6 +53,7 @@ pub(crate) struct Setup {
     pub(crate) also_public: &'static [&'static str],
     /// Bytes the server sends before the other side must read, if not as many as usual.
     pub(crate) send_buffer: Option<u32>,
+    pub(crate) lines: Lines,
 }
 
 impl Default for Setup {
@@ -81,6 +82,7 @@ impl Default for Setup {
             twilio: None,
             also_public: &[],
             send_buffer: None,
+            lines: Lines::default(),
         }
     }
 }
@@ -172,6 +174,7 @@ impl TestServer {
                 .map(|url| url.parse().expect("a URL"))
                 .collect(),
             progress: Progress::new(),
+            lines: setup.lines,
         });
         let listener = listener(setup.send_buffer);
         let address = listener.local_addr().expect("an address");

@@ -39,13 +39,13 @@ async fn run(tools: &Builtin, tool: &str, args: Value) -> (String, Map<String, V
 async fn customers(fresh: Fresh) {
     let tools = Builtin::new(fresh.open().await);
     for args in [
-        json!({"customer_number": "100001"}),
-        json!({"customer_number": 100001}),
+        json!({"customer_number": "482615"}),
+        json!({"customer_number": 482615}),
         json!({"phone": "+12125550101"}),
     ] {
         let (outcome, data) = run(&tools, "lookup_customer", args).await;
         assert_eq!(outcome, "found");
-        let expected = json!({"customer_number": "100001", "name": "Dana Whitfield", "phone": "+12125550101",
+        let expected = json!({"customer_number": "482615", "name": "Dana Whitfield", "phone": "+12125550101",
             "address": "12 Harbor Street, Springfield"});
         assert_eq!(Value::Object(data), expected);
     }
@@ -70,14 +70,14 @@ async fn task_orders(fresh: Fresh) {
         run(&tools, "create_task_order", args("9")).await,
         ("unknown_customer".to_owned(), Map::new())
     );
-    let (outcome, created) = run(&tools, "create_task_order", args("100003")).await;
+    let (outcome, created) = run(&tools, "create_task_order", args("619283")).await;
     assert_eq!((outcome.as_str(), &created["urgency"]), ("created", &json!("high")));
     assert_eq!(
-        run(&tools, "create_task_order", args("100003")).await.1,
+        run(&tools, "create_task_order", args("619283")).await.1,
         created,
         "the same act"
     );
-    let orders = store.task_orders("100003").await.expect("listed");
+    let orders = store.task_orders("619283").await.expect("listed");
     assert!(orders.len() == 1 && created["order_number"] == json!(orders[0].order_number));
     assert_eq!(orders[0].call_sid.as_deref(), Some("CA7"));
 }
@@ -136,7 +136,7 @@ async fn bad_arguments_are_named(fresh: Fresh) {
         ("lookup_customer", json!({"phone": "five"}), "phone"),
         (
             "lookup_customer",
-            json!({"customer_number": ["100001"]}),
+            json!({"customer_number": ["482615"]}),
             "customer_number",
         ),
         ("create_customer", json!({"name": " "}), "name"),
@@ -145,7 +145,7 @@ async fn bad_arguments_are_named(fresh: Fresh) {
         ("create_customer", json!({"name": "Ann", "phone": true}), "phone"),
         (
             "create_task_order",
-            json!({"customer_number": "100001"}),
+            json!({"customer_number": "482615"}),
             "service_type",
         ),
         (
@@ -196,7 +196,7 @@ async fn a_database_that_fails_is_the_outcome_failed(fresh: Fresh) {
         .await
         .expect("renamed");
     for (tool, args) in [
-        ("lookup_customer", json!({"customer_number": "100001"})),
+        ("lookup_customer", json!({"customer_number": "482615"})),
         ("create_customer", json!({"name": "Ann"})),
     ] {
         assert_eq!(run(&tools, tool, args).await.0, ToolResult::FAILED);

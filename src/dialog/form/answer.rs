@@ -42,6 +42,9 @@ impl Dialog {
         let begun = kind.map(|kind| read(kind, heard, text, language, today));
         let begun = begun.filter(|begun| begun.parsed.progress == Progress::Incomplete);
         let begun = begun.filter(|_| self.misses < self.agent.limits.attempts);
+        // Who says the same address again does not go on; figures may well be the same.
+        let again = kind == Some(&Slot::Address) && words::same(heard, text);
+        let begun = begun.filter(|_| !again);
         let begins = begun.is_some();
         if let Some(begun) = begun {
             self.misses += 1;

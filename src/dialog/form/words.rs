@@ -106,6 +106,11 @@ pub(super) fn is_bare(text: &str, language: Language, today: Date) -> bool {
     words(text).len() <= 2 && Slot::YesNo.parse(text, language, today).progress == Progress::Complete
 }
 
+/// Whether both are the same words.
+pub(super) fn same(one: &str, other: &str) -> bool {
+    words(one) == words(other)
+}
+
 /// How many words.
 pub(super) fn count(text: &str) -> usize {
     words(text).len()

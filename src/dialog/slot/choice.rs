@@ -69,6 +69,12 @@ pub(super) fn choice(text: &str, choices: &[Choice], language: Language) -> Pars
     if named.is_empty() {
         named.extend(placed(corrected, choices, lexicon));
     }
+    if let [] = named.as_slice()
+        && let Some(alike) = alike(corrected, choices)
+    {
+        // A guess: the caller may go on, and hears it read back.
+        return Parsed::usable(Value::Choice(alike.value.clone()));
+    }
     let asks = text.trim_end().ends_with('?');
     match named.as_slice() {
         [choice] if shape(text) == Shape::Open => Parsed::usable(Value::Choice(choice.value.clone())),
@@ -177,6 +183,36 @@ fn placed<'a>(said: &[Token], choices: &'a [Choice], lexicon: &Lexicon) -> Optio
     }
 }
 
+/// The one choice that a short answer sounds much like: "Heading." for "heating", "Letrical" for "electrical".
+fn alike<'a>(said: &[Token], choices: &'a [Choice]) -> Option<&'a Choice> {
+    let words: Vec<&str> = said
+        .iter()
+        .filter(|token| !token.is_mark())
+        .map(|token| token.text.as_str())
+        .collect();
+    if words.len() > ALIKE_WORDS {
+        return None;
+    }
+    let mut close: Vec<(f64, &Choice)> = Vec::new();
+    for choice in choices {
+        let phrases: Vec<String> = phrases(choice)
+            .filter(|phrase| phrase.chars().count() >= ALIKE_LETTERS)
+            .collect();
+        let likeness = phrases.iter().flat_map(|phrase| {
+            words
+                .iter()
+                .map(move |word| strsim::normalized_levenshtein(word, phrase))
+        });
+        if let Some(best) = likeness.max_by(f64::total_cmp).filter(|best| *best >= ALIKE) {
+            close.push((best, choice));
+        }
+    }
+    match close.as_slice() {
+        [(_, choice)] => Some(choice),
+        _ => None,
+    }
+}
+
 /// The text ends in the first words of a longer phrase: "technical" of "technical support".
 fn begins(said: &[Token], choices: &[Choice]) -> bool {
     let said: Vec<&Token> = said.iter().filter(|token| !token.is_mark()).collect();
@@ -212,5 +248,11 @@ pub(super) fn only_fillers(tokens: &[Token], lexicon: &Lexicon) -> bool {
 
 /// Said later, they take back what was said first.
 const PLAIN: &[&str] = &["yes", "yeah", "no", "nope", "yep", "si"];
+/// Longer answers hold other words, some of which are like anything.
+const ALIKE_WORDS: usize = 3;
+/// Shorter phrases are like too much.
+const ALIKE_LETTERS: usize = 6;
+/// One of four letters may differ.
+const ALIKE: f64 = 0.75;
 /// "Yes?" answers; a longer question asks.
 const MAX_ASKED: usize = 3;

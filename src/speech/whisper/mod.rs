@@ -53,6 +53,8 @@ pub enum AudioContext {
 pub struct Whisper {
     model: WhisperModel,
     state: WhisperState,
+    /// Encoder positions beyond the audio.
+    room: i32,
     options: WhisperOptions,
     params: FullParams<'static, 'static>,
     /// For languages that were asked for: whisper-rs leaks the strings it is given, so each is built once.
@@ -104,9 +106,11 @@ impl WhisperModel {
         params.set_print_realtime(false);
         params.set_print_special(false);
         params.set_print_timestamps(false);
+        let is_tiny = self.context.model_n_audio_state() <= TINY;
         Ok(Whisper {
             model: self.clone(),
             state,
+            room: if is_tiny { ROOM } else { LARGE_ROOM },
             options,
             params,
             others: HashMap::new(),
@@ -202,7 +206,7 @@ impl Whisper {
         let seconds = self.padded.len() as f32 / SampleRate::MODEL.get() as f32;
         let mut params = self.params(language);
         params.set_audio_ctx(match self.options.context {
-            AudioContext::Fitted => fitted_context(seconds),
+            AudioContext::Fitted => fitted_context(seconds, self.room),
             AudioContext::Full => 0,
         });
         params.set_max_tokens((seconds * TOKENS_PER_SECOND) as i32 + SPARE_TOKENS);
@@ -264,8 +268,8 @@ impl Mean {
 }
 
 /// Encoder positions for so much audio: 50 a second, and room for the decoder to see that it has ended.
-fn fitted_context(seconds: f32) -> i32 {
-    let needed = (seconds * 50.0).ceil() as i32 + ROOM;
+fn fitted_context(seconds: f32, room: i32) -> i32 {
+    let needed = (seconds * 50.0).ceil() as i32 + room;
     needed.min(FULL_CONTEXT)
 }
 
@@ -316,6 +320,10 @@ const PIECE_SECONDS: usize = 28;
 const FULL_CONTEXT: i32 = 1_500;
 /// Positions beyond the audio. Fewer cost accuracy, more cost time: measured in BENCHMARKS.md.
 const ROOM: i32 = 42;
+/// The same for larger models than tiny, which are chosen for accuracy: single words need it.
+const LARGE_ROOM: i32 = 100;
+/// Width of tiny's encoder.
+const TINY: i32 = 384;
 /// Mean log-probability of a token under which the text is made up. Noise, hum and silence come out as "you" or "I'm
 /// dead." at −1.7 and less (notes, "♪", are dropped as annotations), the least certain of 100 spoken clips at −0.9 (`tieline bench stt`, tiny.en).
 const GUESS: f32 = -1.3;

@@ -11,6 +11,8 @@ use crate::caller::{Course, Order, TraceEvent};
 #[derive(Debug)]
 pub(super) struct Conversation {
     talk: Talk,
+    /// How often each line was spoken.
+    spoken: Vec<usize>,
     phase: Phase,
     /// What the agent said, by the server's turns.
     replies: Vec<(u64, String)>,
@@ -42,6 +44,7 @@ enum Phase {
 impl Conversation {
     pub(super) fn new(talk: Talk) -> Self {
         Self {
+            spoken: vec![0; talk.lines().len()],
             talk,
             phase: Phase::Listening { deadline: PATIENCE },
             replies: Vec::new(),
@@ -79,7 +82,10 @@ impl Conversation {
             Said::Words { say, .. } => {
                 self.lines.push(format!("caller: {say}"));
                 self.phase = Phase::Speaking;
-                Order::Speak(place)
+                // Nobody says a thing twice in the same way.
+                let take = self.spoken[place] % TAKES;
+                self.spoken[place] += 1;
+                Order::Speak(place + take * self.talk.lines().len())
             }
             Said::Keys(keys) => {
                 self.lines.push(format!("types:  {keys}"));
@@ -157,6 +163,8 @@ impl Course for Conversation {
     }
 }
 
+/// How often each line is spoken anew beforehand.
+pub(super) const TAKES: usize = 2;
 /// After the agent's last word; its own account has the end of the reply.
 const REACTION: Duration = Duration::from_millis(400);
 /// The same where the account does not come.

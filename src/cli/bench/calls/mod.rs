@@ -102,23 +102,23 @@ pub(super) fn run(args: &CallsArgs, config: &Config, runtime: &Runtime) -> anyho
     })
 }
 
-/// Gives the callers their voice, each text once.
+/// Gives the callers their voice, each text as often as they may have to say it differently.
 fn prepare(args: &CallsArgs, config: &Config, set: &CallSet) -> anyhow::Result<Vec<Prepared>> {
     let agents = Agents::load(&config.server.agents_dir, &config.agent)?;
     let mut voice = engines::CallerVoice::new(config);
-    let mut spoken: HashMap<String, Utterance> = HashMap::new();
-    let mut speak = |line: &Line| match line.said() {
+    let mut spoken: HashMap<(String, usize), Utterance> = HashMap::new();
+    let mut speak = |line: &Line, take: usize| match line.said() {
         Said::Keys(keys) => Ok(Utterance {
             label: keys.to_owned(),
             frames: Vec::new(),
         }),
         Said::Words { say, .. } => {
-            if let Some(known) = spoken.get(say) {
+            if let Some(known) = spoken.get(&(say.to_owned(), take)) {
                 return Ok(known.clone());
             }
             let (samples, rate) = voice.speak(say).with_context(|| format!("cannot speak {say:?}"))?;
             let utterance = Utterance::with_margin(say.to_owned(), &samples, rate, args.level, MARGIN)?;
-            spoken.insert(say.to_owned(), utterance.clone());
+            spoken.insert((say.to_owned(), take), utterance.clone());
             anyhow::Ok(utterance)
         }
     };
@@ -133,7 +133,10 @@ fn prepare(args: &CallsArgs, config: &Config, set: &CallSet) -> anyhow::Result<V
                 .with_context(|| format!("call {}: there is no agent {}", call.name, call.agent))?;
             let language = if agent.language == Language::Es { "es" } else { "en" };
             let talk = Talk::new(&call.lines, set.spare(language), &set.again);
-            let turns = talk.lines().iter().map(&mut speak).collect::<anyhow::Result<_>>()?;
+            let takes = (0..course::TAKES).flat_map(|take| talk.lines().iter().map(move |line| (line, take)));
+            let turns = takes
+                .map(|(line, take)| speak(line, take))
+                .collect::<anyhow::Result<_>>()?;
             Ok(Prepared {
                 call: call.clone(),
                 place,

@@ -4,21 +4,19 @@ use std::fmt::Write as _;
 use std::ops::Range;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
-
 use super::answers::{Answers, Engines};
 use super::noise::Noise;
 use super::replay::{Look, Nominal, Recording, replay};
 use super::slot::progress;
+use crate::audio::mulaw;
 use crate::call::inbound::Inbound;
+use crate::call::socket::Audio;
 use crate::config::Config;
 use crate::speech::ear::Ear;
 use crate::time::MediaTime;
 use crate::turn::endpoint::{Endpointing, Witnesses};
 use crate::turn::policy::Policy;
 use crate::turn::shape::shape;
-use crate::twilio::message::{Inbound as Message, parse};
 
 /// The lines of one recording: one for each look of the machine into a pause that it never takes for the end.
 pub(super) fn of(
@@ -39,7 +37,7 @@ pub(super) fn of(
     };
     let turn = recording.turn;
     let trace = replay(recording, None, &policy, engines.ear(), nominal, engines)?;
-    let line = line(recording, engines.ear())?;
+    let line = line(recording, engines.ear());
     let mut lines = String::new();
     for look in trace.looks {
         let (place, gap) = place(recording, look.heard.2 as usize);
@@ -105,17 +103,16 @@ fn sound_later(
 }
 
 /// The whole recording, received.
-fn line(recording: &Recording<'_>, ear: Ear) -> anyhow::Result<Inbound> {
+fn line(recording: &Recording<'_>, ear: Ear) -> Inbound {
     let mut inbound = Inbound::new(ear, 300);
-    let mut windows = Vec::new();
+    let (mut windows, mut pcm) = (Vec::new(), Vec::new());
     for payload in recording.payload.chunks(160) {
-        let payload = BASE64_STANDARD.encode(payload);
-        let message = format!(r#"{{"event":"media","media":{{"payload":"{payload}"}}}}"#);
-        if let Message::Media(media) = parse(&message)? {
-            inbound.take(&media, &mut windows);
-        }
+        pcm.clear();
+        mulaw::decode_into(payload, &mut pcm);
+        let at_ms = None;
+        inbound.take(Audio { at_ms, pcm: &pcm }, &mut windows);
     }
-    Ok(inbound)
+    inbound
 }
 
 pub(super) const HEADER: &str = "noise\tid\tcategory\thalf\tplace\tgap_ms\tasked_ms\tsound\tshape\tslot\t\

@@ -6,20 +6,19 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 
 use super::answers::{Answers, Span};
 use super::audio::Turn;
 use super::slot::progress;
+use crate::audio::mulaw;
 use crate::call::inbound::Inbound;
+use crate::call::socket::Audio;
 use crate::dialog::slot::Slot;
 use crate::speech::ear::Ear;
 use crate::time::{MediaTime, SampleRate};
 use crate::turn::event::{Action, Input, TurnId};
 use crate::turn::machine::{Machine, Phrases};
 use crate::turn::policy::Policy;
-use crate::twilio::message::{Inbound as Message, parse};
 
 /// How the replay answers for the engines.
 #[derive(Debug, Clone, Copy)]
@@ -76,23 +75,15 @@ pub(super) fn replay(
     let mut replay = Replay::new(recording, slot, policy, ear, nominal, answers);
     replay.machine.handle(Input::Start, replay.start);
     replay.perform(replay.start)?;
-    let mut windows = Vec::new();
+    let (mut windows, mut pcm) = (Vec::new(), Vec::new());
     for (n, payload) in recording.payload.chunks(FRAME).enumerate() {
         let received = replay.start + SampleRate::LINE.duration(((n + 1) * FRAME) as u64);
         replay.until(received)?;
-        let message = format!(
-            r#"{{"event":"media","media":{{"timestamp":"{}","payload":"{}"}}}}"#,
-            n * 20,
-            BASE64_STANDARD.encode(payload)
-        );
-        let Message::Media(media) = parse(&message)? else {
-            anyhow::bail!("not a media message")
-        };
+        pcm.clear();
+        mulaw::decode_into(payload, &mut pcm);
         windows.clear();
-        anyhow::ensure!(
-            replay.inbound.take(&media, &mut windows),
-            "a payload that is not base64"
-        );
+        let at_ms = Some(n as u64 * 20);
+        replay.inbound.take(Audio { at_ms, pcm: &pcm }, &mut windows);
         for &voice in &windows {
             let input = Input::Window {
                 voice,

@@ -155,7 +155,7 @@ fn a_question_in_the_middle_is_answered_and_the_form_goes_on() {
             &["customer number"],
         ),
         ("How much is it?", &["cannot tell you a price", "customer number"]),
-        ("100001", &["Thank you, Dana Whitfield.", "street address"]),
+        ("482615", &["Thank you, Dana Whitfield.", "street address"]),
         ("What was that?", &["street address"]),
         ("480 Maple Avenue.", &["How urgent"]),
         (
@@ -176,7 +176,7 @@ fn a_question_in_the_middle_is_answered_and_the_form_goes_on() {
     let order = phone.args("create_task_order");
     assert_eq!(
         (&order["customer_number"], &order["urgency"]),
-        (&json!("100001"), &json!("normal"))
+        (&json!("482615"), &json!("normal"))
     );
     assert_eq!(phone.count("create_customer"), 0);
 }
@@ -282,7 +282,7 @@ fn a_number_is_taken_although_the_caller_did_not_have_it_before() {
         ("My radiator leaks.", &["customer number"]),
         ("No.", &["full name"]),
         (
-            "Wait, my customer number is 100001.",
+            "Wait, my customer number is 482615.",
             &["Thank you, Dana Whitfield", "describe the problem"],
         ),
         ("No.", &["did not understand", "describe the problem"]),

@@ -124,9 +124,9 @@ impl Phone {
 fn database(call: &ToolCall) -> ToolResult {
     let arg = |name: &str| call.args.get(name).and_then(Json::as_str).unwrap_or_default();
     let (outcome, data) = match call.tool.as_str() {
-        "lookup_customer" if arg("customer_number") == "100001" || arg("phone") == "+12125550101" => (
+        "lookup_customer" if arg("customer_number") == "482615" || arg("phone") == "+12125550101" => (
             "found",
-            json!({ "customer_number": "100001", "name": "Dana Whitfield" }),
+            json!({ "customer_number": "482615", "name": "Dana Whitfield" }),
         ),
         "lookup_customer" => ("not_found", json!({})),
         "create_customer" => ("created", json!({ "customer_number": "100004", "name": arg("name") })),

@@ -159,6 +159,11 @@ fn choices() {
             ("Technical", "I"),
             ("Um,", "I"),
             ("My cat.", "X"),
+            // Misheard.
+            ("Filling, filling", "I billing"),
+            ("Suport.", "I technical support"),
+            ("Failing.", "X"),
+            ("It was filling up all the time", "X"),
         ],
     );
 }

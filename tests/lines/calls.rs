@@ -1,0 +1,223 @@
+//! A whole call in each carrier's words, and who may hold one.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tieline::twilio::dialect::Dialect;
+
+use crate::engines::Order;
+use crate::handset::{CARRIERS, Handset, Seen, lines, ring, webhook};
+use crate::http_server::tokens;
+use crate::phone::{silence, voice};
+use crate::support::{Setup, TestServer, until};
+
+const POLICY_VIOLATION: Option<u16> = Some(1008);
+
+fn setup() -> Setup {
+    Setup {
+        lines: lines(),
+        ..Setup::default()
+    }
+}
+
+/// A greeting, two turns, a third that is interrupted, a key, and a hangup.
+async fn a_call(dialect: Dialect) {
+    let (server, llm) = TestServer::with_llm(setup()).await;
+    llm.answer([
+        tokens(&["We open at nine."]),
+        tokens(&["And close at five."]),
+        tokens(&["Here comes a very long story."]),
+        tokens(&["Fine."]),
+    ]);
+    server.stt.hear(&[
+        "when do you open",
+        "and when do you close",
+        "tell me more",
+        "stop please",
+    ]);
+    let mut handset = Handset::call(&server, dialect, "call-0001").await;
+    assert_eq!(handset.turn().await.2, "completed", "the greeting");
+
+    for (said, heard) in [
+        ("when do you open", "We open at nine."),
+        ("and when do you close", "And close at five."),
+    ] {
+        handset.say().await;
+        let turn = handset.turn().await;
+        let expected = (Some(said.to_owned()), heard.to_owned(), "completed".to_owned());
+        assert_eq!(turn, expected, "{}", dialect.name());
+    }
+
+    server.tts.give([Order::Tone(Duration::from_secs(5))]);
+    handset.say().await;
+    let mut story = 0;
+    // Of which 400 ms wait at the carrier: what was heard by now is more than a beginning.
+    handset
+        .until("the story", |seen| {
+            if let Seen::Audio(samples) = seen {
+                story += samples;
+            }
+            (story > 8_000).then_some(())
+        })
+        .await;
+    handset.speak(&voice(400)).await;
+    handset
+        .until("the clear", |seen| matches!(seen, Seen::Clear).then_some(()))
+        .await;
+    handset.speak(&silence(600)).await;
+    let (interruption, heard, outcome) = handset.turn().await;
+    assert_eq!(
+        (interruption.as_deref(), outcome.as_str()),
+        (Some("stop please"), "interrupted")
+    );
+    assert!(heard.len() < "Here comes a very long story.".len(), "{heard}");
+    let (_, heard, _) = handset.turn().await;
+    assert_eq!(heard, "Fine.");
+
+    let jobs = server.stt.jobs().len();
+    for key in "739#".chars() {
+        handset.dtmf(key).await;
+    }
+    let (said, ..) = handset.turn().await;
+    assert!(
+        said.is_none() && server.stt.jobs().len() == jobs,
+        "keys are not transcribed"
+    );
+
+    handset.hang_up().await;
+    until("the end", || server.app.registry.live() == 0).await;
+    let (status, body) = webhook(&server, dialect, "fallback", "call-0001").await;
+    if dialect == Dialect::Exotel {
+        assert_eq!(status, 404, "Exotel asks no fallback");
+    } else {
+        // The caller hung up: should the carrier ask all the same, the call may be taken up again.
+        assert!(status == 200 && body.contains("<Stream"), "{status} {body}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_from_signalwire() {
+    a_call(Dialect::SignalWire).await;
+}
+
+#[tokio::test]
+async fn a_call_from_telnyx() {
+    a_call(Dialect::Telnyx).await;
+}
+
+#[tokio::test]
+async fn a_call_from_plivo() {
+    a_call(Dialect::Plivo).await;
+}
+
+#[tokio::test]
+async fn a_call_from_exotel() {
+    a_call(Dialect::Exotel).await;
+}
+
+#[tokio::test]
+async fn a_token_opens_one_stream_of_its_own_line_and_call() {
+    let server = TestServer::start(setup()).await;
+    for dialect in CARRIERS {
+        let name = dialect.name();
+        let (call, other) = (format!("{name}-1"), format!("{name}-2"));
+        let answer = ring(&server, dialect, &call).await;
+        let again = ring(&server, dialect, &call).await;
+        assert_eq!(
+            (&answer.url, &answer.token),
+            (&again.url, &again.token),
+            "a webhook that is repeated"
+        );
+        let foreign = ring(&server, dialect, &other).await;
+
+        // Another call's token, in the path or as the parameter.
+        let (url, token) = if dialect == Dialect::SignalWire {
+            (answer.url.clone(), foreign.token.clone())
+        } else {
+            let token = foreign.url.rsplit('/').next().expect("a token");
+            let base = answer.url.rsplit_once('/').expect("a token").0;
+            (format!("{base}/{token}"), None)
+        };
+        let mut handset = Handset::dial(dialect, &url, &call).await;
+        handset.start(token.as_deref()).await;
+        assert_eq!(handset.closed().await, POLICY_VIOLATION, "{name}: another call's token");
+
+        // The right path, and a start message of another call. (Telnyx' has another name for it anyway.)
+        if dialect != Dialect::Telnyx {
+            let mut handset = Handset::dial(dialect, &answer.url, &other).await;
+            handset.start(answer.token.as_deref()).await;
+            assert_eq!(handset.closed().await, POLICY_VIOLATION, "{name}: another call");
+        }
+
+        // The same path at another line.
+        if dialect == Dialect::Telnyx {
+            let elsewhere = answer.url.replace("/telnyx/", "/plivo/");
+            let mut handset = Handset::dial(Dialect::Plivo, &elsewhere, &call).await;
+            handset.start(None).await;
+            assert_eq!(handset.closed().await, POLICY_VIOLATION, "{name}: another line");
+        }
+
+        // None of this spent the token; the stream it opens does.
+        let mut handset = Handset::dial(dialect, &answer.url, &call).await;
+        handset.start(answer.token.as_deref()).await;
+        handset
+            .until("the greeting", |seen| matches!(seen, Seen::Audio(_)).then_some(()))
+            .await;
+        let mut second = Handset::dial(dialect, &answer.url, &call).await;
+        second.start(answer.token.as_deref()).await;
+        assert_eq!(second.closed().await, POLICY_VIOLATION, "{name}: a token that was used");
+        handset.hang_up().await;
+    }
+}
+
+#[tokio::test]
+async fn audio_that_is_none_of_ours_is_refused() {
+    let server = TestServer::start(setup()).await;
+    for (dialect, format, field, value) in [
+        (Dialect::SignalWire, "mediaFormat", "encoding", json!("audio/L16")),
+        (Dialect::Telnyx, "media_format", "encoding", json!("G722")),
+        (Dialect::Telnyx, "media_format", "sample_rate", json!(16_000)),
+        (Dialect::Plivo, "mediaFormat", "encoding", json!("audio/x-l16")),
+        (Dialect::Exotel, "media_format", "sample_rate", json!("16000")),
+    ] {
+        let answer = ring(&server, dialect, "call-1").await;
+        let mut handset = Handset::dial(dialect, &answer.url, "call-1").await;
+        let mut start = handset.start_message(answer.token.as_deref());
+        start["start"][format][field] = value;
+        handset.send(start).await;
+        assert_eq!(handset.closed().await, POLICY_VIOLATION, "{}: {field}", dialect.name());
+    }
+    assert_eq!(server.app.registry.live(), 0);
+}
+
+#[tokio::test]
+async fn a_call_that_finds_no_line_is_told_so() {
+    let server = TestServer::start(Setup {
+        max_calls: 1,
+        ..setup()
+    })
+    .await;
+    ring(&server, Dialect::Telnyx, "call-1").await;
+    for (dialect, expected) in [
+        (Dialect::SignalWire, (200, r#"<Reject reason="busy"/>"#)),
+        (Dialect::Telnyx, (200, r#"<Reject reason="busy"/>"#)),
+        (Dialect::Plivo, (200, r#"<Hangup reason="busy"/>"#)),
+        (Dialect::Exotel, (503, "no line")),
+    ] {
+        let (status, body) = webhook(&server, dialect, "incoming", "call-2").await;
+        assert!(
+            status == expected.0 && body.contains(expected.1),
+            "{}: {status} {body}",
+            dialect.name()
+        );
+    }
+    server.app.registry.drain();
+    for dialect in CARRIERS {
+        assert_eq!(
+            webhook(&server, dialect, "incoming", "call-3").await.0,
+            503,
+            "{}",
+            dialect.name()
+        );
+    }
+}
