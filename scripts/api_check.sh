@@ -42,7 +42,7 @@ with sqlite3.connect(sys.argv[1]) as database:
     database.execute("INSERT INTO tool_calls (call_sid, turn_number, tool, args, outcome, duration_ms, saved_at_ms)"
                      " VALUES (?, 1, 'find', '{}', 'found', 3, ?)", (sid, now))
     database.execute("INSERT INTO task_orders (order_number, customer_number, service_type, description, location, urgency,"
-                     " idempotency_key, created_at_ms) VALUES ('1000001', '100001', 'plumbing', 'a leak', 'kitchen', 'high', 'check', ?)", (now,))
+                     " idempotency_key, created_at_ms) VALUES ('1000001', '482615', 'plumbing', 'a leak', 'kitchen', 'high', 'check', ?)", (now,))
 PYTHON
 
 cd "$root"

@@ -67,8 +67,8 @@ async fn orders_are_made_found_and_moved_on() {
         json!({"customer_number": customer, "service_type": "plumbing", "description": "the sink leaks",
             "location": "kitchen", "urgency": "high"})
     };
-    let made = desk.post("/api/task-orders", &key, &order("100001")).await.ok();
-    desk.post("/api/task-orders", &key, &order("100002")).await.ok();
+    let made = desk.post("/api/task-orders", &key, &order("482615")).await.ok();
+    desk.post("/api/task-orders", &key, &order("573904")).await.ok();
     let refused = desk.post("/api/task-orders", &key, &order("424242")).await;
     assert_eq!(refused.problem(422).1.as_deref(), Some("customer_number"));
     let path = format!("/api/task-orders/{}", made["order_number"].as_str().expect("a number"));
@@ -78,7 +78,7 @@ async fn orders_are_made_found_and_moved_on() {
     let unknown = desk.patch(&path, &key, &json!({"status": "lost"})).await;
     assert_eq!(unknown.problem(422).1.as_deref(), Some("status"));
     for (query, expected) in [
-        ("customer_number=100001", 1),
+        ("customer_number=482615", 1),
         ("status=open", 1),
         ("call_sid=CA1", 0),
         ("limit=1", 1),

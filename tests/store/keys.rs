@@ -239,7 +239,7 @@ async fn pages_hold_everything_once(fresh: Fresh) {
     );
 
     let order = NewTaskOrder {
-        customer_number: "100001".to_owned(),
+        customer_number: "482615".to_owned(),
         service_type: "plumbing".to_owned(),
         description: "the sink leaks".to_owned(),
         location: "kitchen".to_owned(),
@@ -261,7 +261,7 @@ async fn pages_hold_everything_once(fresh: Fresh) {
             .items
             .len()
     };
-    let (customer_number, status) = (Some("100001".to_owned()), Some("open".to_owned()));
+    let (customer_number, status) = (Some("482615".to_owned()), Some("open".to_owned()));
     assert_eq!(
         found(OrderFilter {
             customer_number,

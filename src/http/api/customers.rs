@@ -141,7 +141,7 @@ async fn create(
 
 /// Get a customer
 #[utoipa::path(get, path = "/api/customers/{customer_number}", tag = "customers", operation_id = "get_customer",
-    params(("customer_number" = String, Path, example = "100001", pattern = "^[A-Za-z0-9_-]{1,64}$", description = "The customer's number")),
+    params(("customer_number" = String, Path, example = "482615", pattern = "^[A-Za-z0-9_-]{1,64}$", description = "The customer's number")),
     responses((status = 200, body = CustomerView, description = "The customer"),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no such customer")))]
 async fn get(State(app): State<Arc<App>>, principal: Principal, Id(number): Id) -> Result<Json<CustomerView>, Problem> {
@@ -154,7 +154,7 @@ async fn get(State(app): State<Arc<App>>, principal: Principal, Id(number): Id) 
 
 /// Change a customer
 #[utoipa::path(patch, path = "/api/customers/{customer_number}", tag = "customers", operation_id = "change_customer",
-    params(("customer_number" = String, Path, example = "100001", pattern = "^[A-Za-z0-9_-]{1,64}$", description = "The customer's number")), request_body = CustomerPatch,
+    params(("customer_number" = String, Path, example = "482615", pattern = "^[A-Za-z0-9_-]{1,64}$", description = "The customer's number")), request_body = CustomerPatch,
     responses((status = 200, body = CustomerView, description = "The customer as it is now"),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no such customer")))]
 async fn change(
