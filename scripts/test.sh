@@ -42,6 +42,7 @@ step 'lint' cargo clippy --release --all-targets --locked -- -D warnings
 step 'documentation' documentation
 step 'models' "$tieline" models pull "${TEST_MODELS[@]}"
 step 'tests' cargo test --release --locked
+step 'the API against its document' scripts/api_check.sh
 step "Twilio's library as the oracle" scripts/twilio_oracle.sh
 step 'benches, once each' benches_once
 echo "ALL TESTS PASSED in ${SECONDS} s"

@@ -16,7 +16,7 @@ use tieline::dialog::agent::{self, Agents};
 use tieline::dialog::conversation::{Mind, Staff};
 use tieline::dialog::llm::LlmClient;
 use tieline::engine::{Engine, Sizes};
-use tieline::http::{App, Lines, Probe, TwilioAccount, router};
+use tieline::http::{Api, App, Lines, Probe, TwilioAccount, router};
 use tieline::models::{Manifest, Purpose, locate};
 use tieline::speech::piper::{self, Piper};
 use tieline::speech::spoken::spoken;
@@ -252,6 +252,7 @@ async fn server(llm: &str) -> String {
         },
         public_url: None,
         probe: Probe::new().expect("client"),
+        api: Api::new(&config.api),
         also_public: Vec::new(),
         progress: Progress::new(),
         lines: Lines::default(),

@@ -181,6 +181,7 @@ impl<'a> Driver<'a> {
         } = answering;
         // Nobody else sets it.
         let _ = seat.agent.set(agent.name.clone());
+        call.trace.begun(&agent.name);
         let kept = services.policy.max_turn + services.policy.pre_roll + BACKLOG_SLACK;
         let vad = Box::new(WebRtcVad::new(services.vad_mode));
         let ear = Ear::new(vad, services.silero.as_ref());

@@ -14,7 +14,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 use crate::call::command::{AnsweredBy, Command, CommandError, MOST_ORDERS, Order};
 use crate::call::driver::CallEnd;
 use crate::call::opening::{Direction, Opening};
-use crate::call::trace::{Trace, TraceEvent};
+use crate::call::trace::{Hub, LiveEvent, Trace, TraceEvent};
 
 /// All calls of this process.
 #[derive(Debug)]
@@ -23,6 +23,7 @@ pub struct Registry {
     max_calls: usize,
     stop: watch::Sender<bool>,
     draining: watch::Sender<bool>,
+    hub: Hub,
 }
 
 #[derive(Debug)]
@@ -141,6 +142,7 @@ impl Registry {
             max_calls,
             stop: watch::Sender::new(false),
             draining: watch::Sender::new(false),
+            hub: Hub::new(),
         }
     }
 
@@ -186,7 +188,7 @@ impl Registry {
         let token = BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
         let before = calls.remove(call_sid);
         let (trace, streams, former) = before.map_or_else(
-            || (Trace::new(), 0, Opening::default()),
+            || (Trace::told_to(&self.hub, call_sid), 0, Opening::default()),
             |entry| (entry.trace, entry.streams, entry.opening),
         );
         let entry = Entry {
@@ -254,6 +256,11 @@ impl Registry {
         let entry = calls.get(call_sid)?;
         let open = !matches!(entry.state, State::Ended { .. });
         (open && same(&entry.token, token)).then(|| entry.trace.subscribe())
+    }
+
+    /// What happens in all calls from now on, for those who run this server.
+    pub fn events(&self) -> broadcast::Receiver<LiveEvent> {
+        self.hub.subscribe()
     }
 
     /// Whether we ended this call.

@@ -6,6 +6,7 @@ mod call;
 mod data;
 mod doctor;
 mod engines;
+mod keys;
 mod local_key;
 mod models;
 mod serve;
@@ -41,6 +42,8 @@ enum Command {
     Bench(bench::Bench),
     /// Import customers and coverage.
     Data(data::DataArgs),
+    /// Make, list and revoke keys of the management API.
+    Keys(keys::KeysArgs),
     /// List, fetch and check model files.
     Models(models::ModelsArgs),
     /// Check the whole set-up: settings, models, database, LLM, public address, Twilio.
@@ -80,6 +83,10 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Data(args) => {
             runtime.block_on(data::run(args, &config.database))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Keys(args) => {
+            runtime.block_on(keys::run(args, &config.database))?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Models(args) => {

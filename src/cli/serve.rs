@@ -23,7 +23,7 @@ use crate::config::{Config, Transport};
 use crate::dialog::conversation::Mind;
 use crate::dialog::llm::LlmClient;
 use crate::dialog::tool::sms::Texts;
-use crate::http::{App, Lines, Probe, TwilioAccount, Waiting, router};
+use crate::http::{Api, App, Lines, Probe, TwilioAccount, Waiting, router};
 use crate::store::Store;
 use crate::telemetry::logging;
 use crate::twilio::rest::TwilioRest;
@@ -152,6 +152,7 @@ pub(super) async fn app(config: Config, store: Option<Store>) -> anyhow::Result<
         twilio,
         public_url: config.server.public_url,
         probe: Probe::new()?,
+        api: Api::new(&config.api),
         lines: Lines {
             signalwire: config.lines.signalwire,
             telnyx: config.lines.telnyx,

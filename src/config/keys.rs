@@ -257,6 +257,18 @@ pub const KEYS: &[Key] = &[
         "time that calls get to finish when the server stops",
     ),
     key("HF_ENDPOINT", "https://huggingface.co", "where models are pulled from"),
+    // Management API
+    key("API_RATE_PER_KEY", "600", "API requests a minute that one key may make"),
+    key(
+        "API_RATE_PER_ADDRESS",
+        "1200",
+        "API requests a minute that one address may make",
+    ),
+    key(
+        "API_PROXIES",
+        "127.0.0.1,::1",
+        "proxies whose X-Forwarded-For tells who asks",
+    ),
     // Logs
     key(
         "LOG",

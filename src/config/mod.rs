@@ -4,6 +4,7 @@
 //! them into typed values. Nothing here reads the process environment: the caller passes it in. Defaults are in [`KEYS`]
 //! (turn-taking ones in [`crate::turn::policy::Policy`]); `.env.example` is checked against both by a test.
 
+mod api;
 mod database;
 mod error;
 mod keys;
@@ -23,6 +24,7 @@ mod twilio;
 
 use parse::Reader;
 
+pub use api::ApiLimits;
 pub use database::{Database, Location};
 pub use error::{ConfigError, ConfigErrors};
 pub use keys::{KEYS, Key};
@@ -62,6 +64,8 @@ pub struct Config {
     pub turn: Turn,
     /// Logging.
     pub log: Log,
+    /// The management API.
+    pub api: ApiLimits,
     /// What is odd without being wrong; to be logged at start.
     pub warnings: Vec<String>,
 }
@@ -93,6 +97,7 @@ impl Config {
             tts: Tts::parse(reader),
             turn: Turn::parse(reader),
             log: Log::parse(reader),
+            api: ApiLimits::parse(reader),
             warnings: strings.warnings().to_vec(),
         };
         config.cross_check(reader);
@@ -114,6 +119,7 @@ impl Config {
         self.tts.describe(&mut lines);
         self.turn.describe(&mut lines);
         self.log.describe(&mut lines);
+        self.api.describe(&mut lines);
         lines.sort_by_key(|(name, _)| KEYS.iter().position(|key| key.name == *name));
         lines
     }

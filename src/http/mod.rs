@@ -1,5 +1,6 @@
-//! The web side: Twilio's webhooks, the media socket, the trace of a call, health.
+//! The web side: Twilio's webhooks, the media socket, the trace of a call, health, the management API.
 
+mod api;
 mod fallback;
 mod health;
 mod identity;
@@ -30,6 +31,7 @@ use crate::config::Secret;
 use crate::store::AuditEvent;
 use crate::twilio::signature::Algorithm;
 
+pub use api::Api;
 pub use health::{Health, Probe};
 pub use identity::{Identity, stand_in};
 pub use lines::Lines;
@@ -49,6 +51,8 @@ pub struct App {
     pub probe: Probe,
     /// Other carriers.
     pub lines: Lines,
+    /// What the management API keeps.
+    pub api: Api,
     /// More addresses like `public_url`.
     pub also_public: Vec<Url>,
     /// What Twilio reports of calls beside their streams.
@@ -101,6 +105,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/voice/identity", get(move || async move { Json(identity) }))
         .merge(lines::routes())
         .layer(DefaultBodyLimit::max(MAX_BODY))
+        .merge(api::router(&app))
         .with_state(app)
 }
 

@@ -207,7 +207,7 @@ impl Store {
     }
 }
 
-type CallRow = (
+pub(super) type CallRow = (
     String,
     Option<String>,
     Option<String>,
@@ -219,7 +219,7 @@ type CallRow = (
 type TurnRow = (i64, String, String, String, String);
 type ToolRunRow = (i64, String, String, String, i64);
 
-fn call((call_sid, from, to, agent, started_at, ended_at, outcome): CallRow) -> Result<Call, StoreError> {
+pub(super) fn call((call_sid, from, to, agent, started_at, ended_at, outcome): CallRow) -> Result<Call, StoreError> {
     Ok(Call {
         call_sid,
         from,

@@ -99,13 +99,15 @@ impl Store {
     }
 }
 
-type Row = (String, String, Option<String>, Option<String>, Option<String>, i64);
+pub(super) type Row = (String, String, Option<String>, Option<String>, Option<String>, i64);
 
 async fn by_key(connection: &mut AnyConnection, key: &str) -> Result<Option<Row>, sqlx::Error> {
     sqlx::query_as(BY_KEY).bind(key).fetch_optional(connection).await
 }
 
-fn customer((customer_number, name, phone, email, address, created_at): Row) -> Result<Customer, StoreError> {
+pub(super) fn customer(
+    (customer_number, name, phone, email, address, created_at): Row,
+) -> Result<Customer, StoreError> {
     Ok(Customer {
         customer_number,
         name,

@@ -109,7 +109,7 @@ impl Store {
     }
 }
 
-type Row = (
+pub(super) type Row = (
     String,
     String,
     String,
@@ -125,7 +125,7 @@ async fn by_key(connection: &mut AnyConnection, key: &str) -> Result<Option<Row>
     sqlx::query_as(BY_KEY).bind(key).fetch_optional(connection).await
 }
 
-fn order(row: Row) -> Result<TaskOrder, StoreError> {
+pub(super) fn order(row: Row) -> Result<TaskOrder, StoreError> {
     let (order_number, customer_number, service_type, description, location, urgency, status, call_sid, created_at) =
         row;
     Ok(TaskOrder {

@@ -9,11 +9,11 @@ use tieline::call::driver::Services;
 use tieline::call::progress::Progress;
 use tieline::call::recorded::{Patience, Recorder};
 use tieline::call::registry::Registry;
-use tieline::config::{Config, Secret, Strings};
+use tieline::config::{ApiLimits, Config, Secret, Strings};
 use tieline::dialog::agent::{Agents, parse};
 use tieline::dialog::conversation::{Mind, Staff};
 use tieline::engine::{Engine, Sizes};
-use tieline::http::{App, Lines, Probe, TwilioAccount, router};
+use tieline::http::{Api, App, Lines, Probe, TwilioAccount, router};
 use tieline::speech::spoken::spoken;
 use tieline::store::{RecordedCall, Store};
 use tieline::turn::policy::Policy;
@@ -125,6 +125,11 @@ impl Server {
             probe: Probe::new().expect("a probe"),
             lines: Lines::default(),
             waiting: Default::default(),
+            api: Api::new(&ApiLimits {
+                per_key: 1_000,
+                per_address: 1_000,
+                proxies: Vec::new(),
+            }),
             also_public: Vec::new(),
             progress: Progress::new(),
             recorder: Some(Arc::new(recorder)),

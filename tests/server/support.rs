@@ -10,14 +10,14 @@ use tieline::call::progress::Progress;
 use tieline::call::registry::Registry;
 use tieline::call::switchboard::Switchboard;
 use tieline::call::voicemail::Mailbox;
-use tieline::config::{Llm, Secret};
+use tieline::config::{ApiLimits, Llm, Secret};
 use tieline::dialog::agent::{self, Agents};
 use tieline::dialog::conversation::{Mind, Staff};
 use tieline::dialog::llm::LlmClient;
 use tieline::dialog::slot::Slot;
 use tieline::dialog::tool::sms::Texts;
 use tieline::engine::{Engine, Sizes};
-use tieline::http::{App, Lines, Probe, TwilioAccount, Waiting, router};
+use tieline::http::{Api, App, Lines, Probe, TwilioAccount, Waiting, router};
 use tieline::speech::spoken::spoken;
 use tieline::store::Store;
 use tieline::turn::endpoint::{Endpointing, Witnesses};
@@ -47,6 +47,7 @@ pub(crate) struct Setup {
     pub(crate) agent: Option<String>,
     pub(crate) store: Option<Store>,
     pub(crate) lines: Lines,
+    pub(crate) api: ApiLimits,
     pub(crate) switchboard: Option<Arc<Switchboard>>,
     pub(crate) texts: Option<Texts>,
     /// Whose requests are taken, instead of those that `auth_token` signs, or of all without one.
@@ -76,6 +77,11 @@ impl Default for Setup {
             agent: None,
             store: None,
             lines: Lines::default(),
+            api: ApiLimits {
+                per_key: 100_000,
+                per_address: 100_000,
+                proxies: Vec::new(),
+            },
             switchboard: None,
             texts: None,
             twilio: None,
@@ -169,6 +175,7 @@ impl TestServer {
             public_url: setup.public_url.map(|url| url.parse().expect("a URL")),
             probe: Probe::new().expect("a probe"),
             lines: setup.lines,
+            api: Api::new(&setup.api),
             also_public: setup
                 .also_public
                 .iter()

@@ -5,6 +5,7 @@ mod calls;
 mod commands;
 mod fresh;
 mod imports;
+mod keys;
 mod killed;
 mod opening;
 mod properties;

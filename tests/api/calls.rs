@@ -1,0 +1,210 @@
+//! The record of calls: pages, filters, and who sees what.
+
+use serde_json::{Value, json};
+use tieline::store::{NewCall, Scope, ToolRun, Turn};
+use tieline::twilio::status::{CallStatus, Report};
+
+use crate::desk::Desk;
+
+const SAID: &str = "my name is Zebra";
+
+async fn record(desk: &Desk, call_sid: &str, agent: &str, outcome: Option<&str>) {
+    let store = &desk.store;
+    let new = NewCall {
+        call_sid: call_sid.to_owned(),
+        from: Some("+15550177123".to_owned()),
+        to: Some("+15550100200".to_owned()),
+        agent: agent.to_owned(),
+    };
+    store.begin_call(&new).await.expect("begun");
+    if let Some(outcome) = outcome {
+        store.end_call(call_sid, outcome).await.expect("ended");
+    }
+}
+
+fn sids(page: &Value) -> Vec<String> {
+    let items = page["items"].as_array().expect("items");
+    items
+        .iter()
+        .map(|call| call["call_sid"].as_str().expect("a sid").to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn pages_hold_every_call_once_and_filters_leave_out_the_others() {
+    let desk = Desk::new().await;
+    let key = desk.key(&[Scope::Read]).await;
+    for n in 0..7 {
+        let agent = if n % 2 == 0 { "front-desk" } else { "eligibility" };
+        record(&desk, &format!("CA{n}"), agent, (n < 5).then_some("caller")).await;
+    }
+    // All in one millisecond: then the sid decides.
+    let raw = desk.fresh.raw().await;
+    sqlx::query("UPDATE calls SET started_at_ms = 1800000000000 WHERE call_sid <> 'CA6'")
+        .execute(&raw)
+        .await
+        .expect("written");
+    let (mut all, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = desk.get(&format!("/api/calls?limit=3{cursor}"), &key).await.ok();
+        all.extend(sids(&page));
+        assert!(sids(&page).len() <= 3);
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    let mut sorted = all.clone();
+    sorted.sort();
+    assert_eq!(sorted, ["CA0", "CA1", "CA2", "CA3", "CA4", "CA5", "CA6"]);
+    for (query, expected) in [
+        ("agent=eligibility", vec!["CA1", "CA3", "CA5"]),
+        ("outcome=caller&agent=front-desk", vec!["CA0", "CA2", "CA4"]),
+        ("status=in-progress", vec!["CA5", "CA6"]),
+        ("status=completed&outcome=goodbye", vec![]),
+        (
+            "from=2027-01-15T08:00:00Z&to=2027-01-15T08:00:00.001Z&status=in-progress",
+            vec!["CA5"],
+        ),
+        ("to=2027-01-15T08:00:00Z", vec!["CA6"]),
+    ] {
+        let mut found = sids(&desk.get(&format!("/api/calls?{query}"), &key).await.ok());
+        found.sort();
+        assert_eq!(found, expected, "{query}");
+    }
+    for (query, field) in [
+        ("limit=0", "limit"),
+        ("limit=many", "limit"),
+        ("cursor=AAAA", "cursor"),
+        ("from=yesterday", "from"),
+        ("agent=a%00b", "agent"),
+        ("status=ended", "status"),
+        ("agent=a&agent=b", "agent"),
+    ] {
+        let reply = desk.get(&format!("/api/calls?{query}"), &key).await;
+        assert_eq!(
+            reply.problem(400),
+            ("bad-request".to_owned(), Some(field.to_owned())),
+            "{query}"
+        );
+    }
+    desk.get("/api/calls?agnet=front-desk", &key).await.problem(400);
+}
+
+#[tokio::test]
+async fn what_was_said_is_for_those_who_may_read_it_and_reading_is_audited() {
+    let desk = Desk::new().await;
+    let (read, phi) = (
+        desk.key(&[Scope::Read]).await,
+        desk.key(&[Scope::Read, Scope::Phi]).await,
+    );
+    record(&desk, "CA1", "front-desk", None).await;
+    let turn = Turn {
+        number: 1,
+        said: SAID.to_owned(),
+        heard: "Good day, Zebra.".to_owned(),
+        outcome: "completed".to_owned(),
+        ledger: json!({"stt_ms": 120.5}),
+    };
+    desk.store.save_turn("CA1", &turn).await.expect("saved");
+    let run = ToolRun {
+        turn: 1,
+        tool: "find_customer".to_owned(),
+        args: json!({"name": "Zebra"}),
+        outcome: "found".to_owned(),
+        duration_ms: 7,
+    };
+    desk.store.save_tool_run("CA1", &run).await.expect("saved");
+
+    let masked = desk.get("/api/calls/CA1", &read).await;
+    let call = masked.ok();
+    assert_eq!(call["call"]["from"], "+*********23");
+    assert_eq!(
+        call["turns"][0],
+        json!({"number": 1, "outcome": "completed", "ledger": {"stt_ms": 120.5}})
+    );
+    assert_eq!(
+        call["tools"][0],
+        json!({"turn": 1, "tool": "find_customer", "outcome": "found", "duration_ms": 7})
+    );
+    for path in ["/api/calls", "/api/phone/call-status/CA1", "/api/phone/active-calls"] {
+        let text = desk.get(path, &read).await.text;
+        assert!(!text.contains("Zebra") && !text.contains("0177123"), "{path}: {text}");
+    }
+    assert!(!masked.text.contains("Zebra") && !masked.text.contains("0177123"));
+    let audited = desk.store.audit_events(50).await.expect("listed");
+    assert!(audited.is_empty(), "nothing private was seen");
+
+    let call = desk.get("/api/calls/CA1", &phi).await.ok();
+    assert_eq!(call["call"]["from"], "+15550177123");
+    assert_eq!(call["turns"][0]["said"], SAID);
+    assert_eq!(call["tools"][0]["args"], json!({"name": "Zebra"}));
+    let status = desk.get("/api/phone/call-status/CA1", &phi).await.ok();
+    assert_eq!(
+        (&status["status"], &status["agent"]),
+        (&json!("in-progress"), &json!("front-desk"))
+    );
+    let audited = desk.store.audit_events(50).await.expect("listed");
+    assert_eq!(audited.len(), 2);
+    assert!(
+        audited
+            .iter()
+            .all(|event| event.action == "api-read" && event.subject == "CA1")
+    );
+    assert!(audited[0].actor.starts_with("test ("), "{}", audited[0].actor);
+
+    // The carrier reports calls that had no stream too.
+    let report = Report::of(CallStatus::NoAnswer);
+    desk.store.save_status("CA2", &report).await.expect("saved");
+    let status = desk.get("/api/phone/call-status/CA2", &read).await.ok();
+    assert_eq!(
+        (&status["status"], &status["agent"]),
+        (&json!("no-answer"), &Value::Null)
+    );
+
+    for path in [
+        "/api/calls/CA9",
+        "/api/phone/call-status/CA9",
+        "/api/calls/a%00b",
+        "/api/agents/nobody",
+    ] {
+        assert_eq!(desk.get(path, &read).await.problem(404).0, "not-found", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_audited_is_not_shown() {
+    let desk = Desk::new().await;
+    let phi = desk.key(&[Scope::Read, Scope::Phi]).await;
+    record(&desk, "CA1", "front-desk", None).await;
+    let raw = desk.fresh.raw().await;
+    sqlx::query("DROP TABLE audit_events")
+        .execute(&raw)
+        .await
+        .expect("dropped");
+    for path in [
+        "/api/calls/CA1",
+        "/api/calls",
+        "/api/customers",
+        "/api/customers/482615",
+        "/api/events",
+    ] {
+        let reply = desk.get(path, &phi).await;
+        assert_eq!(reply.problem(503).0, "unavailable", "{path}");
+        assert!(!reply.text.contains("Dana") && !reply.text.contains("0177123"));
+    }
+}
+
+#[tokio::test]
+async fn agents_as_their_files_have_them() {
+    let desk = Desk::new().await;
+    let key = desk.key(&[Scope::Read]).await;
+    let agents = desk.get("/api/agents", &key).await.ok();
+    assert_eq!(agents["items"][0]["name"], "test-desk");
+    assert_eq!(agents["items"][0]["default"], true);
+    let agent = desk.get("/api/agents/test-desk", &key).await.ok();
+    assert_eq!(
+        (&agent["greeting"], &agent["system_prompt"]),
+        (&json!("Hello from the test desk."), &json!("You are a test."))
+    );
+}
