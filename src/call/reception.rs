@@ -98,7 +98,7 @@ pub(super) async fn receive<S: Socket>(
             }
             (answers, First::AfterNotice(agent.notice.clone()))
         }
-        Over::HandOver => (agent, First::HandOver),
+        Over::Transfer => (agent, First::HandOver),
         Over::End(end) => {
             call.trace.emit(|| TraceEvent::End);
             tracing::info!(call = call_sid, end = ?end, "call {call_sid} ended before an agent answered");
@@ -127,7 +127,7 @@ fn flow(agent: &Arc<Agent>, opening: &Opening) -> Option<(Flow, bool)> {
 
 enum Over {
     Answer(String),
-    HandOver,
+    Transfer,
     End(CallEnd),
 }
 
@@ -243,7 +243,7 @@ impl<'a> Desk<'a> {
                 Act::Record => self.recording = Some(self.recorder()),
                 Act::Keep => self.keep(),
                 Act::Answer(agent) => self.goes(Over::Answer(agent)),
-                Act::HandOver => self.goes(Over::HandOver),
+                Act::HandOver => self.goes(Over::Transfer),
                 Act::End(ended) => self.goes(Over::End(CallEnd::Reception(ended))),
             }
         }

@@ -188,7 +188,7 @@ fn to_wav(audio: &[i16]) -> Result<Vec<u8>, wav::WavError> {
 
 /// On the disk when it returns; for the owner's eyes only.
 fn write(path: &Path, file: &[u8]) -> io::Result<()> {
-    let dir = path.parent().unwrap_or(Path::new("."));
+    let dir = path.parent().unwrap_or_else(|| Path::new("."));
     let mut made = fs::DirBuilder::new();
     made.recursive(true);
     #[cfg(unix)]

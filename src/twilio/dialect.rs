@@ -18,7 +18,7 @@ pub enum Dialect {
     Telnyx,
     /// Plivo: its own names for what it is told.
     Plivo,
-    /// Exotel AgentStream: snake case, linear audio in large pieces.
+    /// Exotel `AgentStream`: snake case, linear audio in large pieces.
     Exotel,
 }
 

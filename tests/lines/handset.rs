@@ -165,6 +165,7 @@ fn telnyx_pair() -> Ed25519KeyPair {
 
 /// What happens on a call.
 #[derive(Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "a test holds one at a time")]
 pub(crate) enum Seen {
     /// So many samples.
     Audio(usize),

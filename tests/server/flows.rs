@@ -143,9 +143,11 @@ impl Office {
 /// Goes on until the agent says something, and returns it.
 async fn said(phone: &mut Phone) -> String {
     phone
-        .until("words of the agent", |seen| match seen {
-            Seen::Event(TraceEvent::Agent { text, .. }) => Some(text.clone()),
-            _ => None,
+        .until("words of the agent", |seen| {
+            let Seen::Event(TraceEvent::Agent { text, .. }) = seen else {
+                return None;
+            };
+            Some(text.clone())
         })
         .await
 }

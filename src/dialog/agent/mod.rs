@@ -131,14 +131,12 @@ impl Agent {
         line.flat_map(|line| {
             let menu = line.menu.iter().flat_map(|menu| [&menu.say, &phrases.wrong_key]);
             let closed = line.hours.iter().map(|_| &phrases.closed);
-            let message = line.ways().any(|way| *way == Way::Voicemail).then(|| {
-                [
-                    &phrases.leave_message,
-                    &phrases.message_kept,
-                    &phrases.message_empty,
-                    &phrases.message_lost,
-                ]
-            });
+            let message = line.ways().any(|way| *way == Way::Voicemail).then_some([
+                &phrases.leave_message,
+                &phrases.message_kept,
+                &phrases.message_empty,
+                &phrases.message_lost,
+            ]);
             menu.chain(closed).chain(message.into_iter().flatten())
         })
     }

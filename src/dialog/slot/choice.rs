@@ -69,7 +69,7 @@ pub(super) fn choice(text: &str, choices: &[Choice], language: Language) -> Pars
     if named.is_empty() {
         named.extend(placed(corrected, choices, lexicon));
     }
-    if let [] = named.as_slice()
+    if named.is_empty()
         && let Some(alike) = alike(corrected, choices)
     {
         // A guess: the caller may go on, and hears it read back.
