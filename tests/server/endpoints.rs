@@ -98,7 +98,7 @@ fn routes_in(text: &str) -> Vec<Route> {
         let (path, rest) = string(formatted.unwrap_or(after))
             .unwrap_or_else(|| panic!("a route whose path cannot be read: {after:.60}"));
         // What catches all the rest is no endpoint.
-        if path.contains("{*") {
+        if path.contains("{*") || path.ends_with('/') {
             continue;
         }
         let path = if formatted.is_some() { with_stars(&path) } else { path };
