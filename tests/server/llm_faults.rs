@@ -13,7 +13,7 @@ use crate::support::{APOLOGY, Setup, TestServer, policy, until};
 fn impatient() -> Setup {
     Setup {
         policy: Policy {
-            reply_deadline: Duration::from_millis(400),
+            reply_deadline: Duration::from_millis(1_200),
             ..policy()
         },
         ..Setup::default()
