@@ -178,7 +178,8 @@ impl Registry {
             entry.state = State::Expected { until };
             return Ok(entry.token.clone());
         }
-        if *self.draining.borrow() {
+        // A call that comes back, or that was placed here, is known to no other server.
+        if *self.draining.borrow() && opening.is_none() {
             return Err(Refused::Draining);
         }
         let reconnect = calls.contains_key(call_sid);

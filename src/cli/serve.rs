@@ -216,8 +216,16 @@ async fn drain(registry: &Registry, grace: Duration) {
         let live = registry.live();
         tracing::warn!(live, "{live} calls outlasted SHUTDOWN_GRACE and are ended");
         registry.stop_all();
-        // Their connections close in order; Twilio then asks the fallback.
-        tokio::task::yield_now().await;
+        // Their connections close in order; Twilio then asks the fallback. What was said is written down before the database closes.
+        let written = tokio::time::timeout(LAST_WORDS, async {
+            let mut check = tokio::time::interval(DRAIN_CHECK);
+            while registry.live() > 0 {
+                check.tick().await;
+            }
+        });
+        if written.await.is_err() {
+            tracing::error!("calls are not written down to their end: the database is too slow");
+        }
     }
     tracing::info!("stopped");
 }
@@ -260,4 +268,6 @@ fn announce(config: &Config) {
 const CALLS_PER_CORE: usize = 4;
 /// How long recordings that are still at the carrier may take to be deleted before the process ends.
 const LAST_DELETIONS: Duration = Duration::from_secs(5);
+/// What a call may need to be written down after it was ended: a message 10 s, a record 5 s.
+const LAST_WORDS: Duration = Duration::from_secs(16);
 const DRAIN_CHECK: Duration = Duration::from_millis(100);

@@ -31,10 +31,11 @@ pub(super) async fn incoming(State(app): State<Arc<App>>, form: SignedForm) -> R
         return twiml(document::reject());
     }
     if let Some(recorder) = &app.recorder {
-        return recorded::begin(recorder, &form).await;
+        return recorded::first(&app, recorder, &form).await;
     }
     // Who waits for a line is known already.
-    if !app.waiting.holds(&form.call_sid) && is_repeated(&app, &form).await {
+    let waits = app.waiting.holds(&form.call_sid) && !app.registry.had_stream(&form.call_sid);
+    if !waits && is_repeated(&app, &form).await {
         return twiml(document::hangup());
     }
     connect(&app, &form, 0)

@@ -21,6 +21,8 @@ use crate::call::registry::{Parties, Refused};
 use crate::config::Secret;
 use crate::http::incoming::{TOKEN, is_number};
 use crate::http::media::{Proof, open};
+use crate::http::signed::LONGEST_ID;
+use crate::http::status::is_repeated_call;
 use crate::http::{App, refuse, twiml};
 use crate::twilio::dialect::Dialect;
 use crate::twilio::signature::{self, Algorithm, Body};
@@ -51,8 +53,8 @@ pub(super) fn routes() -> Router<Arc<App>> {
         (Dialect::Plivo, "plivo"),
     ] {
         router = router
-            .route(&format!("/{name}/incoming"), webhook(dialect, incoming))
-            .route(&format!("/{name}/fallback"), webhook(dialect, fallback));
+            .route(&format!("/{name}/incoming"), webhook(dialect, incoming, true))
+            .route(&format!("/{name}/fallback"), webhook(dialect, fallback, false));
         if dialect != Dialect::SignalWire {
             router = router.route(&format!("/{name}/stream/{{call}}/{{token}}"), stream(dialect));
         }
@@ -72,9 +74,13 @@ struct Ring {
     base: String,
 }
 
-fn webhook(dialect: Dialect, answer: fn(&App, &Ring) -> Response) -> MethodRouter<Arc<App>> {
+/// `first`: it is how a call begins, so that one which has begun opens nothing.
+fn webhook(dialect: Dialect, answer: fn(&App, &Ring) -> Response, first: bool) -> MethodRouter<Arc<App>> {
     post(move |State(app): State<Arc<App>>, request: Request| async move {
         match ring(&app, dialect, request).await {
+            Ok(ring) if first && is_repeated_call(&app, &ring.call, ring.over).await => {
+                twiml(crate::twilio::twiml::hangup())
+            }
             Ok(ring) => answer(&app, &ring),
             Err(refusal) => refusal,
         }
@@ -259,9 +265,11 @@ fn read(dialect: Dialect, fields: &[(String, String)], base: String) -> Option<R
         // Their streams do not name the account of the webhook: the token is bound to the line.
         Dialect::Twilio | Dialect::Telnyx | Dialect::Plivo | Dialect::Exotel => dialect.name(),
     };
+    // Telnyx signs the body as it is.
+    let longest = if dialect == Dialect::Telnyx { 128 } else { LONGEST_ID };
     Some(Ring {
         dialect,
-        call: field(call).filter(|id| is_id(id))?.to_owned(),
+        call: field(call).filter(|id| is_id(id) && id.len() <= longest)?.to_owned(),
         account: account.to_owned(),
         parties: Parties {
             from: field(from).and_then(number),

@@ -16,6 +16,7 @@ use crate::dialog::agent::{Agent, Queue};
 use crate::dialog::slot::Language;
 use crate::http::incoming::{called, connect, parties};
 use crate::http::signed::SignedForm;
+use crate::http::status::is_served;
 use crate::http::{App, twiml};
 use crate::store::{NewCall, StoreError};
 use crate::twilio::twiml as document;
@@ -75,6 +76,9 @@ pub(super) struct Round {
 }
 
 pub(super) async fn queue(State(app): State<Arc<App>>, Query(asked): Query<Round>, form: SignedForm) -> Response {
+    if is_served(&app, &form).await {
+        return twiml(document::hangup());
+    }
     connect(&app, &form, asked.round)
 }
 

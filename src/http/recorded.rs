@@ -15,6 +15,7 @@ use crate::call::recorded::{Answer, NoAnswer, Posted, Recorder, Step, Then};
 use crate::call::registry::Refused;
 use crate::http::incoming::parties;
 use crate::http::signed::{SignedForm, is_sid};
+use crate::http::status::is_repeated;
 use crate::http::{App, refuse, twiml};
 use crate::time::SampleRate;
 use crate::twilio::recorded::{Verb, play_and};
@@ -26,6 +27,14 @@ pub(super) async fn begin(recorder: &Recorder, form: &SignedForm) -> Response {
     answered(recorder, form, begun)
 }
 
+/// A call rings. One that was held before begins no second time.
+pub(super) async fn first(app: &App, recorder: &Recorder, form: &SignedForm) -> Response {
+    if !recorder.holds(&form.call_sid) && is_repeated(app, form).await {
+        return twiml(document::hangup());
+    }
+    begin(recorder, form).await
+}
+
 pub(super) async fn process_speech(
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,
@@ -33,8 +42,8 @@ pub(super) async fn process_speech(
 ) -> Response {
     let Some(recorder) = &app.recorder else {
         // TRANSPORT was changed while the call went on.
-        let incoming = format!("{}/voice/incoming", form.base);
-        let (next, pause) = (incoming.as_str(), false);
+        let fallback = format!("{}/voice/fallback", form.base);
+        let (next, pause) = (fallback.as_str(), false);
         return twiml(play_and(None, &Verb::Redirect { next, pause }));
     };
     let recording = form.field("RecordingSid").filter(|sid| is_recording(sid));
@@ -48,7 +57,7 @@ pub(super) async fn process_speech(
         return twiml(document::hangup());
     }
     let Some(step) = step_in(query.as_deref().unwrap_or_default()) else {
-        return begin(recorder, &form).await;
+        return first(&app, recorder, &form).await;
     };
     let posted = Posted {
         recording: recording.map(str::to_owned),

@@ -98,9 +98,13 @@ pub(super) async fn recording(State(app): State<Arc<App>>, form: SignedForm) -> 
 
 /// Whether a call that seems to begin has had its stream already or is over: its webhook is repeated, and must open nothing.
 pub(super) async fn is_repeated(app: &App, form: &SignedForm) -> bool {
-    let call = form.call_sid.as_str();
-    let repeated = app.registry.had_stream(call)
-        || said_over(app, form)
+    is_repeated_call(app, &form.call_sid, said_over(app, form)).await
+}
+
+/// The same for a call of any line. `over`: the webhook itself says that it is.
+pub(super) async fn is_repeated_call(app: &App, call: &str, over: bool) -> bool {
+    let repeated = over
+        || app.registry.had_stream(call)
         || known(app, call)
             .await
             .is_some_and(|state| state.begun || is_final(&state));
@@ -112,6 +116,19 @@ pub(super) async fn is_repeated(app: &App, form: &SignedForm) -> bool {
         audit_refusal(app, "webhook", call, "repeated").await;
     }
     repeated
+}
+
+/// Whether a call that says it waits for a line has been served: its webhook is repeated.
+pub(super) async fn is_served(app: &App, form: &SignedForm) -> bool {
+    let call = form.call_sid.as_str();
+    let state = known(app, call).await;
+    let served = app.registry.had_stream(call)
+        || said_over(app, form)
+        || state.is_some_and(|state| is_final(&state) || state.outcome.is_some());
+    if served {
+        audit_refusal(app, "webhook", call, "repeated").await;
+    }
+    served
 }
 
 /// Whether nothing is left to be said to a call, here or, as far as the database knows, on another server.

@@ -83,6 +83,10 @@ impl Driver<'_> {
     /// Somebody who runs this server hands the caller over.
     fn transfer(&mut self, to: Option<String>) {
         let call = self.call_sid;
+        if matches!(self.handing, Handing::Asked | Handing::Leaving(_)) {
+            tracing::warn!(call, "call {call} is being handed over already");
+            return;
+        }
         let Some(switchboard) = &self.services.switchboard else {
             tracing::warn!(
                 call,

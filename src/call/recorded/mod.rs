@@ -206,6 +206,11 @@ impl Recorder {
         }
     }
 
+    /// Whether a call is held here.
+    pub fn holds(&self, call_sid: &str) -> bool {
+        self.line(call_sid).is_some()
+    }
+
     /// The caller is gone.
     pub fn hung_up(&self, call_sid: &str) {
         if let Some(line) = self.line(call_sid) {
