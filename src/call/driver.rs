@@ -234,7 +234,9 @@ impl<'a> Driver<'a> {
                     }
                 }
                 Some(done) = self.work.next() => self.done(done),
-                Some(order) = self.seat.orders.recv() => {
+                order = self.seat.orders.recv() => {
+                    // Nobody gives orders any more: another stream has the call.
+                    let Some(order) = order else { return CallEnd::Lost };
                     if let Some(end) = self.ordered(order) {
                         self.machine.handle(Input::Stop, now());
                         self.perform(socket).await;
@@ -489,7 +491,11 @@ impl<'a> Driver<'a> {
             "call {} ended",
             self.call_sid
         );
-        self.record.end(end).await;
+        if self.seat.orders.is_closed() {
+            self.record.leave().await;
+        } else {
+            self.record.end(end).await;
+        }
         end
     }
 }

@@ -67,8 +67,13 @@ impl Record {
     }
 
     /// Waits until all is written, for a while.
-    pub(super) async fn end(mut self, end: CallEnd) {
+    pub(super) async fn end(self, end: CallEnd) {
         self.add(Entry::End(end.name()));
+        self.leave().await;
+    }
+
+    /// The same where the call goes on in another stream, which will write its end.
+    pub(super) async fn leave(mut self) {
         if let Some((entries, writing)) = self.writer.take() {
             drop(entries);
             if tokio::time::timeout(LAST_WORDS, writing).await.is_err() {
