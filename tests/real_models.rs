@@ -21,7 +21,7 @@ use tieline::models::{Manifest, Purpose, locate};
 use tieline::speech::piper::{self, Piper};
 use tieline::speech::spoken::spoken;
 use tieline::speech::whisper::{AudioContext, Whisper, WhisperModel, WhisperOptions};
-use tieline::speech::{SpeechError, Synthesizer, Transcriber};
+use tieline::speech::{Answer, Listen, SpeechError, Synthesizer, Transcriber};
 use tieline::time::SampleRate;
 use tieline::turn::policy::Policy;
 
@@ -56,6 +56,71 @@ fn nothing_is_said_twice_on_short_clips() {
         assert!(words.len() <= 6, "{name}: {text}");
         let half = words.len() / 2;
         assert!(half < 2 || words[..half] != words[half..2 * half], "{name}: {text}");
+    }
+}
+
+/// A person says the words of the radio alphabet, which Whisper alone makes sentences of.
+#[test]
+fn a_word_that_is_expected_is_told_from_others() {
+    let mut whisper = whisper(AudioContext::Fitted);
+    let alphabet: Vec<String> = RADIO.iter().map(|word| (*word).to_owned()).collect();
+    let days = [
+        "Monday",
+        "Tuesday",
+        "Wednesday",
+        "Thursday",
+        "Friday",
+        "Saturday",
+        "Sunday",
+    ];
+    let listen = |words: &[String]| Listen {
+        languages: Vec::new(),
+        answers: words.iter().map(|word| Answer::wanted([word.clone()])).collect(),
+    };
+    let (radio, week) = (listen(&alphabet), listen(&days.map(str::to_owned)));
+    let (mut free, mut expected, mut other) = (0, 0, 0);
+    for word in RADIO {
+        let Some(audio) = telephone_clip(&format!("phonetic/{}_p", &word[..1].to_lowercase())) else {
+            return;
+        };
+        let mut heard = |listen: &Listen| {
+            let heard = whisper.transcribe_for(&audio, listen, &|| false).expect("transcribed");
+            plain(&heard.text)
+        };
+        let word = plain(word);
+        free += usize::from(heard(&Listen::default()) == word);
+        let with = heard(&radio);
+        expected += usize::from(with == word);
+        let wrong = RADIO.iter().any(|other| plain(other) == with && with != word);
+        assert!(!wrong, "{word} was heard as another word: {with}");
+        other += usize::from(days.iter().any(|day| plain(day) == heard(&week)));
+    }
+    assert!(expected >= free + 5, "{expected} with and {free} without");
+    assert_eq!(other, 0, "words of the alphabet were taken for days");
+}
+
+#[test]
+fn noise_is_no_answer() {
+    let mut whisper = whisper(AudioContext::Fitted);
+    let answer = |phrases: [&str; 2]| Answer::wanted(phrases.map(str::to_owned));
+    let listen = Listen {
+        languages: Vec::new(),
+        answers: vec![answer(["low", "no hurry"]), answer(["urgent", "today"])],
+    };
+    let mut noise = 0x1234_5678_u32;
+    let mut white = || {
+        noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (noise >> 8) as f32 / 8_388_608.0 - 1.0
+    };
+    let hiss: Vec<f32> = (0..20_000).map(|_| 0.05 * white()).collect();
+    let hum: Vec<f32> = (0..20_000).map(|n| 0.1 * (n as f32 * 0.05).sin()).collect();
+    for audio in [hiss, hum, vec![0.0; 20_000]] {
+        let heard = whisper.transcribe_for(&audio, &listen, &|| false).expect("transcribed");
+        let text = plain(&heard.text);
+        assert!(
+            !["low", "no hurry", "urgent", "today"].contains(&text.as_str()),
+            "{text}"
+        );
     }
 }
 
@@ -340,3 +405,9 @@ fn plain(text: &str) -> String {
         .collect();
     letters.split_whitespace().collect::<Vec<_>>().join(" ")
 }
+
+const RADIO: [&str; 26] = [
+    "Alpha", "Bravo", "Charlie", "Delta", "Echo", "Foxtrot", "Golf", "Hotel", "India", "Juliet", "Kilo", "Lima",
+    "Mike", "November", "Oscar", "Papa", "Quebec", "Romeo", "Sierra", "Tango", "Uniform", "Victor", "Whiskey", "X-ray",
+    "Yankee", "Zulu",
+];

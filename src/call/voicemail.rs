@@ -16,7 +16,7 @@ use crate::audio::resample::resample;
 use crate::audio::wav::{self, Recording};
 use crate::dialog::slot::Language;
 use crate::engine::{Engine, EngineError, Urgency};
-use crate::speech::Code;
+use crate::speech::{Code, Listen};
 use crate::store::{NewVoicemail, Store, StoreError, Voicemail};
 use crate::time::SampleRate;
 
@@ -145,9 +145,11 @@ async fn patiently(engine: &Engine, audio: Vec<f32>, languages: &[Code]) -> Resu
     loop {
         attempts += 1;
         let urgency = Urgency::speculative();
-        let heard = engine
-            .transcribe(audio.clone(), languages.to_vec(), WITHIN, urgency)
-            .await;
+        let listen = Listen {
+            languages: languages.to_vec(),
+            answers: Vec::new(),
+        };
+        let heard = engine.transcribe(audio.clone(), listen, WITHIN, urgency).await;
         match heard {
             Ok(heard) => return Ok(heard.text),
             Err(EngineError::Dead) => return Err(EngineError::Dead),

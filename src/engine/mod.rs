@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use crate::speech::{Code, EndOfTurn, Heard, SpeechError, Synthesizer, Transcriber};
+use crate::speech::{Code, EndOfTurn, Heard, Listen, SpeechError, Synthesizer, Transcriber};
 use queue::JobQueue;
 use worker::{Job, Pool};
 
@@ -88,7 +88,7 @@ pub struct Engine {
     prepared: OnceLock<HashMap<(String, Code), LineAudio>>,
 }
 
-type TranscribeJob = Job<(Vec<f32>, Vec<Code>), Heard>;
+type TranscribeJob = Job<(Vec<f32>, Listen), Heard>;
 type SynthesizeJob = Job<(String, Code), LineAudio>;
 type JudgeJob = Job<Vec<f32>, f32>;
 
@@ -132,7 +132,8 @@ impl Engine {
     /// Runs every model once and keeps the audio of fixed phrases, so that neither the first caller nor an apology waits.
     pub async fn warm(&mut self, phrases: &[(&str, Code)]) -> Result<(), EngineError> {
         let silence = vec![0.0; 16_000];
-        self.transcribe(silence, Vec::new(), WARM_UP, Urgency::now()).await?;
+        self.transcribe(silence, Listen::default(), WARM_UP, Urgency::now())
+            .await?;
         self.end_of_turn(vec![0.0; 16_000], WARM_UP).await.transpose()?;
         for &(phrase, language) in phrases {
             let text = phrase.to_owned();
@@ -157,16 +158,16 @@ impl Engine {
         let _ = self.prepared.set(prepared);
     }
 
-    /// What is said in `audio` (mono at [`crate::time::SampleRate::MODEL`]), in the likeliest of `languages`; none: as configured.
+    /// What is said in `audio` (mono at [`crate::time::SampleRate::MODEL`]), with what is known of the situation.
     /// Dropping the future cancels the work.
     pub async fn transcribe(
         &self,
         audio: Vec<f32>,
-        languages: Vec<Code>,
+        listen: Listen,
         within: Duration,
         urgency: Urgency,
     ) -> Result<Heard, EngineError> {
-        self.stt.run((audio, languages), urgency, within).await
+        self.stt.run((audio, listen), urgency, within).await
     }
 
     /// How finished a turn sounds, 0 to 1; `None` without a model. `audio` is as for [`Engine::transcribe`].

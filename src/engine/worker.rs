@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use crate::audio::line;
 use crate::engine::queue::{self, JobQueue};
 use crate::engine::{EngineError, Factory, LineAudio, Urgency};
-use crate::speech::{Cancelled, Code, EndOfTurn, Heard, SpeechError, Synthesizer, Transcriber};
+use crate::speech::{Cancelled, Code, EndOfTurn, Heard, Listen, SpeechError, Synthesizer, Transcriber};
 
 /// One piece of work.
 pub(super) struct Job<I, O> {
@@ -156,10 +156,10 @@ fn serve<E: ?Sized, I, O: Send>(
 
 pub(super) fn transcribe(
     engine: &mut (dyn Transcriber + 'static),
-    (audio, languages): (Vec<f32>, Vec<Code>),
+    (audio, listen): (Vec<f32>, Listen),
     cancelled: Cancelled<'_>,
 ) -> Result<Heard, SpeechError> {
-    engine.transcribe_in(&audio, &languages, cancelled)
+    engine.transcribe_for(&audio, &listen, cancelled)
 }
 
 pub(super) fn judge(

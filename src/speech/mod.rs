@@ -34,14 +34,42 @@ pub trait Transcriber: Send {
     /// `audio` is mono at [`SampleRate::MODEL`].
     fn transcribe(&mut self, audio: &[f32], cancelled: Cancelled<'_>) -> Result<Heard, SpeechError>;
 
-    /// In one language, or in the likeliest of several; none: as configured. An engine that knows one language only uses that.
-    fn transcribe_in(
+    /// With what is known of the situation, as far as the engine can make use of it.
+    fn transcribe_for(
         &mut self,
         audio: &[f32],
-        _languages: &[Code],
+        _listen: &Listen,
         cancelled: Cancelled<'_>,
     ) -> Result<Heard, SpeechError> {
         self.transcribe(audio, cancelled)
+    }
+}
+
+/// What is listened for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listen {
+    /// The likeliest of these is spoken; none: as configured.
+    pub languages: Vec<Code>,
+    /// Short answers to what was just asked. Anything else may be said as well.
+    pub answers: Vec<Answer>,
+}
+
+/// An answer that is expected, in phrases that mean the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// As they are spoken, without punctuation.
+    pub phrases: Vec<String>,
+    /// Otherwise it is only there to be told from the others.
+    pub is_wanted: bool,
+}
+
+impl Answer {
+    /// One that may be given.
+    pub fn wanted(phrases: impl IntoIterator<Item = String>) -> Self {
+        Self {
+            phrases: phrases.into_iter().collect(),
+            is_wanted: true,
+        }
     }
 }
 

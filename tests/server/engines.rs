@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use tieline::speech::{Cancelled, Heard, Speech, SpeechError, Synthesizer, Transcriber};
+use tieline::speech::{Cancelled, Heard, Listen, Speech, SpeechError, Synthesizer, Transcriber};
 use tieline::time::SampleRate;
 
 /// What an engine does with one job.
@@ -15,6 +15,8 @@ pub(crate) enum Order {
     Work,
     /// The transcriber hears this.
     Hear(String),
+    /// The transcriber hears this if it is among the answers that are expected, else nothing.
+    Expect(String),
     /// The synthesiser plays a tone of this length.
     Tone(Duration),
     /// Report an error.
@@ -108,9 +110,17 @@ impl Orders {
 struct Ear(Orders);
 
 impl Transcriber for Ear {
-    fn transcribe(&mut self, audio: &[f32], _: Cancelled<'_>) -> Result<Heard, SpeechError> {
+    fn transcribe(&mut self, audio: &[f32], cancelled: Cancelled<'_>) -> Result<Heard, SpeechError> {
+        self.transcribe_for(audio, &Listen::default(), cancelled)
+    }
+
+    fn transcribe_for(&mut self, audio: &[f32], listen: &Listen, _: Cancelled<'_>) -> Result<Heard, SpeechError> {
         match self.0.take(audio.len().to_string()) {
             Order::Hear(text) => return Ok(Heard::plain(text)),
+            Order::Expect(text) => {
+                let expected = listen.answers.iter().any(|answer| answer.phrases.contains(&text));
+                return Ok(Heard::plain(if expected { text } else { String::new() }));
+            }
             Order::Fail => return Err(failed("stt")),
             Order::Panic => panic!("told to panic"),
             Order::Wait(gate) => gate.pass(),
@@ -130,7 +140,7 @@ impl Synthesizer for Mouth {
             Order::Fail => return Err(failed("tts")),
             Order::Panic => panic!("told to panic"),
             Order::Wait(gate) => gate.pass(),
-            Order::Work | Order::Hear(_) => {}
+            Order::Work | Order::Hear(_) | Order::Expect(_) => {}
         }
         Ok(tone(length))
     }

@@ -11,6 +11,7 @@ use tieline::dialog::conversation::Staff;
 use tieline::store::{RecordedCall, Store};
 use tieline::turn::policy::{Policy, Speculation};
 
+use crate::engines::Order;
 use crate::http_server::{Answer, HttpServer};
 use crate::phone::{Phone, Seen, silence, voice};
 use crate::support::{Setup, TestServer, pace, policy, soon, until};
@@ -164,6 +165,16 @@ async fn a_form_is_filled_by_voice_and_keypad_and_every_turn_is_kept() {
     let kept = line.written("CA1", 5).await;
     assert_eq!(kept.call.outcome.as_deref(), Some("goodbye"));
     assert!(kept.turns[3].said == "Yes." && kept.turns[3].heard == "Booked as seven. Anything else?");
+}
+
+#[tokio::test]
+async fn the_transcriber_is_told_the_answers_that_are_expected() {
+    let line = Line::open(Speculation::Off).await;
+    line.booked();
+    let mut phone = line.asked_for_a_yes("CA1").await;
+    line.server.stt.give([Order::Expect("correct".to_owned())]);
+    assert_eq!(phone.exchange().await.agent, ["Booked as seven.", "Anything else?"]);
+    phone.hang_up().await;
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use futures_util::{StreamExt as _, stream};
 use super::{Driver, today};
 use crate::call::work::{Done, Kind};
 use crate::engine::Urgency;
-use crate::speech::Heard;
+use crate::speech::{Heard, Listen};
 use crate::time::MediaTime;
 use crate::turn::event::{Input, TurnId};
 
@@ -19,9 +19,12 @@ impl Driver<'_> {
         let within = self.services.policy.transcribe_deadline;
         let urgency = self.urgency(turn);
         let dialog = self.standing.at(self.lines() + 1).clone();
-        let languages = self.languages.clone();
+        let listen = Listen {
+            languages: self.languages.clone(),
+            answers: dialog.answers(),
+        };
         self.work.add(turn, Kind::Hearing, stream::once(async move {
-            Done::Heard(match engine.transcribe(audio, languages, within, urgency).await {
+            Done::Heard(match engine.transcribe(audio, listen, within, urgency).await {
                 Ok(Heard { text, certainty, language }) => {
                     let progress = dialog.progress(format!("{said} {text}").trim(), today());
                     (language, Input::Transcript { turn, text, certainty, progress })

@@ -12,10 +12,10 @@ use crate::call::driver::{KEYPAD, today};
 use crate::dialog::conversation::{CallerTurn, Ending, Said, Staff, ToolRecord};
 use crate::dialog::form::Dialog;
 use crate::engine::{LineAudio, Urgency};
-use crate::speech::Code;
 use crate::speech::ear::Ear;
 use crate::speech::spoken::spoken_in;
 use crate::speech::webrtc::WebRtcVad;
+use crate::speech::{Code, Listen};
 use crate::turn::event::{HangupReason, Outcome, TurnId};
 use crate::turn::ledger::Ledger;
 use crate::turn::machine::{Line, Speaker};
@@ -142,9 +142,13 @@ impl Turn {
             return Understood::Nothing;
         }
         self.ledger.transcribing = Some(now());
-        let (languages, within) = (self.languages.clone(), policy.transcribe_deadline);
+        let within = policy.transcribe_deadline;
+        let listen = Listen {
+            languages: self.languages.clone(),
+            answers: self.dialog.answers(),
+        };
         let engine = &self.shared.services.engine;
-        let heard = engine.transcribe(listened.audio, languages, within, Urgency::now());
+        let heard = engine.transcribe(listened.audio, listen, within, Urgency::now());
         let heard = match heard.await {
             Ok(heard) => heard,
             Err(error) => {

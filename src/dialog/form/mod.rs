@@ -6,6 +6,7 @@
 
 mod acting;
 mod answer;
+mod answers;
 mod confirming;
 mod opening;
 mod submit;

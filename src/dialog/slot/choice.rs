@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::lexicon::{Lexicon, find};
 use super::text::{Token, any_phrase_at, phrase_at, tokens};
 use super::{Choice, Language, Parsed, Value};
+use crate::speech::Answer;
 use crate::turn::shape::{Shape, shape};
 
 /// The last plain yes or no counts ("yeah, no"); what follows it does not ("yes, I don't mind").
@@ -138,6 +139,28 @@ pub(super) fn find_choice(text: &str, choices: &[Choice], language: Language) ->
     }
     let span = said.get(from)?.span.start..said.get(to - 1)?.span.end;
     Some((choice.value.clone(), span))
+}
+
+/// The phrases that name a choice, but for long ones.
+pub(super) fn answer(choice: &Choice) -> Answer {
+    let short = |phrase: &&String| phrase.split_whitespace().count() <= ALIKE_WORDS;
+    Answer::wanted(choice.says.iter().filter(short).cloned())
+}
+
+/// "Correct." and "wrong.", told from the usual answers, which are understood well enough, and which anything short sounds like.
+pub(super) fn yes_no_answers(language: Language) -> Vec<Answer> {
+    let forms = Lexicon::of(language).forms;
+    let phrases = |list: &[&str]| list.iter().map(|phrase| (*phrase).to_owned()).collect::<Vec<_>>();
+    let usual = Answer {
+        phrases: phrases(forms.usual_answers),
+        is_wanted: false,
+    };
+    let groups = [
+        Answer::wanted(phrases(forms.confirms)),
+        Answer::wanted(phrases(forms.denies)),
+        usual,
+    ];
+    groups.into_iter().filter(|answer| !answer.phrases.is_empty()).collect()
 }
 
 fn named<'a>(said: &[Token], choices: &'a [Choice]) -> Vec<&'a Choice> {

@@ -35,6 +35,7 @@ pub use jiff::civil::Date;
 pub use pattern::{MAX_LEN, Pattern, PatternError};
 pub use resume::Resumed;
 
+use crate::speech::Answer;
 use crate::turn::event::Progress;
 use lexicon::Lexicon;
 
@@ -195,6 +196,26 @@ impl Slot {
             Self::Name => free::name(text, language),
             Self::Address => address::address(text, language),
             Self::Text => free::text(text),
+        }
+    }
+}
+
+impl Slot {
+    /// Short answers, for the transcriber: of a choice all that name it, in its order; of yes or no words that it is known to mishear.
+    pub fn answers(&self, language: Language) -> Vec<Answer> {
+        match self {
+            Self::Choice(choices) => choices.iter().map(choice::answer).collect(),
+            Self::YesNo => choice::yes_no_answers(language),
+            Self::Digits { .. }
+            | Self::Id(_)
+            | Self::Phone { .. }
+            | Self::Date(_)
+            | Self::Number { .. }
+            | Self::Money
+            | Self::Email
+            | Self::Name
+            | Self::Address
+            | Self::Text => Vec::new(),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! audio (`audio_ctx`). The price is known: the decoder no longer sees where the speech ends and may say the sentence
 //! again. [`repeat`] notices this while decoding, ends the decoding there, and keeps the first copy.
 
+mod answers;
 mod callbacks;
 mod cleanup;
 pub mod repeat;
@@ -14,8 +15,9 @@ use std::sync::Arc;
 
 use whisper_rs::{FullParams, SamplingStrategy, WhisperContext, WhisperContextParameters, WhisperState};
 
-use crate::speech::{Cancelled, Code, Heard, SpeechError, Transcriber};
+use crate::speech::{Answer, Cancelled, Code, Heard, Listen, SpeechError, Transcriber};
 use crate::time::SampleRate;
+use answers::Scorer;
 use callbacks::Watch;
 use repeat::RepeatGuard;
 
@@ -121,17 +123,20 @@ impl WhisperModel {
 
 impl Transcriber for Whisper {
     fn transcribe(&mut self, audio: &[f32], cancelled: Cancelled<'_>) -> Result<Heard, SpeechError> {
-        self.transcribe_in(audio, &[], cancelled)
+        self.transcribe_for(audio, &Listen::default(), cancelled)
     }
 
-    fn transcribe_in(
+    fn transcribe_for(
         &mut self,
         audio: &[f32],
-        languages: &[Code],
+        listen: &Listen,
         cancelled: Cancelled<'_>,
     ) -> Result<Heard, SpeechError> {
         let known = self.model.context.is_multilingual();
-        let languages = if known { languages } else { &[] };
+        let languages = if known { listen.languages.as_slice() } else { &[] };
+        if languages.len() < 2 && audio.len() <= SHORT {
+            return self.short(audio, languages.first().copied(), &listen.answers, cancelled);
+        }
         let heard = self.whole(audio, languages.first().copied(), cancelled)?;
         if languages.len() < 2 || heard.text.is_empty() {
             return Ok(heard);
@@ -150,6 +155,20 @@ impl Transcriber for Whisper {
 }
 
 impl Whisper {
+    /// Which of several texts the audio most likely holds, all of it and nothing more. For measurements, where it is known what was spoken.
+    pub fn likeliest_text(&mut self, audio: &[f32], texts: &[String]) -> Result<Option<usize>, SpeechError> {
+        self.piece(audio, None, &|| false)?;
+        let language = self.options.language.as_str();
+        let scorer = Scorer::new(
+            &self.model.context,
+            &mut self.state,
+            language,
+            self.options.threads.max(1),
+        );
+        let likeliest = scorer.and_then(|mut scorer| scorer.likeliest(texts));
+        likeliest.map_err(|error| run_error(&error))
+    }
+
     /// The language that the audio of the last run is in; `None` if that is not clear.
     fn likeliest(&self, languages: &[Code]) -> Result<Option<Code>, SpeechError> {
         let (_, all) = self
@@ -165,10 +184,39 @@ impl Whisper {
         Ok(best.filter(|best| likely(best) >= CLEAR * sum))
     }
 
+    /// What may be one of the answers.
+    fn short(
+        &mut self,
+        audio: &[f32],
+        language: Option<Code>,
+        answers: &[Answer],
+        cancelled: Cancelled<'_>,
+    ) -> Result<Heard, SpeechError> {
+        let (heard, likelihood) = self.piece(audio, language, cancelled)?;
+        if !answers::is_doubtful(&heard.text, answers) {
+            return Ok(heard);
+        }
+        let language = language.unwrap_or(&self.options.language);
+        let context = &self.model.context;
+        let chosen = Scorer::new(context, &mut self.state, language, self.options.threads.max(1))
+            .and_then(|mut scorer| answers::choose(&mut scorer, likelihood, answers, cancelled));
+        if cancelled() {
+            return Err(SpeechError::Cancelled);
+        }
+        Ok(match chosen.map_err(|error| run_error(&error))? {
+            Some(chosen) => Heard {
+                text: chosen.text,
+                certainty: chosen.likelihood.exp(),
+                language: None,
+            },
+            None => heard,
+        })
+    }
+
     fn whole(&mut self, audio: &[f32], language: Option<Code>, cancelled: Cancelled<'_>) -> Result<Heard, SpeechError> {
         let mut all = Heard::plain(String::new());
         for piece in pieces(audio) {
-            let heard = self.piece(piece, language, cancelled)?;
+            let (heard, _) = self.piece(piece, language, cancelled)?;
             if !heard.text.is_empty() {
                 if !all.text.is_empty() {
                     all.text.push(' ');
@@ -195,8 +243,13 @@ impl Whisper {
         others.clone()
     }
 
-    /// One piece of at most [`PIECE_SECONDS`].
-    fn piece(&mut self, audio: &[f32], language: Option<Code>, cancelled: Cancelled<'_>) -> Result<Heard, SpeechError> {
+    /// One piece of at most [`PIECE_SECONDS`], and the log-probability of its text.
+    fn piece(
+        &mut self,
+        audio: &[f32],
+        language: Option<Code>,
+        cancelled: Cancelled<'_>,
+    ) -> Result<(Heard, f32), SpeechError> {
         if cancelled() {
             return Err(SpeechError::Cancelled);
         }
@@ -221,7 +274,7 @@ impl Whisper {
     }
 
     /// The text of the first `kept` tokens; empty if the model was guessing.
-    fn heard(&self, kept: usize) -> Result<Heard, whisper_rs::WhisperError> {
+    fn heard(&self, kept: usize) -> Result<(Heard, f32), whisper_rs::WhisperError> {
         let end = self.model.context.token_eot();
         let (mut bytes, mut first, mut all) = (Vec::new(), Mean::default(), Mean::default());
         for segment in self.state.as_iter() {
@@ -242,11 +295,12 @@ impl Whisper {
             cleanup::clean(&String::from_utf8_lossy(&bytes))
         };
         // A copy that follows counts too: words that were said come again for sure, spellings of a hum do not.
-        Ok(Heard {
+        let heard = Heard {
             text,
             certainty: all.get().exp(),
             language: None,
-        })
+        };
+        Ok((heard, first.sum))
     }
 }
 
@@ -317,6 +371,8 @@ const ENGINE: &str = "whisper";
 /// whisper.cpp does nothing with less than 100 ms, and little good with less than a second.
 const MIN_SAMPLES: usize = 16_000;
 const PIECE_SECONDS: usize = 28;
+/// Audio of a short answer: 3 s.
+const SHORT: usize = 48_000;
 const FULL_CONTEXT: i32 = 1_500;
 /// Positions beyond the audio. Fewer cost accuracy, more cost time: measured in BENCHMARKS.md.
 const ROOM: i32 = 42;

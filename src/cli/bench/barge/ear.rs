@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use anyhow::Context as _;
 
+use super::words::Answer;
 use crate::audio::level::rms;
 use crate::audio::mulaw;
 use crate::audio::resample::Resampler;
@@ -51,6 +52,34 @@ impl Ear {
             text.push(' ');
         }
         Ok(text.trim().to_owned())
+    }
+
+    /// The words in some frames, and how many of an answer's words they come to: of the beginnings of it near there, the one that Whisper
+    /// finds likeliest. What it writes down freely at a cut is often a word that was not said.
+    pub(super) fn reached(
+        &mut self,
+        recording: &Recording,
+        frames: Range<usize>,
+        answer: &Answer<'_>,
+    ) -> anyhow::Result<(String, usize)> {
+        let played = recording.agent(frames);
+        let mut parts = parts(&played);
+        let Some(last) = parts.pop() else {
+            return Ok((String::new(), 0));
+        };
+        let mut text = String::new();
+        for part in parts {
+            text.push_str(&self.whisper.transcribe(&at_model_rate(&played[part]), &|| false)?.text);
+            text.push(' ');
+        }
+        let start = answer.reached(&text);
+        let audio = at_model_rate(&played[last]);
+        text.push_str(&self.whisper.transcribe(&audio, &|| false)?.text);
+        let near = answer.reached(&text);
+        let ends: Vec<usize> = (near.saturating_sub(NEAR).max(start + 1)..=(near + NEAR).min(answer.len())).collect();
+        let texts: Vec<String> = ends.iter().map(|&end| answer.part(start..end)).collect();
+        let likeliest = self.whisper.likeliest_text(&audio, &texts)?;
+        Ok((text, likeliest.map_or(near, |place| ends[place])))
     }
 }
 
@@ -103,6 +132,8 @@ const LONG_PAUSE_FRAMES: usize = 40;
 const GOOD: usize = 10 * 8000;
 /// Here a part ends in any case: 26 s.
 const MOST: usize = 26 * 8000;
+/// So many words around where the free text ends are tried.
+const NEAR: usize = 5;
 /// 300 ms, so that the last word is not cut by the end of the audio.
 const TAIL: usize = 2400;
 

@@ -168,12 +168,12 @@ impl Heard {
             let Some(believed) = tape.believed(turn, reaction.began) else {
                 continue;
             };
-            let heard = ear.hear(recording, from..tape.clears[clear].beat)?;
             // A server elsewhere says what it likes; then its own account of what it wrote has to do.
             let written = tape.written(turn);
             let own = Answer::new(vec![&written]);
             let answer = likest(answers, &written).map_or(&own, |place| &answers[place]);
-            let (believed_words, heard_words) = (answer.reached(believed), answer.reached(&heard));
+            let (heard, heard_words) = ear.reached(recording, from..tape.clears[clear].beat, answer)?;
+            let believed_words = answer.reached(believed);
             if heard_words > 0 {
                 each.push(Belief {
                     believed_words,

@@ -332,3 +332,38 @@ kind = "text"
 label = "the complaint"
 ask = "What went wrong?"
 "#;
+
+#[test]
+fn short_answers_to_a_choice_and_to_the_summary_are_told_to_the_transcriber() {
+    let mut phone = Phone::rings("eligibility", None);
+    assert!(phone.dialog.answers().is_empty(), "anything may be said");
+    phone.say("I want to know what my plan pays.");
+    assert!(phone.dialog.answers().is_empty(), "an id is not guessed");
+    phone.say("MB123456");
+    let asked = phone.say("March 15th, 1985");
+    assert!(asked.contains("an office visit"), "{asked}");
+    let answers = phone.dialog.answers();
+    let names = |phrase: &str| {
+        let mut answers = answers.iter();
+        answers.position(|answer| answer.phrases.iter().any(|known| known == phrase))
+    };
+    assert_eq!(
+        [names("an MRI"), names("visit"), names("a medication")],
+        [Some(0), Some(1), Some(2)]
+    );
+    let asked = phone.say("An MRI.");
+    assert!(asked.contains("Is that right?"), "{asked}");
+    let answers = phone.dialog.answers();
+    let wanted = |word: &str| {
+        let with = answers
+            .iter()
+            .find(|answer| answer.phrases.iter().any(|known| known == word));
+        with.map(|answer| answer.is_wanted)
+    };
+    assert_eq!([wanted("correct"), wanted("wrong")], [Some(true), Some(true)]);
+    assert_eq!(
+        [wanted("yes"), wanted("no")],
+        [Some(false), Some(false)],
+        "they are understood well enough"
+    );
+}

@@ -141,6 +141,10 @@ pub(in crate::dialog::slot) fn amended(
             };
             (day.value(), month.value(), NO_YEAR)
         }
+        // "15, 1985" is "March fifteenth, nineteen eighty five" without what was not heard of it.
+        [day, year] if day.is_day() && month.is_none() && year.digits == previous.year().to_string() => {
+            (day.value(), month, NO_YEAR)
+        }
         [day, years @ ..] if day.is_day() && (month.is_some() || years.is_empty() || day.ordinal) => {
             (day.value(), month, years)
         }

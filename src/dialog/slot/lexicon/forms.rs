@@ -17,6 +17,12 @@ pub(in crate::dialog::slot) struct Forms {
     pub date_words: &'static [&'static str],
     /// Answers that stand at the start of a sentence whatever follows.
     pub plain_answers: &'static [&'static str],
+    /// Answers to "is that right?" that a transcriber may mishear, and which are not said otherwise: yes.
+    pub confirms: &'static [&'static str],
+    /// No.
+    pub denies: &'static [&'static str],
+    /// What else is answered; empty where `confirms` and `denies` are.
+    pub usual_answers: &'static [&'static str],
     /// "six, not five", "six instead of five".
     pub negates: &'static [&'static str],
     /// "digit" of "the third digit".
@@ -90,6 +96,9 @@ pub(super) static EN: Forms = Forms {
     ],
     date_words: &["born", "birth", "birthday", "birthdate", "dob", "date"],
     plain_answers: &["yes", "yeah", "yep", "yup", "no", "nope", "correct"],
+    confirms: &["correct", "that's correct", "right", "that's right"],
+    denies: &["wrong", "that's wrong", "incorrect", "not right"],
+    usual_answers: &["yes", "yeah", "no", "nope", "okay", "sure"],
     negates: &["not", "instead of", "rather than"],
     digit_nouns: &["digit", "number", "one", "character"],
     ends_in: &[
@@ -277,6 +286,10 @@ pub(super) static ES: Forms = Forms {
     ],
     date_words: &["naci", "nacimiento", "nacido", "nacida", "cumpleanos", "fecha"],
     plain_answers: &["si", "no", "correcto"],
+    // Not measured yet: there is no Spanish voice here.
+    confirms: &[],
+    denies: &[],
+    usual_answers: &[],
     negates: &["y no", "en vez de", "en lugar de", "no"],
     digit_nouns: &["digito", "numero", "caracter"],
     ends_in: &[
