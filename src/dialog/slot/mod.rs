@@ -28,6 +28,7 @@ mod pattern;
 mod phone;
 mod resume;
 mod speak;
+mod stutter;
 mod text;
 
 pub use find::Found;
@@ -178,8 +179,20 @@ impl Slot {
     pub fn parse(&self, text: &str, language: Language, today: Date) -> Parsed {
         let text = start(text);
         let parsed = self.parse_start(text, language, today);
+        if parsed.progress == Progress::Impossible
+            && let Some(value) = self.parse_without_stutter(text, language, today)
+        {
+            return Parsed::usable(value);
+        }
         let waits = parsed.progress == Progress::Impossible && text::only_waits(text, Lexicon::of(language));
         if waits { Parsed::BEGUN } else { parsed }
+    }
+
+    /// Of "two one two, five five five" Whisper writes "2125555" at times. The caller may go on, and hears what was taken.
+    fn parse_without_stutter(&self, text: &str, language: Language, today: Date) -> Option<Value> {
+        let is_code = matches!(self, Self::Digits { .. } | Self::Id(_) | Self::Phone { .. });
+        let fewer = is_code.then(|| stutter::mended(text)).flatten()?;
+        self.parse_start(&fewer, language, today).value
     }
 
     fn parse_start(&self, text: &str, language: Language, today: Date) -> Parsed {

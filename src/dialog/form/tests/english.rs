@@ -263,7 +263,14 @@ fn which_part_is_wrong_may_be_told_by_its_name_or_its_place() {
         ("Alex Moreno", &["phone number"]),
         ("212 555 0177", &["street address"]),
         ("7 Mill Lane", &["How urgent"]),
-        ("Urgent.", &["for Alex Moreno", "in the bathroom. The urgency"]),
+        (
+            "Urgent.",
+            &[
+                "for Alex Moreno",
+                "in the bathroom. Your phone number is",
+                "0 1 7 7. The urgency",
+            ],
+        ),
         ("The name is wrong.", &["full name"]),
         ("Alex Moran.", &["for Alex Moran", "send this off?"]),
         ("No.", &["Which part is wrong? Your name, your phone number, the kind"]),

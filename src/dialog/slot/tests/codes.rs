@@ -56,6 +56,7 @@ fn member_ids() {
             ("MB 1234 fifty", "I MB123450"),
             ("MB 1234 fifty, that's it", "C MB123450"),
             ("MB 1234567", "X"),
+            ("MB9998888", "I MB999888"),
             ("I don't know.", "X"),
             ("What do you mean?", "X"),
             ("Hello?", "X"),
@@ -215,6 +216,8 @@ fn telephone_numbers() {
             ("555", "I"),
             ("1 415 555 012", "I"),
             ("415 555 01234", "X"),
+            ("21255550177.", "I +12125550177"),
+            ("212 555 51177", "X"),
             ("+44 20 7946 0958", "I +442079460958"),
             (
                 "plus forty four, two zero, seven nine four six, zero nine five eight, that's it",
