@@ -387,6 +387,17 @@ impl Registry {
         self.lock().values().filter(|entry| entry.state == State::Live).count()
     }
 
+    /// Live calls, and those whose stream was promised and may still come.
+    pub fn unfinished(&self, now: Instant) -> usize {
+        let calls = self.lock();
+        let unfinished = calls.values().filter(|entry| match entry.state {
+            State::Expected { until } => until > now,
+            State::Live => true,
+            State::Ended { .. } => false,
+        });
+        unfinished.count()
+    }
+
     /// How many calls are taken at a time.
     pub fn max_calls(&self) -> usize {
         self.max_calls
@@ -506,7 +517,18 @@ mod tests {
         let token = registry
             .expect("CA1", "AC1", Parties::default(), start)
             .expect("admitted");
-        assert!(registry.open("CA1", "AC1", &token, start + TOKEN_LIFE).is_err());
+        let last = start + TOKEN_LIFE - Duration::from_millis(1);
+        assert!(registry.is_expected("CA1", last) && registry.unfinished(last) == 1);
+        let late = start + TOKEN_LIFE;
+        assert!(!registry.is_expected("CA1", late) && registry.unfinished(late) == 0);
+        assert!(registry.open("CA1", "AC1", &token, late).is_err());
+        let live = registry.open("CA1", "AC1", &token, last).expect("in time");
+        assert!(!registry.is_expected("CA1", last) && registry.unfinished(late) == 1);
+        live.ended(CallEnd::Caller);
+        assert_eq!(
+            (registry.unfinished(last), registry.end_of("CA1")),
+            (0, Some(CallEnd::Caller))
+        );
     }
 
     #[test]
