@@ -326,12 +326,22 @@ mod tests {
         let (live, seat) = stream(&registry);
         let first = record(&store, &live, &seat);
         first.turn(&turn(0, "Hello."));
+        while store
+            .call("CA1")
+            .await
+            .expect("readable")
+            .is_none_or(|call| call.turns.is_empty())
+        {}
         let (next_live, next_seat) = stream(&registry);
         assert!(seat.is_taken_over() && !next_seat.is_taken_over());
         let second = record(&store, &next_live, &next_seat);
         second.turn(&turn(0, "Hello again."));
         second.tool(TurnId(1), &tool());
         // The first stream is not through yet.
+        for _ in 0..50 {
+            let call = store.call("CA1").await.expect("readable").expect("kept");
+            assert_eq!(call.turns.len(), 1, "the second one waits");
+        }
         first.turn(&turn(1, "What is the"));
         first.leave().await;
         second.turn(&turn(1, "It is there."));

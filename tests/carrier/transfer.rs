@@ -31,6 +31,7 @@ async fn a_person_hears_what_it_is_about_and_takes_the_call() {
     phone.closed().await;
     line.ended("CA1", "hand-over").await;
 
+    line.audited(("transfer", "dialled", "*01")).await;
     // The person answers: a call of its own.
     let whisper = line.webhook(&attribute(&twiml, "Number", "url"), "CA2", &[]).await;
     assert!(whisper.contains("Books a visit."), "{whisper}");
@@ -94,6 +95,7 @@ async fn a_caller_whom_nobody_takes_comes_back_to_where_they_were() {
             "Anything else?",
         ];
         assert_eq!(heard, all);
+        assert_eq!(kept.turns[3].number, first.number, "it had its number already");
     }
 }
 

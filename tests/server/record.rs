@@ -30,11 +30,11 @@ async fn is_being_answered(server: &TestServer, llm: &HttpServer, phone: &mut Ph
     }
 }
 
-/// The stream that the carrier is told to open after one has broken.
-async fn connected_again(server: &TestServer) -> Phone {
+/// The token of the stream that the carrier is told to open after one has broken.
+async fn again(server: &TestServer) -> String {
     let (status, twiml) = server.webhook("/voice/fallback", "CA1").await;
     assert_eq!(status, 200, "{twiml}");
-    Phone::connected(server, "CA1", &token_in(&twiml)).await
+    token_in(&twiml)
 }
 
 fn turns(kept: &RecordedCall) -> Vec<(u32, &str)> {
@@ -69,15 +69,17 @@ async fn a_call_that_is_connected_again_keeps_the_turns_it_had() {
     assert_eq!(phone.exchange().await.number, 1);
     // Twilio has given the stream up in the middle of an answer; this server does not know yet.
     is_being_answered(&first, &llm, &mut phone).await;
-    let mut again = connected_again(&first).await;
+    let token = again(&first).await;
     phone.closed().await;
-    assert_eq!(again.turn().await.heard, GREETING);
-    assert_eq!(again.exchange().await.number, 1, "as the stream counts");
-    drop(again);
+    assert_eq!(kept(&store).await.call.outcome, None, "the call goes on");
+    let mut phone = Phone::connected(&first, "CA1", &token).await;
+    assert_eq!(phone.turn().await.heard, GREETING);
+    assert_eq!(phone.exchange().await.number, 1, "as the stream counts");
+    drop(phone);
     until("the loss is noticed", || first.app.registry.live() == 0).await;
     // Another server takes it.
     let (second, _llm) = server(&store).await;
-    let mut phone = connected_again(&second).await;
+    let mut phone = Phone::connected(&second, "CA1", &again(&second).await).await;
     assert_eq!(phone.turn().await.heard, GREETING);
     phone.exchange().await;
     phone.hang_up().await;
