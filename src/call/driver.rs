@@ -228,8 +228,6 @@ impl<'a> Driver<'a> {
             tokio::select! {
                 received = socket.receive() => {
                     if let Some(end) = self.received(received) {
-                        self.machine.handle(Input::Stop, now());
-                        self.perform(socket).await;
                         return self.handing.end().unwrap_or(end);
                     }
                 }
@@ -238,8 +236,6 @@ impl<'a> Driver<'a> {
                     // Nobody gives orders any more: another stream has the call.
                     let Some(order) = order else { return CallEnd::Lost };
                     if let Some(end) = self.ordered(order) {
-                        self.machine.handle(Input::Stop, now());
-                        self.perform(socket).await;
                         return end;
                     }
                 }
@@ -479,8 +475,35 @@ impl<'a> Driver<'a> {
         }
     }
 
-    async fn finish(self, end: CallEnd) -> CallEnd {
-        self.trace.emit(|| TraceEvent::End);
+    /// Nothing goes to the line any more; what was said on it is still told and written down.
+    fn close(&mut self) {
+        self.machine.handle(Input::Stop, now());
+        while let Some(action) = self.machine.poll_action() {
+            match action {
+                Action::Commit { .. } => self.commit(),
+                Action::TurnEnded(summary) => self.turn_ended(&summary),
+                Action::Transcribe { .. }
+                | Action::Judge { .. }
+                | Action::Purge
+                | Action::Generate { .. }
+                | Action::Synthesize { .. }
+                | Action::Queue { .. }
+                | Action::Send { .. }
+                | Action::SendMark(_)
+                | Action::Clear
+                | Action::Hush { .. }
+                | Action::Cancel { .. }
+                | Action::Hangup(_) => {}
+            }
+        }
+    }
+
+    async fn finish(mut self, end: CallEnd) -> CallEnd {
+        self.close();
+        let goes_on = self.seat.is_taken_over();
+        if !goes_on {
+            self.trace.emit(|| TraceEvent::End);
+        }
         let Speculated { used, wasted } = self.machine.speculated();
         tracing::info!(
             call = self.call_sid,
@@ -491,7 +514,7 @@ impl<'a> Driver<'a> {
             "call {} ended",
             self.call_sid
         );
-        if self.seat.orders.is_closed() {
+        if goes_on {
             self.record.leave().await;
         } else {
             self.record.end(end).await;

@@ -1,6 +1,7 @@
 //! One call: the driver that joins socket, machine and engines, and the registry of all calls.
 
 pub mod audiosocket;
+pub(crate) mod backoff;
 pub mod codec;
 pub mod command;
 pub mod driver;

@@ -55,6 +55,14 @@ pub struct Back {
     pub(super) next_turn: u32,
 }
 
+impl Opening {
+    /// The number of the first turn of a stream that opens so, as the machine counts.
+    pub(super) fn first_turn(&self) -> u32 {
+        let back = self.back.as_ref().filter(|back| !back.history.is_empty());
+        back.map_or(0, |back| back.next_turn)
+    }
+}
+
 impl fmt::Debug for Opening {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Opening")

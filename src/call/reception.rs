@@ -69,7 +69,7 @@ pub(super) async fn receive<S: Socket>(
 ) -> Reached {
     let staff = Arc::clone(&services.staff.borrow());
     let agent = begins(&staff, call.parties, &seat.opening);
-    let record = Record::begin(services.store.as_ref(), call, &agent.name);
+    let record = Record::begin(services.store.as_ref(), call, &agent.name, seat);
     let Some((flow, open)) = flow(&agent, &seat.opening) else {
         return Reached::Agent(Answering {
             staff,
@@ -100,9 +100,13 @@ pub(super) async fn receive<S: Socket>(
         }
         Over::Transfer => (agent, First::HandOver),
         Over::End(end) => {
-            call.trace.emit(|| TraceEvent::End);
             tracing::info!(call = call_sid, end = ?end, "call {call_sid} ended before an agent answered");
-            record.end(end).await;
+            if seat.is_taken_over() {
+                record.leave().await;
+            } else {
+                call.trace.emit(|| TraceEvent::End);
+                record.end(end).await;
+            }
             return Reached::Ended(end);
         }
     };
@@ -218,7 +222,8 @@ impl<'a> Desk<'a> {
                     self.flow.handle(Event::Kept(kept));
                     None
                 }
-                Some(order) = seat.orders.recv() => self.ordered(order),
+                // Without anybody who could order, another stream has the call.
+                order = seat.orders.recv() => order.map_or(Some(CallEnd::Lost), |order| self.ordered(order)),
                 () = tokio::time::sleep_until(deadline.into()) => self.timeout(),
                 () = stopped(&mut seat.stop) => Some(CallEnd::Shutdown),
             };

@@ -39,7 +39,11 @@ struct Entry {
     /// Said of the call before its stream was there.
     answered_by: Option<AnsweredBy>,
     live: Option<Live>,
+    pen: Pen,
 }
+
+/// Whoever writes a call down holds it: of two streams of one call the later one waits until the earlier one has written its last.
+pub(super) type Pen = Arc<tokio::sync::Mutex<()>>;
 
 /// What is known of a call while its stream is live.
 #[derive(Debug)]
@@ -132,6 +136,14 @@ pub struct Seat {
     pub(super) opening: Opening,
     /// The agent's name, once it is chosen.
     pub(super) agent: Arc<OnceLock<String>>,
+    pub(super) pen: Pen,
+}
+
+impl Seat {
+    /// Whether another stream has the call now.
+    pub(super) fn is_taken_over(&self) -> bool {
+        self.orders.is_closed()
+    }
 }
 
 impl Registry {
@@ -188,9 +200,16 @@ impl Registry {
         }
         let token = BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
         let before = calls.remove(call_sid);
-        let (trace, streams, former) = before.map_or_else(
-            || (Trace::told_to(&self.hub, call_sid), 0, Opening::default()),
-            |entry| (entry.trace, entry.streams, entry.opening),
+        let (trace, streams, former, pen) = before.map_or_else(
+            || {
+                (
+                    Trace::told_to(&self.hub, call_sid),
+                    0,
+                    Opening::default(),
+                    Pen::default(),
+                )
+            },
+            |entry| (entry.trace, entry.streams, entry.opening, entry.pen),
         );
         let entry = Entry {
             account_sid: account_sid.to_owned(),
@@ -202,6 +221,7 @@ impl Registry {
             opening: opening.unwrap_or(former),
             answered_by: None,
             live: None,
+            pen,
         };
         calls.insert(call_sid.to_owned(), entry);
         Ok(token)
@@ -239,6 +259,7 @@ impl Registry {
             orders: received,
             opening: entry.opening.clone(),
             agent,
+            pen: Arc::clone(&entry.pen),
         };
         Ok(LiveCall {
             registry: Arc::clone(self),
@@ -266,16 +287,26 @@ impl Registry {
 
     /// Whether we ended this call.
     pub fn was_finished(&self, call_sid: &str) -> bool {
+        matches!(
+            self.end_of(call_sid),
+            Some(CallEnd::Agent(_) | CallEnd::Operator | CallEnd::Reception(_))
+        )
+    }
+
+    /// How this call ended, if it did a short while ago.
+    pub fn end_of(&self, call_sid: &str) -> Option<CallEnd> {
+        match self.lock().get(call_sid)?.state {
+            State::Ended { end, .. } => Some(end),
+            State::Expected { .. } | State::Live => None,
+        }
+    }
+
+    /// Whether the webhook of this call was answered with a stream that may still come.
+    pub fn is_expected(&self, call_sid: &str, now: Instant) -> bool {
         let calls = self.lock();
-        calls.get(call_sid).is_some_and(|entry| {
-            matches!(
-                entry.state,
-                State::Ended {
-                    end: CallEnd::Agent(_) | CallEnd::Operator | CallEnd::Reception(_),
-                    ..
-                }
-            )
-        })
+        calls
+            .get(call_sid)
+            .is_some_and(|entry| matches!(entry.state, State::Expected { until } if until > now))
     }
 
     /// Whether there is, or was a short while ago, a stream for this call.
@@ -354,6 +385,17 @@ impl Registry {
     /// Live calls.
     pub fn live(&self) -> usize {
         self.lock().values().filter(|entry| entry.state == State::Live).count()
+    }
+
+    /// Live calls, and those whose stream was promised and may still come.
+    pub fn unfinished(&self, now: Instant) -> usize {
+        let calls = self.lock();
+        let unfinished = calls.values().filter(|entry| match entry.state {
+            State::Expected { until } => until > now,
+            State::Live => true,
+            State::Ended { .. } => false,
+        });
+        unfinished.count()
     }
 
     /// How many calls are taken at a time.
@@ -475,7 +517,18 @@ mod tests {
         let token = registry
             .expect("CA1", "AC1", Parties::default(), start)
             .expect("admitted");
-        assert!(registry.open("CA1", "AC1", &token, start + TOKEN_LIFE).is_err());
+        let last = start + TOKEN_LIFE - Duration::from_millis(1);
+        assert!(registry.is_expected("CA1", last) && registry.unfinished(last) == 1);
+        let late = start + TOKEN_LIFE;
+        assert!(!registry.is_expected("CA1", late) && registry.unfinished(late) == 0);
+        assert!(registry.open("CA1", "AC1", &token, late).is_err());
+        let live = registry.open("CA1", "AC1", &token, last).expect("in time");
+        assert!(!registry.is_expected("CA1", last) && registry.unfinished(late) == 1);
+        live.ended(CallEnd::Caller);
+        assert_eq!(
+            (registry.unfinished(last), registry.end_of("CA1")),
+            (0, Some(CallEnd::Caller))
+        );
     }
 
     #[test]

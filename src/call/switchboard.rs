@@ -55,6 +55,8 @@ struct Transfer {
     summary: Option<String>,
     back: Opening,
     accepted: bool,
+    /// The carrier has asked what becomes of the caller.
+    returned: bool,
     until: Instant,
 }
 
@@ -71,7 +73,12 @@ pub enum AfterTransfer {
     /// They have talked to a person: the call ends.
     Done,
     /// Nobody took the call: they come back to the agent.
-    Back(Box<Opening>),
+    Back {
+        /// Where the conversation was.
+        opening: Box<Opening>,
+        /// It was said before: a repetition, or somebody who has overheard it.
+        again: bool,
+    },
     /// Nothing is known of it.
     Unknown,
 }
@@ -138,6 +145,7 @@ impl Switchboard {
                 summary: hand_over.summary,
                 back: hand_over.back,
                 accepted: false,
+                returned: false,
                 until: now() + KEPT,
             },
         );
@@ -157,7 +165,14 @@ impl Switchboard {
                 Ok(())
             }
             Err(error) => {
-                self.transfers().remove(&id);
+                // What the carrier may have done after all still finds its way back.
+                match error {
+                    CarrierError::Refused { .. }
+                    | CarrierError::Busy
+                    | CarrierError::Unreachable
+                    | CarrierError::Malformed => drop(self.transfers().remove(&id)),
+                    CarrierError::Unanswered | CarrierError::Unreadable | CarrierError::TooLarge => {}
+                }
                 tracing::error!(call = call_sid, %error, "call {call_sid} cannot be handed over: {error}");
                 Err(error.into())
             }
@@ -205,16 +220,21 @@ impl Switchboard {
 
     /// The call that was put through has ended, if it ever began. `talked` is what the carrier says of it.
     pub fn after_transfer(&self, id: &str, call_sid: &str, talked: bool) -> AfterTransfer {
-        let transfers = self.transfers();
-        let Some(transfer) = transfers.get(id).filter(|transfer| transfer.call_sid == call_sid) else {
+        let mut transfers = self.transfers();
+        let found = transfers.get_mut(id).filter(|transfer| transfer.call_sid == call_sid);
+        let Some(transfer) = found else {
             return AfterTransfer::Unknown;
         };
+        let again = std::mem::replace(&mut transfer.returned, true);
         // An answering machine that was put through has "talked"; where one has to press a key, that counts.
         let taken = transfer.accepted || transfer.summary.is_none() && talked;
         if taken {
             AfterTransfer::Done
         } else {
-            AfterTransfer::Back(Box::new(transfer.back.clone()))
+            AfterTransfer::Back {
+                opening: Box::new(transfer.back.clone()),
+                again,
+            }
         }
     }
 

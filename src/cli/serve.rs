@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
@@ -204,11 +204,14 @@ fn switchboard(config: &Config, store: Option<Store>) -> anyhow::Result<Option<A
 /// Finishes the calls there are, for as long as the grace lasts.
 async fn drain(registry: &Registry, grace: Duration) {
     registry.drain();
-    let live = registry.live();
-    tracing::info!(live, "draining: {live} calls go on, no new ones are taken");
+    let unfinished = registry.unfinished(now());
+    tracing::info!(
+        unfinished,
+        "draining: {unfinished} calls go on or begin, no new ones are taken"
+    );
     let finished = tokio::time::timeout(grace, async {
         let mut check = tokio::time::interval(DRAIN_CHECK);
-        while registry.live() > 0 {
+        while registry.unfinished(now()) > 0 {
             check.tick().await;
         }
     });
@@ -242,6 +245,14 @@ fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
     })
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "whether a promised stream may still come is a fact of the monotonic clock"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
+
 fn announce(config: &Config) {
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -271,3 +282,35 @@ const LAST_DELETIONS: Duration = Duration::from_secs(5);
 /// What a call may need to be written down after it was ended: a message 10 s, a record 5 s.
 const LAST_WORDS: Duration = Duration::from_secs(16);
 const DRAIN_CHECK: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use super::*;
+    use crate::call::driver::CallEnd;
+    use crate::call::registry::Parties;
+
+    #[tokio::test]
+    async fn a_call_that_was_promised_a_stream_is_waited_for() {
+        let registry = Arc::new(Registry::new(4));
+        let token = registry.expect("CA1", "AC1", Parties::default(), now());
+        let token = token.expect("admitted");
+        let mut drained = pin!(drain(&registry, Duration::from_secs(60)));
+        let mut live = None;
+        for _ in 0..2 {
+            let mut beat = tokio::time::interval(DRAIN_CHECK);
+            for _ in 0..3 {
+                tokio::select! {
+                    biased;
+                    () = &mut drained => panic!("it stops before the call's end"),
+                    _ = beat.tick() => {}
+                }
+            }
+            live.get_or_insert_with(|| registry.open("CA1", "AC1", &token, now()).expect("expected"));
+        }
+        live.expect("it is live").ended(CallEnd::Caller);
+        let finished = tokio::time::timeout(Duration::from_secs(10), drained).await;
+        assert!(finished.is_ok(), "nobody is left to wait for");
+    }
+}

@@ -140,6 +140,20 @@ pub(super) async fn is_over(app: &App, form: &SignedForm) -> bool {
             .is_some_and(|state| is_final(&state) || ours(&state))
 }
 
+/// Whether a call that seems to come back from a hand-over, of which nothing is known here, is talked to again or has ended in another
+/// way since: its webhook is repeated. One whose server died may have been handed over.
+pub(super) async fn is_past_hand_over(app: &App, form: &SignedForm) -> bool {
+    const MAY_COME_BACK: [CallEnd; 3] = [CallEnd::Agent(HangupReason::HandOver), CallEnd::Lost, CallEnd::Shutdown];
+    let call = form.call_sid.as_str();
+    let is_past = |outcome: &str| MAY_COME_BACK.iter().all(|end| end.name() != outcome);
+    app.registry.is_live(call)
+        || said_over(app, form)
+        || app.registry.end_of(call).is_some_and(|end| is_past(end.name()))
+        || known(app, call)
+            .await
+            .is_some_and(|state| is_final(&state) || state.outcome.as_deref().is_some_and(is_past))
+}
+
 /// Whether the request itself or an earlier one says that the call is over.
 fn said_over(app: &App, form: &SignedForm) -> bool {
     let told = form.field("CallStatus").and_then(CallStatus::parse);

@@ -2,6 +2,7 @@
 //! the caller afterwards. Everything is found by an unguessable id; the URLs tell nothing else.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::{Query, State};
 use axum::response::Response;
@@ -10,7 +11,7 @@ use serde::Deserialize;
 use crate::call::switchboard::AfterTransfer;
 use crate::http::incoming::connect_with;
 use crate::http::signed::SignedForm;
-use crate::http::status::is_repeated;
+use crate::http::status::{is_past_hand_over, is_repeated};
 use crate::http::{App, audit_refusal, twiml};
 use crate::twilio::twiml as document;
 
@@ -46,24 +47,25 @@ pub(super) async fn after_transfer(State(app): State<Arc<App>>, Query(key): Quer
         return twiml(document::hangup());
     };
     let status = form.field("DialCallStatus").unwrap_or_default();
-    if app.registry.is_live(call) {
+    let talked = matches!(status, "completed" | "answered") && form.field("DialBridged") != Some("false");
+    let (opening, repeated) = match switchboard.after_transfer(&key.id, call, talked) {
+        // The carrier may be quicker than the end of the former stream, from which the new one takes the call over. A step that is
+        // asked for again gets its answer until that answer has led to a stream.
+        AfterTransfer::Back { opening, again } => (Some(*opening), again && !app.registry.is_expected(call, now())),
+        // After a restart nobody knows what was said, but the caller is still there.
+        AfterTransfer::Unknown if !talked => (None, is_past_hand_over(&app, &form).await),
+        AfterTransfer::Unknown | AfterTransfer::Done => return twiml(document::hangup()),
+    };
+    if repeated {
         tracing::warn!(
             call,
-            "call {call} is with its agent already; a webhook that says it comes back was refused"
+            "a webhook that says that call {call} comes back from a hand-over came too late or again; it is hung up"
         );
         audit_refusal(&app, "webhook", call, "repeated").await;
         return twiml(document::hangup());
     }
-    let talked = matches!(status, "completed" | "answered") && form.field("DialBridged") != Some("false");
-    match switchboard.after_transfer(&key.id, call, talked) {
-        AfterTransfer::Back(opening) => {
-            tracing::info!(call, "nobody took call {call}: it comes back to its agent");
-            connect_with(&app, &form, Some(*opening))
-        }
-        // After a restart nobody knows what was said, but the caller is still there.
-        AfterTransfer::Unknown if !talked => connect_with(&app, &form, None),
-        AfterTransfer::Unknown | AfterTransfer::Done => twiml(document::hangup()),
-    }
+    tracing::info!(call, "nobody took call {call}: it comes back to its agent");
+    connect_with(&app, &form, opening)
 }
 
 /// `POST /voice/outgoing`: somebody, or a machine, has answered a call that we placed.
@@ -79,4 +81,12 @@ pub(super) async fn outgoing(State(app): State<Arc<App>>, Query(key): Query<Key>
     };
     tracing::info!(call, "call {call}, which we placed, is answered");
     connect_with(&app, &form, Some(opening))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "whether a token has expired is a fact of the monotonic clock"
+)]
+fn now() -> Instant {
+    Instant::now()
 }

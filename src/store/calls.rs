@@ -80,20 +80,27 @@ pub struct RecordedCall {
 }
 
 impl Store {
-    /// Writes down that a call began. A call that is known already, as after a broken stream or a hand-over that came to nothing,
-    /// goes on: it has not ended.
-    pub async fn begin_call(&self, new: &NewCall) -> Result<(), StoreError> {
+    /// Writes down that a call began, and tells the first number that none of its turns has. A call that is known already, as
+    /// after a broken stream or a hand-over that came to nothing, goes on: it has not ended.
+    pub async fn begin_call(&self, new: &NewCall) -> Result<u32, StoreError> {
         let what = "begin a call";
+        let sid = text::required(&new.call_sid, "call_sid")?;
         let mut transaction = self.begin(what).await?;
         sqlx::query(BEGIN)
-            .bind(text::required(&new.call_sid, "call_sid")?)
+            .bind(sid)
             .bind(text::optional(new.from.as_deref(), "from")?)
             .bind(text::optional(new.to.as_deref(), "to")?)
             .bind(text::required(&new.agent, "agent")?)
             .execute(&mut *transaction)
             .await
             .map_err(cannot(what))?;
-        transaction.commit().await.map_err(cannot(what))
+        let free: i64 = sqlx::query_scalar(FREE)
+            .bind(sid)
+            .fetch_one(&mut *transaction)
+            .await
+            .map_err(cannot(what))?;
+        transaction.commit().await.map_err(cannot(what))?;
+        small(free, "turns.number")
     }
 
     /// Writes a turn down, on the disk when this returns. The same number again replaces it: what was heard of an answer may
@@ -268,6 +275,9 @@ fn of_call(error: sqlx::Error, what: &'static str) -> StoreError {
 
 const BEGIN: &str = "INSERT INTO calls (call_sid, from_number, to_number, agent) VALUES ($1, $2, $3, $4) \
      ON CONFLICT (call_sid) DO UPDATE SET ended_at_ms = NULL, outcome = NULL";
+/// A tool's run may be there before its turn, or without it.
+const FREE: &str = "SELECT CAST(coalesce(max(number) + 1, 0) AS BIGINT) FROM (SELECT number FROM turns WHERE call_sid = $1 \
+     UNION ALL SELECT turn_number FROM tool_calls WHERE call_sid = $1) AS numbered";
 const SAVE_TURN: &str = "INSERT INTO turns (call_sid, number, said, heard, outcome, ledger) VALUES ($1, $2, $3, $4, $5, $6) \
      ON CONFLICT (call_sid, number) DO UPDATE SET said = excluded.said, heard = excluded.heard, outcome = excluded.outcome, \
      ledger = excluded.ledger, saved_at_ms = excluded.saved_at_ms";

@@ -55,6 +55,18 @@ pub enum Fault {
     Other,
 }
 
+impl Fault {
+    /// Whether the values were refused, so that they would be again: SQLSTATE's classes 22 and 23, SQLite's `TOOBIG`,
+    /// `CONSTRAINT` and `MISMATCH`.
+    pub fn is_of_values(&self) -> bool {
+        let Self::Code(code) = self else { return false };
+        match code.len() {
+            5 => code.starts_with("22") || code.starts_with("23"),
+            _ => code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 18..=20)),
+        }
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -98,5 +110,31 @@ pub(super) fn cannot(what: &'static str) -> impl Fn(sqlx::Error) -> StoreError {
     move |error| StoreError::Database {
         what,
         fault: Fault::from(&error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_values_are_to_blame_for() {
+        let code = |code: &str| Fault::Code(code.to_owned());
+        for (fault, values) in [
+            (code("23505"), true),
+            (code("22021"), true),
+            (code("57P01"), false),
+            (code("40001"), false),
+            (code("1555"), true),
+            (code("1811"), true),
+            (code("20"), true),
+            (code("1"), false),
+            (code("5"), false),
+            (code("517"), false),
+            (Fault::Timeout, false),
+            (Fault::Other, false),
+        ] {
+            assert_eq!(fault.is_of_values(), values, "{fault}");
+        }
     }
 }

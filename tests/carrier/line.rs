@@ -54,14 +54,27 @@ impl Line {
     /// Posts a webhook of Twilio's with fields of its own.
     pub(crate) async fn webhook(&self, url: &str, call_sid: &str, fields: &[(&str, &str)]) -> String {
         let path = url.strip_prefix(BASE).unwrap_or(url);
-        let mut form = crate::support::form(call_sid);
-        for (name, value) in fields {
-            form.retain(|(key, _)| key != name);
-            form.push(((*name).to_owned(), (*value).to_owned()));
-        }
-        let (status, body) = self.server.post(path, &form, None).await;
+        let (status, body) = self.server.post(path, &with(call_sid, fields), None).await;
         assert_eq!(status, 200, "{path}: {body}");
         body
+    }
+
+    /// Another server on the same database, which remembers nothing else.
+    pub(crate) async fn restarted(&self) -> TestServer {
+        let rules = rules(&[("TRANSFER_NUMBERS", PERSON)]);
+        TestServer::start(Setup {
+            agent: Some(AGENT.to_owned()),
+            store: Some(self.store.clone()),
+            switchboard: Some(switchboard(&self.twilio, &self.store, rules)),
+            ..Setup::default()
+        })
+        .await
+    }
+
+    /// The database itself, beside the store.
+    pub(crate) async fn raw(&self) -> sqlx::AnyPool {
+        let url = database(&self._dir);
+        sqlx::AnyPool::connect(&url).await.expect("the database")
     }
 
     /// What the audit trail has, the oldest first: action, outcome, detail.
@@ -106,8 +119,24 @@ impl Line {
     }
 }
 
+/// The form of a webhook with these fields instead of or beside the usual.
+pub(crate) fn with(call_sid: &str, fields: &[(&str, &str)]) -> Vec<(String, String)> {
+    let mut form = crate::support::form(call_sid);
+    form.retain(|(key, _)| !fields.iter().any(|(name, _)| name == key));
+    form.extend(
+        fields
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+    );
+    form
+}
+
+fn database(dir: &TempDir) -> String {
+    format!("sqlite:{}", dir.path().join("tieline.db").display())
+}
+
 pub(crate) async fn store(dir: &TempDir) -> Store {
-    let url = format!("sqlite:{}", dir.path().join("tieline.db").display());
+    let url = database(dir);
     let strings: Strings = [("DATABASE_URL", url.as_str())].into_iter().collect();
     let config = Config::parse(&strings).expect("valid");
     Store::open(&config.database).await.expect("a usable database")

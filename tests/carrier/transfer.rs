@@ -1,9 +1,12 @@
 //! Hand-overs: by the caller's wish, taken, declined, failing, and wanted by somebody who must not.
 
+use sqlx::Executor as _;
+use tieline::store::RecordedCall;
+
 use crate::http_server::{Answer, HttpServer};
-use crate::line::{AGENT, Line, PERSON, attribute};
+use crate::line::{AGENT, Line, PERSON, attribute, with};
 use crate::phone::Phone;
-use crate::support::token_in;
+use crate::support::{token_in, until};
 use crate::twilio::{Fault, field};
 
 /// Up to where Twilio has been told to put the caller through. Gives the document.
@@ -28,6 +31,7 @@ async fn a_person_hears_what_it_is_about_and_takes_the_call() {
     phone.closed().await;
     line.ended("CA1", "hand-over").await;
 
+    line.audited(("transfer", "dialled", "*01")).await;
     // The person answers: a call of its own.
     let whisper = line.webhook(&attribute(&twiml, "Number", "url"), "CA2", &[]).await;
     assert!(whisper.contains("Books a visit."), "{whisper}");
@@ -91,7 +95,134 @@ async fn a_caller_whom_nobody_takes_comes_back_to_where_they_were() {
             "Anything else?",
         ];
         assert_eq!(heard, all);
+        assert_eq!(kept.turns[3].number, first.number, "it had its number already");
     }
+}
+
+const NOBODY: [(&str, &str); 2] = [("DialCallStatus", "busy"), ("CallStatus", "in-progress")];
+
+fn heard(kept: &RecordedCall) -> Vec<&str> {
+    kept.turns.iter().map(|turn| turn.heard.as_str()).collect()
+}
+
+/// A number that is busy at once: the carrier asks what now before it has ended the stream, or while that is written down.
+#[tokio::test]
+async fn a_caller_whom_nobody_takes_comes_back_before_the_former_stream_has_ended() {
+    for is_writing in [false, true] {
+        let mut line = Line::open(&[("TRANSFER_NUMBERS", PERSON)]).await;
+        let mut phone = Phone::greeted(&line.server, "CA1").await;
+        let twiml = handed_over(&mut line, &mut phone).await;
+        let mut held = line.raw().await.acquire().await.expect("a connection");
+        if is_writing {
+            held.execute("BEGIN IMMEDIATE").await.expect("nobody else writes");
+            phone.stop().await;
+        }
+        let after = attribute(&twiml, "Dial", "action");
+        let back = line.webhook(&after, "CA1", &NOBODY).await;
+        let mut second = Phone::connected(&line.server, "CA1", &token_in(&back)).await;
+        assert_eq!(second.turn().await.heard, "Nobody is free.");
+        if is_writing {
+            held.execute("ROLLBACK").await.expect("let go");
+        }
+        phone.closed().await;
+        second.hang_up().await;
+        let kept = line.ended("CA1", "caller").await;
+        assert_eq!(
+            heard(&kept),
+            ["Hello from the line.", "A person takes over.", "Nobody is free."]
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_caller_who_came_back_keeps_the_turns_when_that_stream_breaks_too() {
+    let mut line = Line::open(&[("TRANSFER_NUMBERS", PERSON)]).await;
+    let mut phone = Phone::greeted(&line.server, "CA1").await;
+    let twiml = handed_over(&mut line, &mut phone).await;
+    phone.stop().await;
+    phone.closed().await;
+    let back = line.webhook(&attribute(&twiml, "Dial", "action"), "CA1", &NOBODY).await;
+    let mut second = Phone::connected(&line.server, "CA1", &token_in(&back)).await;
+    assert_eq!(second.turn().await.heard, "Nobody is free.");
+    drop(second);
+    until("the loss is noticed", || line.server.app.registry.live() == 0).await;
+    let again = line.webhook("/voice/fallback", "CA1", &[]).await;
+    let mut third = Phone::connected(&line.server, "CA1", &token_in(&again)).await;
+    assert_eq!(third.turn().await.heard, "Nobody is free.");
+    third.hang_up().await;
+    let all = [
+        "Hello from the line.",
+        "A person takes over.",
+        "Nobody is free.",
+        "Nobody is free.",
+    ];
+    assert_eq!(heard(&line.ended("CA1", "caller").await), all);
+}
+
+#[tokio::test]
+async fn a_return_that_is_told_again_opens_nothing() {
+    let mut line = Line::open(&[("TRANSFER_NUMBERS", PERSON)]).await;
+    let mut phone = Phone::greeted(&line.server, "CA1").await;
+    let twiml = handed_over(&mut line, &mut phone).await;
+    phone.stop().await;
+    phone.closed().await;
+    let after = attribute(&twiml, "Dial", "action");
+    let back = line.webhook(&after, "CA1", &NOBODY).await;
+    let mut second = Phone::connected(&line.server, "CA1", &token_in(&back)).await;
+    second.turn().await;
+    // Somebody has overheard it.
+    assert!(line.webhook(&after, "CA1", &NOBODY).await.contains("<Hangup"));
+    line.audited(("webhook", "refused", "repeated")).await;
+    line.server.stt.hear(&["what are your hours"]);
+    assert_eq!(second.exchange().await.heard, "We are open all day. Anything else?");
+    second.hang_up().await;
+    line.ended("CA1", "caller").await;
+    assert!(line.webhook(&after, "CA1", &NOBODY).await.contains("<Hangup"));
+    let restarted = line.restarted().await;
+    let answer = restarted.post(&path_of(&after), &with("CA1", &NOBODY), None).await;
+    assert!(answer.1.contains("<Hangup"), "{}", answer.1);
+}
+
+/// Nothing is known of the hand-over but that it was one.
+#[tokio::test]
+async fn a_caller_whom_nobody_takes_is_talked_to_after_a_restart() {
+    let mut line = Line::open(&[("TRANSFER_NUMBERS", PERSON)]).await;
+    let mut phone = Phone::greeted(&line.server, "CA1").await;
+    let twiml = handed_over(&mut line, &mut phone).await;
+    phone.stop().await;
+    phone.closed().await;
+    line.ended("CA1", "hand-over").await;
+    let restarted = line.restarted().await;
+    let path = path_of(&attribute(&twiml, "Dial", "action"));
+    let back = async |status: &str| {
+        let fields = [("DialCallStatus", status), ("CallStatus", "in-progress")];
+        restarted.post(&path, &with("CA1", &fields), None).await.1
+    };
+    assert!(back("completed").await.contains("<Hangup"), "they have talked");
+    let token = token_in(&back("no-answer").await);
+    assert_eq!(token_in(&back("no-answer").await), token, "a retry");
+    let mut phone = Phone::connected(&restarted, "CA1", &token).await;
+    assert_eq!(phone.turn().await.heard, "Hello from the line.");
+    assert!(back("no-answer").await.contains("<Hangup"), "it is talked to");
+    phone.hang_up().await;
+    assert_eq!(line.ended("CA1", "caller").await.turns.len(), 3);
+    assert!(back("no-answer").await.contains("<Hangup"), "it is over");
+}
+
+/// The carrier has handed the call over, and nobody heard it say so.
+#[tokio::test]
+async fn a_caller_who_was_handed_over_without_an_answer_comes_back() {
+    let mut line = Line::open(&[("TRANSFER_NUMBERS", PERSON)]).await;
+    let mut phone = Phone::greeted(&line.server, "CA1").await;
+    line.twilio.fail([Fault::DoneAndCut; 4]);
+    let twiml = handed_over(&mut line, &mut phone).await;
+    assert_eq!(phone.turn().await.heard, "Nobody is free.", "as far as it is known");
+    phone.stop().await;
+    phone.closed().await;
+    let back = line.webhook(&attribute(&twiml, "Dial", "action"), "CA1", &NOBODY).await;
+    let mut second = Phone::connected(&line.server, "CA1", &token_in(&back)).await;
+    assert_eq!(second.turn().await.heard, "Nobody is free.");
+    second.hang_up().await;
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ mod oracle;
 mod phi;
 mod phone;
 mod playout;
+mod record;
 mod remote_speech;
 mod signed;
 mod speculation;

@@ -38,10 +38,10 @@ fn turn(number: u32, heard: &str) -> Turn {
 
 async fn a_call_is_kept_with_its_turns_and_tools(fresh: Fresh) {
     let store = fresh.open().await;
-    store.begin_call(&call("CA1")).await.expect("begun");
+    assert_eq!(store.begin_call(&call("CA1")).await.expect("begun"), 0);
     let mut again = call("CA1");
     again.agent = "another".to_owned();
-    store.begin_call(&again).await.expect("goes on");
+    assert_eq!(store.begin_call(&again).await.expect("goes on"), 0);
     for (number, heard) in [(2, ""), (1, "Fifty"), (1, "Fifty dollars."), (1, "Fifty dollars.")] {
         store.save_turn("CA1", &turn(number, heard)).await.expect("saved");
     }
@@ -57,19 +57,28 @@ async fn a_call_is_kept_with_its_turns_and_tools(fresh: Fresh) {
     store.end_call("CA1", "lost").await.expect("ended already");
     let recorded = store.call("CA1").await.expect("answered").expect("there");
     assert!(recorded.turns == [turn(1, "Fifty dollars."), turn(2, "")]);
-    assert!(recorded.tool_runs == [run]);
+    assert!(recorded.tool_runs == [run.clone()]);
     let call = recorded.call;
     assert!(call.agent == "front-desk" && call.from.as_deref() == Some("+12125550101") && call.to.is_none());
     assert_eq!(call.outcome.as_deref(), Some("caller hung up"));
     assert!(call.ended_at.is_some_and(|ended| ended >= call.started_at));
     assert!(call.started_at.to_string().starts_with("20"), "{}", call.started_at);
-    store.begin_call(&again).await.expect("goes on");
+    let free = store.begin_call(&again).await.expect("goes on");
+    assert_eq!(free, 3, "after the turns there are");
+    store
+        .save_tool_run("CA1", &ToolRun { turn: 5, ..run })
+        .await
+        .expect("saved");
+    let free = store.begin_call(&again).await.expect("goes on");
+    assert_eq!(free, 6, "and after a turn of which only a tool's run is kept");
+    again.call_sid = "CA2".to_owned();
+    assert_eq!(store.begin_call(&again).await.expect("begun"), 0);
     let on = store.call("CA1").await.expect("answered").expect("there").call;
     assert!(
         on.outcome.is_none() && on.ended_at.is_none(),
         "a caller who is back has not ended the call"
     );
-    assert!(store.call("CA2").await.expect("answered").is_none());
+    assert!(store.call("CA3").await.expect("answered").is_none());
 }
 
 async fn a_call_must_have_begun(fresh: Fresh) {

@@ -104,7 +104,7 @@ impl Line {
         };
         let now = now();
         Self {
-            record: Record::begin(shared.services.store.as_ref(), &call, &agent.name),
+            record: Record::begin(shared.services.store.as_ref(), &call, &agent.name, &seat),
             talk: Talk {
                 staff,
                 languages: agent.languages(),
