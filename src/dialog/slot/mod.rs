@@ -188,11 +188,12 @@ impl Slot {
         if waits { Parsed::BEGUN } else { parsed }
     }
 
-    /// Of "two one two, five five five" Whisper writes "2125555" at times. The caller may go on, and hears what was taken.
+    /// Of "two one two, five five five" Whisper writes "2125555" at times, or eights without end. The caller may go on, and hears what was
+    /// taken.
     fn parse_without_stutter(&self, text: &str, language: Language, today: Date) -> Option<Value> {
         let is_code = matches!(self, Self::Digits { .. } | Self::Id(_) | Self::Phone { .. });
-        let fewer = is_code.then(|| stutter::mended(text)).flatten()?;
-        self.parse_start(&fewer, language, today).value
+        let mut fewer = stutter::mended(text).filter(|_| is_code);
+        fewer.find_map(|fewer| self.parse_start(&fewer, language, today).value)
     }
 
     fn parse_start(&self, text: &str, language: Language, today: Date) -> Parsed {

@@ -269,8 +269,21 @@ impl Whisper {
             return Err(SpeechError::Cancelled);
         }
         run.map_err(|error| run_error(&error))?;
-        let kept = watch.into_guard().kept();
+        let kept = self.kept(&watch.into_guard());
         self.heard(kept).map_err(|error| run_error(&error))
+    }
+
+    /// How many tokens are the text: all copies of a digit, which whoever waits for it can count.
+    fn kept(&self, guard: &RepeatGuard) -> usize {
+        let is_digit = |token: i32| {
+            let bytes = self.model.context.token_to_bytes(token).unwrap_or_default();
+            let digits = bytes.trim_ascii();
+            !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
+        };
+        match guard.looped() {
+            Some((token, copies)) if is_digit(token) => guard.kept() + copies - 1,
+            _ => guard.kept(),
+        }
     }
 
     /// The text of the first `kept` tokens; empty if the model was guessing.

@@ -48,6 +48,14 @@ impl RepeatGuard {
     pub fn kept(&self) -> usize {
         self.cut.unwrap_or(usize::MAX)
     }
+
+    /// The token that was said again and again, if the decoding was ended for it, and how often. Of a word the first is kept; how often a
+    /// digit was said only those know who wait for it.
+    pub fn looped(&self) -> Option<(i32, usize)> {
+        let kept = self.tokens.get(self.cut?.checked_sub(1)?..)?;
+        let (first, rest) = kept.split_first()?;
+        (kept.len() >= SHORT_COPIES && rest.iter().all(|token| token == first)).then_some((*first, kept.len()))
+    }
 }
 
 /// The text starts over: its last tokens are its first ones again. People do begin two sentences alike ("I would like to
@@ -119,6 +127,19 @@ mod tests {
             decode("well I think so I think so I think so I think so", 9.0),
             "well I think so"
         );
+    }
+
+    #[test]
+    fn one_token_over_and_over_is_told() {
+        let looped = |tokens: &[i32]| {
+            let mut guard = RepeatGuard::new(100, 3.0);
+            guard.see(0, None);
+            let _ = (1..=tokens.len()).find(|&count| guard.see(count, Some(tokens[count - 1])));
+            guard.looped()
+        };
+        assert_eq!(looped(&[1, 9, 8, 8, 8, 8, 8, 8, 8]), Some((8, 6)));
+        assert_eq!(looped(&[1, 9, 8, 8, 8]), None);
+        assert_eq!(looped(&[1, 2, 1, 2, 1, 2, 1, 2, 1, 2, 1, 2]), None);
     }
 
     #[test]

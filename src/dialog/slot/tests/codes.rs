@@ -57,6 +57,8 @@ fn member_ids() {
             ("MB 1234 fifty, that's it", "C MB123450"),
             ("MB 1234567", "X"),
             ("MB9998888", "I MB999888"),
+            ("M B 9 9 9 8 8 8 8 8 8", "C MB999888"),
+            ("MB12345555555", "I MB123455"),
             ("I don't know.", "X"),
             ("What do you mean?", "X"),
             ("Hello?", "X"),
