@@ -4,6 +4,7 @@ mod agents;
 mod bench;
 mod call;
 mod data;
+mod destinations;
 mod doctor;
 mod engines;
 mod keys;
@@ -19,6 +20,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Config, gather};
+use crate::privacy::egress::Egress;
 
 /// A self-hosted phone voice agent: local Whisper and Piper, your own LLM endpoint.
 #[derive(Debug, Parser)]
@@ -82,11 +84,13 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             bench::run(&what, &config, &runtime)
         }
         Command::Data(args) => {
-            runtime.block_on(data::run(args, &config.database))?;
+            let egress = Egress::new(config.egress);
+            runtime.block_on(data::run(args, &config.database, &egress))?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Keys(args) => {
-            runtime.block_on(keys::run(args, &config.database))?;
+            let egress = Egress::new(config.egress);
+            runtime.block_on(keys::run(args, &config.database, &egress))?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Models(args) => {

@@ -110,6 +110,13 @@ pub const KEYS: &[Key] = &[
     key("SMS", "off", "whether text messages are sent"),
     key("SMS_PER_DAY", "50", "text messages sent in 24 hours"),
     unset("SMS_NUMBERS", "to whom beside the caller"),
+    // Egress
+    key(
+        "PRIVACY",
+        "on-prem",
+        "what the server may contact: on-prem, this machine and private networks; cloud-llm, the language model too",
+    ),
+    unset("EGRESS_ALLOW", "hosts and networks that may be contacted besides"),
     // Agent and LLM
     key(
         "AGENT",

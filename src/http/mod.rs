@@ -30,6 +30,7 @@ use crate::call::registry::Registry;
 use crate::config::Secret;
 use crate::store::AuditEvent;
 use crate::twilio::signature::Algorithm;
+use crate::privacy::egress::Egress;
 
 pub use api::Api;
 pub use health::{Health, Probe};
@@ -51,6 +52,8 @@ pub struct App {
     pub probe: Probe,
     /// Other carriers.
     pub lines: Lines,
+    /// What may be contacted, and how often it was.
+    pub egress: Egress,
     /// What the management API keeps.
     pub api: Api,
     /// More addresses like `public_url`.

@@ -26,6 +26,7 @@ use crate::cli::local_key;
 use crate::config::{Config, ConfigError, Strings, gather};
 use crate::dialog::agent::Agents;
 use crate::http::{Identity, stand_in};
+use crate::privacy::egress::Egress;
 use crate::store::Store;
 use page::Page;
 use port::Port;
@@ -48,6 +49,9 @@ pub(super) struct DoctorArgs {
     /// Print one JSON document
     #[arg(long)]
     json: bool,
+    /// Print only which machines the server can reach, and why; exit code 1 if it would not start because of one
+    #[arg(long, conflicts_with_all = ["full", "fix", "offline"])]
+    egress: bool,
 }
 
 /// Looks at everything, and prints it.
@@ -60,8 +64,11 @@ pub(super) async fn run(
     env_file: &Path,
     environment: impl Iterator<Item = (String, String)>,
 ) -> anyhow::Result<ExitCode> {
-    let mut page = Page::new(args.json);
     let (strings, broken) = read(env_file, environment.collect());
+    if args.egress {
+        return reachable(&strings, broken, args.json).await;
+    }
+    let mut page = Page::new(args.json);
     page.add(broken.iter().map(settings::fault));
     let (config, faults) = Config::read(&strings);
     if broken.is_none() || !faults.is_empty() {
@@ -70,7 +77,7 @@ pub(super) async fn run(
     page.add(settings::oddities(&config, &strings));
     let file = settings::EnvFile::look(env_file, &strings);
     page.add([settings::judge_file(env_file, &file)]);
-    let guides = here(&mut page, &config, args.full).await;
+    let guides = here(&mut page, &config, args).await;
     let port = port::look(config.server.bind).await;
     page.add([port::judge(config.server.bind, &port)]);
     if let Some(bind) = config.lines.audiosocket {
@@ -86,6 +93,21 @@ pub(super) async fn run(
     })
 }
 
+/// The table of `--egress`. Settings that are wrong would tell of other machines than the server's.
+async fn reachable(strings: &Strings, broken: Option<ConfigError>, json: bool) -> anyhow::Result<ExitCode> {
+    if let Some(fault) = broken {
+        anyhow::bail!("{fault}");
+    }
+    let config =
+        Config::parse(strings).map_err(|errors| anyhow::anyhow!("the configuration cannot be used:\n{errors}"))?;
+    let staff = agents::read(&config)?;
+    Ok(if egress::table(&config, Some(&staff.agents), json).await? {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
 /// The settings; without the file if that cannot be read.
 fn read(env_file: &Path, environment: Vec<(String, String)>) -> (Strings, Option<ConfigError>) {
     match gather(environment.clone().into_iter(), Some(env_file)) {
@@ -95,25 +117,26 @@ fn read(env_file: &Path, environment: Vec<(String, String)>) -> (Strings, Option
 }
 
 /// What is on this machine. Tells whether the agent guides callers by itself.
-async fn here(page: &mut Page, config: &Config, full: bool) -> bool {
+async fn here(page: &mut Page, config: &Config, args: &DoctorArgs) -> bool {
     let staff = agents::read(config);
     page.add(agents::judge(config, &staff));
     let agents = staff.as_ref().ok().map(|staff| &*staff.agents);
-    page.add(models::check(config, agents, full).await);
+    page.add(models::check(config, agents, args.full).await);
     page.add(system::libraries(config));
     let dir = &config.server.data_dir;
     page.add([system::judge_room(dir, system::room(dir))]);
     page.add([database::judge(
         &config.database,
-        Store::examine(&config.database).await,
+        Store::examine_within(&config.database, &Egress::new(config.egress.clone())).await,
     )]);
-    page.add(egress::judge(config, agents));
+    page.add(egress::judge(config, agents, args.offline).await);
     agents.is_none_or(|agents| Agents::default(agents).guides())
 }
 
 /// What is on others.
 async fn others(page: &mut Page, config: &Config, args: &DoctorArgs, guides: bool, port: Port) {
-    let asked = llm::ask(&config.llm, config.turn.policy.reply_deadline).await;
+    let egress = Egress::new(config.egress.clone());
+    let asked = llm::ask(&config.llm, config.turn.policy.reply_deadline, &egress).await;
     page.add([llm::judge(&config.llm, guides, &asked)]);
     let seen = look_at_addresses(config, port).await;
     page.add(public::judge(config, &seen));
