@@ -69,8 +69,18 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Call(args) => {
             sign_as_local(&mut config);
             let twilio = &config.twilio;
+            // A certificate is for a name, and that is in PUBLIC_URL.
+            let public = config
+                .server
+                .public_url
+                .as_ref()
+                .filter(|_| config.server.tls.is_some());
+            let base = public.map_or_else(
+                || format!("http://127.0.0.1:{}", config.server.bind.port()),
+                |url| url.as_str().trim_end_matches('/').to_owned(),
+            );
             let local = call::LocalServer {
-                webhook: format!("http://127.0.0.1:{}/voice/incoming", config.server.bind.port()),
+                webhook: format!("{base}/voice/incoming"),
                 public_url: config.server.public_url.as_ref().map(ToString::to_string),
                 auth_token: twilio.auth_token.as_ref().map(|token| token.expose().to_owned()),
                 account_sid: twilio.account_sid.clone(),

@@ -23,6 +23,7 @@ use crate::config::{Config, Transport};
 use crate::dialog::conversation::Mind;
 use crate::dialog::llm::LlmClient;
 use crate::dialog::tool::sms::Texts;
+use crate::http::tls::{self, Certificate};
 use crate::http::{Api, App, Lines, Probe, TwilioAccount, Waiting, router};
 use crate::privacy::egress::Egress;
 use crate::store::Store;
@@ -36,6 +37,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     // Before anything connects anywhere.
     let egress = Egress::new(config.egress.clone());
     destinations::admit(&egress, destinations::all(&config, None)).await?;
+    let certificate = config.server.tls.clone().map(Certificate::read).transpose()?;
     // Before the models are loaded: a port in use is known at once.
     let bind = config.server.bind;
     let listener = TcpListener::bind(bind).await.with_context(|| {
@@ -58,8 +60,15 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
         let (services, registry) = (app.services.clone(), Arc::clone(&registry));
         tokio::spawn(audiosocket::serve(listener, services, registry, callers))
     });
-    let mut server = spawn(listener, app);
-    writeln!(std::io::stdout(), "ready http://{address}").context("standard output is closed")?;
+    let scheme = if certificate.is_some() { "https" } else { "http" };
+    let mut server = match certificate {
+        None => spawn(listener, app),
+        Some(certificate) => {
+            tokio::spawn(Arc::clone(&certificate).follow());
+            tls::spawn(listener, router(app), certificate).context("TLS cannot be set up")?
+        }
+    };
+    writeln!(std::io::stdout(), "ready {scheme}://{address}").context("standard output is closed")?;
     tokio::select! {
         ended = &mut server => {
             ended.context("the server panicked")?.context("the server failed")?;

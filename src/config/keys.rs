@@ -245,6 +245,16 @@ pub const KEYS: &[Key] = &[
     ),
     // Server
     key("BIND", "0.0.0.0:8080", "the address and port to listen on"),
+    unset(
+        "TLS_CERT",
+        "the certificate to listen with, PEM with its chain; unset: no TLS here",
+    ),
+    unset("TLS_KEY", "its private key, PEM"),
+    key(
+        "TRUSTED_PROXIES",
+        "127.0.0.1,::1",
+        "proxies whose X-Forwarded-For tells who asks",
+    ),
     key("DATA_DIR", "./data", "where the server keeps what it writes"),
     unset(
         "DATABASE_URL",
@@ -270,11 +280,6 @@ pub const KEYS: &[Key] = &[
         "API_RATE_PER_ADDRESS",
         "1200",
         "API requests a minute that one address may make",
-    ),
-    key(
-        "API_PROXIES",
-        "127.0.0.1,::1",
-        "proxies whose X-Forwarded-For tells who asks",
     ),
     // Logs
     key(

@@ -35,7 +35,7 @@ pub use llm::Llm;
 pub use log::{Log, LogFormat};
 pub use outbound::{Allowed, Hours, Outbound};
 pub use secret::Secret;
-pub use server::{Server, is_local};
+pub use server::{Server, TlsFiles, is_local};
 pub use speech::{Stt, Tts};
 pub use strings::{Origin, Strings, gather};
 pub use turn::Turn;

@@ -18,6 +18,7 @@ mod system;
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 use tokio::task::JoinHandle;
@@ -25,6 +26,7 @@ use tokio::task::JoinHandle;
 use crate::cli::local_key;
 use crate::config::{Config, ConfigError, Strings, gather};
 use crate::dialog::agent::Agents;
+use crate::http::tls::{self, Certificate};
 use crate::http::{Identity, stand_in};
 use crate::privacy::egress::Egress;
 use crate::store::Store;
@@ -78,13 +80,16 @@ pub(super) async fn run(
     let file = settings::EnvFile::look(env_file, &strings);
     page.add([settings::judge_file(env_file, &file)]);
     let guides = here(&mut page, &config, args).await;
-    let port = port::look(config.server.bind).await;
+    let certificate = config.server.tls.clone().map(Certificate::read);
+    page.add(certificate.iter().map(port::judge_certificate));
+    let certificate = certificate.and_then(Result::ok);
+    let port = port::look(config.server.bind, config.server.tls.is_some()).await;
     page.add([port::judge(config.server.bind, &port)]);
     if let Some(bind) = config.lines.audiosocket {
         page.add([port::look_at_pbx(bind, &port).await]);
     }
     if !args.offline {
-        others(&mut page, &config, args, guides, port).await;
+        others(&mut page, &config, args, guides, (port, certificate)).await;
     }
     Ok(if page.close()? {
         ExitCode::SUCCESS
@@ -134,11 +139,17 @@ async fn here(page: &mut Page, config: &Config, args: &DoctorArgs) -> bool {
 }
 
 /// What is on others.
-async fn others(page: &mut Page, config: &Config, args: &DoctorArgs, guides: bool, port: Port) {
+async fn others(
+    page: &mut Page,
+    config: &Config,
+    args: &DoctorArgs,
+    guides: bool,
+    (port, certificate): (Port, Option<Arc<Certificate>>),
+) {
     let egress = Egress::new(config.egress.clone());
     let asked = llm::ask(&config.llm, config.turn.policy.reply_deadline, &egress).await;
     page.add([llm::judge(&config.llm, guides, &asked)]);
-    let seen = look_at_addresses(config, port).await;
+    let seen = look_at_addresses(config, port, certificate).await;
     page.add(public::judge(config, &seen));
     let mut dated = None;
     match carrier::Api::new(&config.twilio) {
@@ -156,13 +167,19 @@ async fn others(page: &mut Page, config: &Config, args: &DoctorArgs, guides: boo
 }
 
 /// Asks the public addresses. Where no server runs yet, one stands in for it; where another program has the port, nobody is asked.
-async fn look_at_addresses(config: &Config, port: Port) -> Vec<Seen> {
+async fn look_at_addresses(config: &Config, port: Port, certificate: Option<Arc<Certificate>>) -> Vec<Seen> {
     let (identity, server): (Identity, Option<JoinHandle<_>>) = match port {
         Port::Running(identity) => (identity, None),
         Port::Free(listener) => {
             let identity = Identity::random();
             let service = stand_in(identity.clone());
-            let server = tokio::spawn(async move { axum::serve(listener, service).await });
+            let server = match certificate {
+                None => tokio::spawn(async move { axum::serve(listener, service).await }),
+                Some(certificate) => match tls::spawn(listener, service, certificate) {
+                    Ok(server) => server,
+                    Err(_) => return Vec::new(),
+                },
+            };
             (identity, Some(server))
         }
         Port::Taken | Port::Refused(_) => return Vec::new(),
