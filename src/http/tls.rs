@@ -73,7 +73,7 @@ impl Certificate {
         let now = stamps(&self.files);
         let before = {
             let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(&mut *seen, now.clone())
+            std::mem::replace(&mut *seen, now)
         };
         if now == before {
             return Ok(false);
@@ -213,10 +213,12 @@ fn load(files: &TlsFiles) -> Result<CertifiedKey, CertificateError> {
 
 /// Without anything of a file that may hold a key.
 fn explain(error: &pem::Error) -> String {
-    match error {
-        pem::Error::Io(error) => error.to_string(),
-        pem::Error::NoItemsFound => "it holds none in PEM form".to_owned(),
-        _ => "it is no good PEM file".to_owned(),
+    if let pem::Error::Io(error) = error {
+        error.to_string()
+    } else if matches!(error, pem::Error::NoItemsFound) {
+        "it holds none in PEM form".to_owned()
+    } else {
+        "it is no good PEM file".to_owned()
     }
 }
 

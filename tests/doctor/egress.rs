@@ -55,9 +55,9 @@ async fn what_would_be_refused_is_told_and_told_apart() {
     );
     let row = |purpose: &str, verdict: &str| {
         let rows = told["destinations"].as_array().expect("rows").iter();
-        let found = rows.filter(|row| row["purpose"] == purpose && row["verdict"] == verdict);
+        let mut found = rows.filter(|row| row["purpose"] == purpose && row["verdict"] == verdict);
         found
-            .last()
+            .next_back()
             .unwrap_or_else(|| panic!("no {purpose} {verdict} in {text}"))
     };
     let rule = |row: &Value| row["rule"].as_str().expect("a text").to_owned();
