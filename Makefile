@@ -9,7 +9,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo run call test bench build models bootstrap clean
+.PHONY: help demo run call test bench sbom build models bootstrap clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -29,6 +29,9 @@ test: ## format, lint, documentation, all tests
 bench: build models ## measure (quiet machine, please)
 	cargo bench --locked --bench '*' -- --noplot
 	@python3 scripts/bench_table.py "$(or $(CARGO_TARGET_DIR),target)"
+
+sbom: ## write the software bill of materials (CycloneDX) to target/tieline.cdx.json
+	@scripts/sbom.sh
 
 build: bootstrap ## compile target/release/tieline
 	cargo build --release --locked

@@ -100,6 +100,8 @@ install_missing_debian() {
         postgres_found || missing+=(postgresql)
         nginx_found || missing+=(nginx-light)
         command -v openssl >/dev/null || missing+=(openssl)
+        # The network namespace in which a test holds calls.
+        command -v ip >/dev/null || [[ -x /sbin/ip ]] || missing+=(iproute2)
     fi
     ((${#missing[@]})) || return 0
 

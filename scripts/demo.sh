@@ -29,6 +29,10 @@ main() {
 
     "$tieline" models pull
     local says=(--say 'Hello, what are your opening hours?' --say 'Thank you. Where are you located?')
+    # A key that lies in the environment for other programs means OpenAI, which the server does not contact unless it is told to.
+    if [[ "$(setting PRIVACY on-prem)" != cloud-llm ]] && ! is_set LLM_BASE_URL; then
+        unset LLM_API_KEY OPENAI_API_KEY
+    fi
     if is_set LLM_BASE_URL || is_set LLM_API_KEY || is_set OPENAI_API_KEY; then
         echo 'demo: using the LLM of your configuration'
     elif [[ "${DEMO:-}" == llm ]]; then

@@ -40,8 +40,11 @@ step 'format' cargo fmt --check
 step 'build' cargo build --release --locked
 step 'lint' cargo clippy --release --all-targets --locked -- -D warnings
 step 'documentation' documentation
+step 'dependencies' scripts/audit.sh
+step 'bill of materials' scripts/sbom.sh
 step 'models' "$tieline" models pull "${TEST_MODELS[@]}"
 step 'tests' cargo test --release --locked
+step 'calls in a network namespace' scripts/namespace_test.sh
 step 'the API against its document' scripts/api_check.sh
 step "Twilio's library as the oracle" scripts/twilio_oracle.sh
 step 'benches, once each' benches_once

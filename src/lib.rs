@@ -12,7 +12,7 @@
 //! | [`models`], [`store`] | which weights there are, where they come from, whether they are intact; what outlives a call |
 //! | [`speech`] | what an engine must do, and the engines |
 //! | [`config`] | typed settings, a pure function of strings |
-//! | [`turn`], [`twilio`] | the pure turn-taking machine; Twilio's wire formats |
+//! | [`turn`], [`twilio`], [`privacy`] | the pure turn-taking machine; Twilio's wire formats; what may leave the house |
 //! | [`audio`] | μ-law, frames, resampling, level, WAV |
 //! | [`time`] | media time |
 
@@ -25,6 +25,7 @@ pub mod dialog;
 pub mod engine;
 pub mod http;
 pub mod models;
+pub mod privacy;
 pub mod speech;
 pub mod store;
 pub mod telemetry;

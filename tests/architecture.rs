@@ -12,7 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["models", "store"],
     &["speech"],
     &["config"],
-    &["turn", "twilio"],
+    &["turn", "twilio", "privacy"],
     &["audio"],
     &["time"],
 ];
@@ -128,6 +128,65 @@ fn the_map_names_every_module() {
                 "ARCHITECTURE.md does not name `{module}`"
             );
         }
+    }
+}
+
+/// What opens a connection by itself, past the egress guard.
+const DOORS: &[&str] = &[
+    "Client::builder(",
+    "Client::new(",
+    "ClientBuilder::new(",
+    "reqwest::get(",
+    "TcpStream::connect",
+    "TcpSocket::new",
+    "UdpSocket::",
+    "UnixStream::connect",
+    "lookup_host",
+    "to_socket_addrs",
+    "connect_async",
+    "AnyConnection::connect",
+    "AnyPool::connect",
+    "PgConnection::",
+    "PgPool",
+];
+
+/// Who may: the guard; commands that set a machine up or look at it and serve no call; the store, which asks the guard in
+/// `store::reach`.
+const GUARDED: &[&str] = &[
+    "privacy/egress",
+    "models/pull",
+    "cli/doctor",
+    "cli/bench",
+    "caller",
+    "store/connect.rs",
+    "store/examine.rs",
+];
+
+#[test]
+fn nothing_leaves_the_house_but_by_the_guard() {
+    for (_, path, text) in sources() {
+        let inside = path
+            .strip_prefix(root().join("src"))
+            .expect("in src")
+            .to_string_lossy()
+            .into_owned();
+        if GUARDED.iter().any(|allowed| inside.starts_with(allowed)) {
+            continue;
+        }
+        for door in DOORS {
+            // `LlmClient::new` is no `Client::new`.
+            let text = code(&text);
+            let mut found = text.match_indices(door).map(|(at, _)| text[..at].chars().next_back());
+            let whole = found.any(|before| !before.is_some_and(char::is_alphanumeric));
+            assert!(!whole, "{inside} opens connections by itself: {door}");
+        }
+    }
+    // The exceptions connect by what the guard has admitted.
+    for file in ["store/connect.rs", "store/examine.rs"] {
+        let text = fs::read_to_string(root().join("src").join(file)).expect("readable");
+        let asked = text.matches("reach::admitted(").count();
+        assert_eq!(asked, 1, "{file} asks the guard once, for all connections");
+        assert!(!code(&text).contains("PgConnection"), "{file}");
     }
 }
 

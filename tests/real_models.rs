@@ -18,6 +18,7 @@ use tieline::dialog::llm::LlmClient;
 use tieline::engine::{Engine, Sizes};
 use tieline::http::{Api, App, Lines, Probe, TwilioAccount, router};
 use tieline::models::{Manifest, Purpose, locate};
+use tieline::privacy::egress::Egress;
 use tieline::speech::piper::{self, Piper};
 use tieline::speech::spoken::spoken;
 use tieline::speech::whisper::{AudioContext, Whisper, WhisperModel, WhisperOptions};
@@ -287,7 +288,7 @@ async fn server(llm: &str) -> String {
         services: Services {
             engine: Arc::new(engine),
             mind: Mind::new(
-                LlmClient::new(&config.llm).expect("client"),
+                LlmClient::new(&config.llm, &Egress::default()).expect("client"),
                 Policy::default().reply_deadline,
             ),
             staff: tokio::sync::watch::channel(Arc::new(
@@ -295,6 +296,7 @@ async fn server(llm: &str) -> String {
                     Agents::single(agent::parse(agent, "test.toml").expect("agent")),
                     None,
                     |_| None,
+                    &Egress::default(),
                 )
                 .expect("no tools"),
             ))
@@ -316,7 +318,8 @@ async fn server(llm: &str) -> String {
             ..TwilioAccount::default()
         },
         public_url: None,
-        probe: Probe::new().expect("client"),
+        probe: Probe::default(),
+        egress: Egress::default(),
         api: Api::new(&config.api),
         also_public: Vec::new(),
         progress: Progress::new(),

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::dialog::conversation::{Staff, StaffError};
 use crate::dialog::tool::sms::Texts;
+use crate::privacy::egress::Egress;
 use crate::store::Store;
 
 /// Where agents come from.
@@ -18,6 +19,7 @@ pub(super) struct Files {
     pub(super) default: String,
     pub(super) store: Option<Store>,
     pub(super) texts: Option<Texts>,
+    pub(super) egress: Egress,
 }
 
 impl Files {
@@ -26,9 +28,8 @@ impl Files {
         reason = "tools name variables of their own, which no setting knows"
     )]
     pub(super) fn load(&self) -> Result<Staff, StaffError> {
-        let staff = Staff::load(&self.dir, &self.default, self.store.clone(), |name| {
-            std::env::var(name).ok()
-        })?;
+        let lookup = |name: &str| std::env::var(name).ok();
+        let staff = Staff::load(&self.dir, &self.default, self.store.clone(), lookup, &self.egress)?;
         Ok(staff.texting(self.texts.clone()))
     }
 }
@@ -128,6 +129,7 @@ mod tests {
             default: "desk".to_owned(),
             store: None,
             texts: None,
+            egress: Egress::default(),
         };
         let staff = files.load().expect("a good file");
         let mut desk = Desk::new(files, staff);

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
 use crate::config::Database;
+use crate::privacy::egress::Egress;
 use crate::store::Store;
 
 /// Brings records into the database.
@@ -27,9 +28,9 @@ enum DataCommand {
 }
 
 /// Runs `tieline data` on the configured database.
-pub(super) async fn run(args: DataArgs, database: &Database) -> anyhow::Result<()> {
+pub(super) async fn run(args: DataArgs, database: &Database, egress: &Egress) -> anyhow::Result<()> {
     let DataCommand::Import { files } = args.command;
-    let store = Store::open(database).await?;
+    let store = Store::open_within(database, egress).await?;
     for file in &files {
         let name = file.display();
         let csv = std::fs::read(file).with_context(|| format!("{name} cannot be read"))?;

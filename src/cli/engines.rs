@@ -12,6 +12,7 @@ use crate::dialog::conversation;
 use crate::dialog::slot::Language;
 use crate::engine::{Engine, Factory, Sizes};
 use crate::models::{Manifest, Purpose, is_path, locate};
+use crate::privacy::egress::Egress;
 use crate::speech::piper::{self, Piper};
 use crate::speech::remote::{Endpoint, RemoteSynthesizer, RemoteTranscriber};
 use crate::speech::silero::SileroModel;
@@ -39,7 +40,7 @@ pub(super) fn needed_models(config: &Config) -> Vec<String> {
 }
 
 /// Loads the models, starts the workers and warms them up with the agent's phrases.
-pub(super) async fn start(config: &Config, agents: &Agents) -> anyhow::Result<Engine> {
+pub(super) async fn start(config: &Config, agents: &Agents, egress: &Egress) -> anyhow::Result<Engine> {
     let manifest = Manifest::load(&config.server.models_dir)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let sizes = Sizes {
@@ -47,8 +48,8 @@ pub(super) async fn start(config: &Config, agents: &Agents) -> anyhow::Result<En
         tts_workers: config.tts.workers.unwrap_or(cores),
         queue: QUEUE_PER_CORE * cores,
     };
-    let transcriber = transcriber(config, &manifest, agents)?;
-    let synthesizer = synthesizer(config, &manifest)?;
+    let transcriber = transcriber(config, &manifest, agents, egress)?;
+    let synthesizer = synthesizer(config, &manifest, egress)?;
     warn_of_languages(config, agents);
     let mut engine = Engine::start(sizes, transcriber, synthesizer)?;
     if config.turn.hears_sound() {
@@ -69,7 +70,12 @@ pub(super) async fn start(config: &Config, agents: &Agents) -> anyhow::Result<En
 }
 
 /// Builds transcribers: local Whisper, or a server of the house.
-fn transcriber(config: &Config, manifest: &Manifest, agents: &Agents) -> anyhow::Result<Factory<dyn Transcriber>> {
+fn transcriber(
+    config: &Config,
+    manifest: &Manifest,
+    agents: &Agents,
+    egress: &Egress,
+) -> anyhow::Result<Factory<dyn Transcriber>> {
     let stt = config.stt.clone();
     if let Some(url) = stt.url.clone() {
         let endpoint = Endpoint {
@@ -77,9 +83,9 @@ fn transcriber(config: &Config, manifest: &Manifest, agents: &Agents) -> anyhow:
             api_key: stt.api_key.clone(),
             model: stt.model.clone(),
         };
-        let runtime = Handle::current();
+        let (runtime, egress) = (Handle::current(), egress.clone());
         return Ok(Box::new(move || {
-            let engine = RemoteTranscriber::new(endpoint.clone(), stt.language.clone(), runtime.clone())?;
+            let engine = RemoteTranscriber::new(endpoint.clone(), stt.language.clone(), runtime.clone(), &egress)?;
             Ok(Box::new(engine))
         }));
     }
@@ -147,7 +153,11 @@ fn vocabulary(agents: &Agents, language: Language) -> Option<String> {
 }
 
 /// Builds synthesisers: a local Piper voice, or a server of the house.
-pub(super) fn synthesizer(config: &Config, manifest: &Manifest) -> anyhow::Result<Factory<dyn Synthesizer>> {
+pub(super) fn synthesizer(
+    config: &Config,
+    manifest: &Manifest,
+    egress: &Egress,
+) -> anyhow::Result<Factory<dyn Synthesizer>> {
     let tts = config.tts.clone();
     if let Some(url) = tts.url.clone() {
         let endpoint = Endpoint {
@@ -155,9 +165,10 @@ pub(super) fn synthesizer(config: &Config, manifest: &Manifest) -> anyhow::Resul
             api_key: tts.api_key.clone(),
             model: tts.model.clone(),
         };
-        let runtime = Handle::current();
+        let (runtime, egress) = (Handle::current(), egress.clone());
         return Ok(Box::new(move || {
-            let engine = RemoteSynthesizer::new(endpoint.clone(), tts.voice.clone(), tts.speed, runtime.clone())?;
+            let (endpoint, runtime) = (endpoint.clone(), runtime.clone());
+            let engine = RemoteSynthesizer::new(endpoint, tts.voice.clone(), tts.speed, runtime, &egress)?;
             Ok(Box::new(engine))
         }));
     }
@@ -236,7 +247,8 @@ impl<'a> CallerVoice<'a> {
     pub(super) fn speak(&mut self, text: &str) -> anyhow::Result<(Vec<f32>, u32)> {
         if self.synthesizer.is_none() {
             let manifest = Manifest::load(&self.config.server.models_dir)?;
-            self.synthesizer = Some(synthesizer(self.config, &manifest)?()?);
+            let egress = Egress::new(self.config.egress.clone());
+            self.synthesizer = Some(synthesizer(self.config, &manifest, &egress)?()?);
         }
         let voice = self.synthesizer.as_mut().context("no voice")?;
         let speech = voice.synthesize(&crate::speech::spoken::spoken(text), &|| false)?;

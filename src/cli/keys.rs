@@ -9,6 +9,7 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
 use crate::config::Database;
+use crate::privacy::egress::Egress;
 use crate::store::{ApiKey, NewApiKey, Scope, Store};
 
 /// Makes, lists and revokes keys of the management API.
@@ -45,8 +46,8 @@ enum KeysCommand {
 }
 
 /// Runs `tieline keys` on the configured database.
-pub(super) async fn run(args: KeysArgs, database: &Database) -> anyhow::Result<()> {
-    let store = Store::open(database).await?;
+pub(super) async fn run(args: KeysArgs, database: &Database, egress: &Egress) -> anyhow::Result<()> {
+    let store = Store::open_within(database, egress).await?;
     let text = match args.command {
         KeysCommand::Create {
             name,

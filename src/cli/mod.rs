@@ -4,6 +4,7 @@ mod agents;
 mod bench;
 mod call;
 mod data;
+mod destinations;
 mod doctor;
 mod engines;
 mod keys;
@@ -19,6 +20,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Config, gather};
+use crate::privacy::egress::Egress;
 
 /// A self-hosted phone voice agent: local Whisper and Piper, your own LLM endpoint.
 #[derive(Debug, Parser)]
@@ -67,8 +69,18 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Call(args) => {
             sign_as_local(&mut config);
             let twilio = &config.twilio;
+            // A certificate is for a name, and that is in PUBLIC_URL.
+            let public = config
+                .server
+                .public_url
+                .as_ref()
+                .filter(|_| config.server.tls.is_some());
+            let base = public.map_or_else(
+                || format!("http://127.0.0.1:{}", config.server.bind.port()),
+                |url| url.as_str().trim_end_matches('/').to_owned(),
+            );
             let local = call::LocalServer {
-                webhook: format!("http://127.0.0.1:{}/voice/incoming", config.server.bind.port()),
+                webhook: format!("{base}/voice/incoming"),
                 public_url: config.server.public_url.as_ref().map(ToString::to_string),
                 auth_token: twilio.auth_token.as_ref().map(|token| token.expose().to_owned()),
                 account_sid: twilio.account_sid.clone(),
@@ -82,11 +94,13 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             bench::run(&what, &config, &runtime)
         }
         Command::Data(args) => {
-            runtime.block_on(data::run(args, &config.database))?;
+            let egress = Egress::new(config.egress);
+            runtime.block_on(data::run(args, &config.database, &egress))?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Keys(args) => {
-            runtime.block_on(keys::run(args, &config.database))?;
+            let egress = Egress::new(config.egress);
+            runtime.block_on(keys::run(args, &config.database, &egress))?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Models(args) => {

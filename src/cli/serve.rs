@@ -18,12 +18,14 @@ use crate::call::recorded::{Patience, Recorder};
 use crate::call::registry::Registry;
 use crate::call::switchboard::Switchboard;
 use crate::call::voicemail::Mailbox;
-use crate::cli::{agents, engines, local_key};
+use crate::cli::{agents, destinations, engines, local_key};
 use crate::config::{Config, Transport};
 use crate::dialog::conversation::Mind;
 use crate::dialog::llm::LlmClient;
 use crate::dialog::tool::sms::Texts;
+use crate::http::tls::{self, Certificate};
 use crate::http::{Api, App, Lines, Probe, TwilioAccount, Waiting, router};
+use crate::privacy::egress::Egress;
 use crate::store::Store;
 use crate::telemetry::logging;
 use crate::twilio::rest::TwilioRest;
@@ -32,15 +34,19 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     logging::init(&config.log);
     announce(&config);
     let grace = config.server.shutdown_grace;
+    // Before anything connects anywhere.
+    let egress = Egress::new(config.egress.clone());
+    destinations::admit(&egress, destinations::all(&config, None)).await?;
+    let certificate = config.server.tls.clone().map(Certificate::read).transpose()?;
     // Before the models are loaded: a port in use is known at once.
     let bind = config.server.bind;
     let listener = TcpListener::bind(bind).await.with_context(|| {
         format!("BIND {bind} cannot be listened on; stop what uses it or set BIND to another address")
     })?;
     let pbx = pbx(&config).await?;
-    let store = Store::open(&config.database).await?;
+    let store = Store::open_within(&config.database, &egress).await?;
     let local_key = local_key::of(&config);
-    let mut app = app(config, Some(store.clone())).await?;
+    let mut app = app(config, Some(store.clone()), egress).await?;
     if app.twilio.auth_token.is_none() && !app.twilio.unverified {
         app.twilio.other_key = app.twilio.other_key.or(local_key);
     }
@@ -54,8 +60,15 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
         let (services, registry) = (app.services.clone(), Arc::clone(&registry));
         tokio::spawn(audiosocket::serve(listener, services, registry, callers))
     });
-    let mut server = spawn(listener, app);
-    writeln!(std::io::stdout(), "ready http://{address}").context("standard output is closed")?;
+    let scheme = if certificate.is_some() { "https" } else { "http" };
+    let mut server = match certificate {
+        None => spawn(listener, app),
+        Some(certificate) => {
+            tokio::spawn(Arc::clone(&certificate).follow());
+            tls::spawn(listener, router(app), certificate).context("TLS cannot be set up")?
+        }
+    };
+    writeln!(std::io::stdout(), "ready {scheme}://{address}").context("standard output is closed")?;
     tokio::select! {
         ended = &mut server => {
             ended.context("the server panicked")?.context("the server failed")?;
@@ -98,8 +111,8 @@ pub(super) fn spawn(listener: TcpListener, app: Arc<App>) -> JoinHandle<std::io:
 }
 
 /// Everything a server needs: engines loaded and warm. Without a store nothing is looked up or written down.
-pub(super) async fn app(config: Config, store: Option<Store>) -> anyhow::Result<App> {
-    let switchboard = switchboard(&config, store.clone())?;
+pub(super) async fn app(config: Config, store: Option<Store>, egress: Egress) -> anyhow::Result<App> {
+    let switchboard = switchboard(&config, store.clone(), &egress)?;
     let files = agents::Files {
         dir: config.server.agents_dir.clone(),
         default: config.agent.clone(),
@@ -108,10 +121,12 @@ pub(super) async fn app(config: Config, store: Option<Store>) -> anyhow::Result<
             .as_ref()
             .zip(store.clone())
             .and_then(|(switchboard, store)| Texts::new(Arc::clone(switchboard.carrier()), store, &config.outbound)),
+        egress: egress.clone(),
     };
     let staff = files.load()?;
-    let mind = Mind::new(LlmClient::new(&config.llm)?, config.turn.policy.reply_deadline);
-    let engine = engines::start(&config, &staff.agents).await?;
+    destinations::admit(&egress, destinations::tools(&staff.agents)).await?;
+    let mind = Mind::new(LlmClient::new(&config.llm, &egress)?, config.turn.policy.reply_deadline);
+    let engine = engines::start(&config, &staff.agents, &egress).await?;
     let engine = Arc::new(engine);
     if mind.llm.is_none() {
         // The guided dialog asks the same questions in every call.
@@ -151,7 +166,8 @@ pub(super) async fn app(config: Config, store: Option<Store>) -> anyhow::Result<
         registry,
         twilio,
         public_url: config.server.public_url,
-        probe: Probe::new()?,
+        probe: Probe::default(),
+        egress,
         api: Api::new(&config.api),
         lines: Lines {
             signalwire: config.lines.signalwire,
@@ -185,11 +201,11 @@ fn recorder(transport: Transport, services: &Services, registry: &Arc<Registry>)
 }
 
 /// What hands calls over and places them, where Twilio's API and this server's address are known.
-fn switchboard(config: &Config, store: Option<Store>) -> anyhow::Result<Option<Arc<Switchboard>>> {
+fn switchboard(config: &Config, store: Option<Store>, egress: &Egress) -> anyhow::Result<Option<Arc<Switchboard>>> {
     let (Some(rest), Some(url)) = (config.twilio.rest(), &config.server.public_url) else {
         return Ok(None);
     };
-    let carrier = TwilioRest::new(rest).context("the client of Twilio's API cannot be set up")?;
+    let carrier = TwilioRest::new(rest, egress).context("the client of Twilio's API cannot be set up")?;
     let base = url.as_str().trim_end_matches('/').to_owned();
     let (rules, number) = (config.outbound.clone(), config.twilio.phone_number.clone());
     Ok(Some(Arc::new(Switchboard::new(

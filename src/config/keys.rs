@@ -110,6 +110,13 @@ pub const KEYS: &[Key] = &[
     key("SMS", "off", "whether text messages are sent"),
     key("SMS_PER_DAY", "50", "text messages sent in 24 hours"),
     unset("SMS_NUMBERS", "to whom beside the caller"),
+    // Egress
+    key(
+        "PRIVACY",
+        "on-prem",
+        "what the server may contact: on-prem, this machine and private networks; cloud-llm, the language model too",
+    ),
+    unset("EGRESS_ALLOW", "hosts and networks that may be contacted besides"),
     // Agent and LLM
     key(
         "AGENT",
@@ -238,6 +245,16 @@ pub const KEYS: &[Key] = &[
     ),
     // Server
     key("BIND", "0.0.0.0:8080", "the address and port to listen on"),
+    unset(
+        "TLS_CERT",
+        "the certificate to listen with, PEM with its chain; unset: no TLS here",
+    ),
+    unset("TLS_KEY", "its private key, PEM"),
+    key(
+        "TRUSTED_PROXIES",
+        "127.0.0.1,::1",
+        "proxies whose X-Forwarded-For tells who asks",
+    ),
     key("DATA_DIR", "./data", "where the server keeps what it writes"),
     unset(
         "DATABASE_URL",
@@ -263,11 +280,6 @@ pub const KEYS: &[Key] = &[
         "API_RATE_PER_ADDRESS",
         "1200",
         "API requests a minute that one address may make",
-    ),
-    key(
-        "API_PROXIES",
-        "127.0.0.1,::1",
-        "proxies whose X-Forwarded-For tells who asks",
     ),
     // Logs
     key(

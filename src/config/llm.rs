@@ -35,6 +35,11 @@ impl Llm {
         }
     }
 
+    /// Whether the endpoint is the one that a key alone means.
+    pub fn is_openai(&self) -> bool {
+        self.base_url.as_deref() == Some(OPENAI)
+    }
+
     pub(super) fn describe(&self, lines: &mut Vec<(&'static str, String)>) {
         lines.extend([
             ("LLM_BASE_URL", or_unset(self.base_url.as_ref(), "not set")),

@@ -6,6 +6,7 @@
 
 mod api;
 mod database;
+mod egress;
 mod error;
 mod keys;
 mod lines;
@@ -22,6 +23,7 @@ mod tests;
 mod turn;
 mod twilio;
 
+use crate::privacy::egress::Policy;
 use parse::Reader;
 
 pub use api::ApiLimits;
@@ -33,7 +35,7 @@ pub use llm::Llm;
 pub use log::{Log, LogFormat};
 pub use outbound::{Allowed, Hours, Outbound};
 pub use secret::Secret;
-pub use server::{Server, is_local};
+pub use server::{Server, TlsFiles, is_local};
 pub use speech::{Stt, Tts};
 pub use strings::{Origin, Strings, gather};
 pub use turn::Turn;
@@ -54,6 +56,8 @@ pub struct Config {
     pub lines: Lines,
     /// What may be dialled.
     pub outbound: Outbound,
+    /// What may be contacted.
+    pub egress: Policy,
     /// The language model.
     pub llm: Llm,
     /// Speech to text.
@@ -92,6 +96,7 @@ impl Config {
             twilio: Twilio::parse(reader),
             lines: Lines::parse(reader),
             outbound: Outbound::parse(reader),
+            egress: egress::policy(reader),
             llm: Llm::parse(reader),
             stt: Stt::parse(reader),
             tts: Tts::parse(reader),
@@ -114,6 +119,7 @@ impl Config {
         self.twilio.describe(&mut lines);
         self.lines.describe(&mut lines);
         self.outbound.describe(&mut lines);
+        egress::describe(&self.egress, &mut lines);
         self.llm.describe(&mut lines);
         self.stt.describe(&mut lines);
         self.tts.describe(&mut lines);

@@ -14,6 +14,8 @@ use super::parse::{self, Bad, Reader};
 pub struct Server {
     /// Address and port to listen on. Default `0.0.0.0:8080`: every interface, a port that needs no root.
     pub bind: SocketAddr,
+    /// The certificate to listen with. No default: TLS ends at a proxy, or there is none.
+    pub tls: Option<TlsFiles>,
     /// What the server writes. Default `./data`.
     pub data_dir: PathBuf,
     /// Model files. Default `./models`.
@@ -33,6 +35,15 @@ pub struct Server {
     pub hf_endpoint: String,
 }
 
+/// A certificate with its chain, and its key, both PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// `TLS_CERT`.
+    pub cert: PathBuf,
+    /// `TLS_KEY`.
+    pub key: PathBuf,
+}
+
 impl Server {
     pub(super) fn parse(reader: &mut Reader<'_>) -> Self {
         let mut public = reader
@@ -41,6 +52,7 @@ impl Server {
             .into_iter();
         Self {
             bind: reader.or_default("BIND", socket_addr),
+            tls: tls_files(reader),
             data_dir: reader.or_default("DATA_DIR", parse::text).into(),
             models_dir: reader.or_default("MODELS_DIR", parse::text).into(),
             agents_dir: reader.or_default("AGENTS_DIR", parse::text).into(),
@@ -62,6 +74,8 @@ impl Server {
         let public = (!public.is_empty()).then(|| public.join(","));
         lines.extend([
             ("BIND", self.bind.to_string()),
+            ("TLS_CERT", shown(self.tls.as_ref().map(|tls| &tls.cert))),
+            ("TLS_KEY", shown(self.tls.as_ref().map(|tls| &tls.key))),
             ("DATA_DIR", self.data_dir.display().to_string()),
             ("MODELS_DIR", self.models_dir.display().to_string()),
             ("AGENTS_DIR", self.agents_dir.display().to_string()),
@@ -87,6 +101,24 @@ pub fn is_local(url: &Url) -> bool {
         }
         None => false,
     }
+}
+
+/// Both or neither.
+fn tls_files(reader: &mut Reader<'_>) -> Option<TlsFiles> {
+    let cert = reader.optional("TLS_CERT", parse::text);
+    let key = reader.optional("TLS_KEY", parse::text);
+    if cert.is_some() != key.is_some() {
+        reader.conflict(
+            "one of TLS_CERT and TLS_KEY is not set, and TLS needs both: set them to the certificate's file and its key's, or unset both"
+                .to_owned(),
+        );
+    }
+    let (cert, key) = (cert?.into(), key?.into());
+    Some(TlsFiles { cert, key })
+}
+
+fn shown(path: Option<&PathBuf>) -> String {
+    path.map_or_else(|| "not set".to_owned(), |path| path.display().to_string())
 }
 
 /// One address or several with commas between.

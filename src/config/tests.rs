@@ -124,7 +124,11 @@ fn every_example_that_a_fault_offers_is_accepted() {
     let nonsense = "\u{1}nonsense/..?";
     let mut faulty = 0;
     for key in KEYS {
-        let Err(ConfigErrors(errors)) = parse(&[(key.name, nonsense)]) else {
+        // A file may have any name, and one of the two is none.
+        let other = [("TLS_CERT", "TLS_KEY"), ("TLS_KEY", "TLS_CERT")];
+        let other = other.into_iter().find(|(name, _)| *name == key.name);
+        let pairs: Vec<_> = other.map(|(_, other)| (other, "file.pem")).into_iter().collect();
+        let Err(ConfigErrors(errors)) = parse(&[&pairs[..], &[(key.name, nonsense)]].concat()) else {
             continue;
         };
         faulty += 1;
@@ -154,6 +158,8 @@ fn every_example_that_a_fault_offers_is_accepted() {
         }
     }
     let any_text = [
+        "TLS_CERT",
+        "TLS_KEY",
         "DATA_DIR",
         "MODELS_DIR",
         "AGENTS_DIR",
@@ -385,4 +391,20 @@ fn env_example_uncommented_gives_the_defaults() {
     std::fs::write(&path, uncommented).expect("a writable directory");
     let strings = gather(std::iter::empty(), Some(&path)).expect("a readable file");
     assert_eq!(Config::parse(&strings).expect("good defaults"), good(&[]));
+}
+
+#[test]
+fn tls_takes_a_certificate_and_its_key() {
+    assert_eq!(good(&[]).server.tls, None);
+    let both = good(&[
+        ("TLS_CERT", "/etc/tls/fullchain.pem"),
+        ("TLS_KEY", "/etc/tls/privkey.pem"),
+    ]);
+    let tls = both.server.tls.expect("both are set");
+    assert_eq!(tls.cert.to_str(), Some("/etc/tls/fullchain.pem"));
+    assert_eq!(tls.key.to_str(), Some("/etc/tls/privkey.pem"));
+    for one in ["TLS_CERT", "TLS_KEY"] {
+        let found = messages(&[(one, "/etc/tls/file.pem")]);
+        assert!(found.len() == 1 && found[0].contains("TLS needs both"), "{found:?}");
+    }
 }

@@ -18,6 +18,7 @@ use crate::dialog::slot::Date;
 use crate::dialog::tool::http::HttpToolsError;
 use crate::dialog::tool::sms::Texts;
 use crate::dialog::tool::{Place, ToolCall, ToolResult, Tools};
+use crate::privacy::egress::Egress;
 use crate::speech::sentence::SentenceSplitter;
 use crate::store::Store;
 
@@ -50,14 +51,16 @@ pub enum StaffError {
 }
 
 impl Staff {
-    /// Reads the agents' files. `lookup` gives what `${NAME}` in a tool's header stands for.
+    /// Reads the agents' files. `lookup` gives what `${NAME}` in a tool's header stands for; HTTP tools connect where
+    /// `egress` lets them.
     pub fn load(
         dir: &Path,
         default: &str,
         store: Option<Store>,
         lookup: impl Fn(&str) -> Option<String>,
+        egress: &Egress,
     ) -> Result<Self, StaffError> {
-        Self::of(Agents::load(dir, default)?, store, lookup)
+        Self::of(Agents::load(dir, default)?, store, lookup, egress)
     }
 
     /// These agents.
@@ -65,8 +68,9 @@ impl Staff {
         agents: Agents,
         store: Option<Store>,
         lookup: impl Fn(&str) -> Option<String>,
+        egress: &Egress,
     ) -> Result<Self, StaffError> {
-        let tools = Tools::new(store, &agents, lookup)?;
+        let tools = Tools::new(store, &agents, lookup, egress)?;
         let agents = Arc::new(agents);
         Ok(Self { agents, tools })
     }

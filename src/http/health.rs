@@ -35,35 +35,20 @@ struct Configured {
 }
 
 /// Asks the LLM endpoint whether it is there, at most once in a while.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Probe {
-    client: reqwest::Client,
     last: Mutex<Option<(Instant, Result<(), String>)>>,
 }
 
 impl Probe {
-    /// A probe that has not asked yet.
-    pub fn new() -> Result<Self, reqwest::Error> {
-        let client = reqwest::Client::builder().timeout(PROBE_TIMEOUT).build()?;
-        Ok(Self {
-            client,
-            last: Mutex::new(None),
-        })
-    }
-
     /// The state of the endpoint, at most a few seconds old. Any HTTP answer counts: some servers have no `/models`.
     pub async fn llm(&self, llm: &LlmClient) -> Result<(), String> {
         let mut last = self.last.lock().await;
         if let Some((_, state)) = last.as_ref().filter(|(at, _)| at.elapsed() < PROBE_AGE) {
             return state.clone();
         }
-        let answer = self.client.get(format!("{}/models", llm.base_url())).send().await;
-        let state = match answer {
-            Ok(answer) if answer.status().is_server_error() => Err(format!(
-                "the LLM endpoint {} answers HTTP {}",
-                llm.base_url(),
-                answer.status().as_u16()
-            )),
+        let state = match llm.probe(PROBE_TIMEOUT).await {
+            Ok(status) if status >= 500 => Err(format!("the LLM endpoint {} answers HTTP {status}", llm.base_url())),
             Ok(_) => Ok(()),
             Err(_) => Err(format!(
                 "the LLM endpoint {} cannot be reached; check LLM_BASE_URL",

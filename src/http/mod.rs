@@ -2,6 +2,7 @@
 
 mod api;
 mod fallback;
+mod headers;
 mod health;
 mod identity;
 mod incoming;
@@ -11,6 +12,7 @@ mod queue;
 mod recorded;
 mod signed;
 mod status;
+pub mod tls;
 mod trace;
 mod transfer;
 
@@ -28,6 +30,7 @@ use crate::call::progress::Progress;
 use crate::call::recorded::Recorder;
 use crate::call::registry::Registry;
 use crate::config::Secret;
+use crate::privacy::egress::Egress;
 use crate::store::AuditEvent;
 use crate::twilio::signature::Algorithm;
 
@@ -49,6 +52,8 @@ pub struct App {
     pub public_url: Option<Url>,
     /// Whether the LLM endpoint answers.
     pub probe: Probe,
+    /// What may be contacted, and how often it was.
+    pub egress: Egress,
     /// Other carriers.
     pub lines: Lines,
     /// What the management API keeps.
@@ -81,7 +86,7 @@ pub struct TwilioAccount {
 /// All routes.
 pub fn router(app: Arc<App>) -> Router {
     let identity = Identity::random();
-    Router::new()
+    let routes = Router::new()
         .route("/voice/incoming", post(incoming::incoming))
         .route("/api/phone/incoming", post(incoming::incoming))
         .route("/voice/fallback", post(fallback::fallback))
@@ -105,8 +110,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/voice/identity", get(move || async move { Json(identity) }))
         .merge(lines::routes())
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .merge(api::router(&app))
-        .with_state(app)
+        .merge(api::router(&app));
+    headers::guarded(routes).with_state(app)
 }
 
 /// A `TwiML` answer.

@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 
 use crate::audio::wav::{self, Recording};
 use crate::config::Secret;
+use crate::privacy::egress::{Egress, Outlet, Purpose, Redirects, refusal};
 use crate::speech::{Cancelled, Heard, Speech, SpeechError, Synthesizer, Transcriber};
 use crate::time::SampleRate;
 
@@ -38,12 +39,12 @@ pub struct RemoteSynthesizer {
 }
 
 impl RemoteTranscriber {
-    /// Requests run on `runtime`; the calling thread waits for them.
-    pub fn new(endpoint: Endpoint, language: String, runtime: Handle) -> Result<Self, SpeechError> {
+    /// Requests run on `runtime`, and connect where `egress` lets them; the calling thread waits for them.
+    pub fn new(endpoint: Endpoint, language: String, runtime: Handle, egress: &Egress) -> Result<Self, SpeechError> {
         Ok(Self {
+            link: Link::new(Purpose::Stt, &endpoint, runtime, egress)?,
             endpoint,
             language,
-            link: Link::new("remote STT", runtime)?,
         })
     }
 }
@@ -69,13 +70,19 @@ impl Transcriber for RemoteTranscriber {
 }
 
 impl RemoteSynthesizer {
-    /// Requests run on `runtime`; the calling thread waits for them.
-    pub fn new(endpoint: Endpoint, voice: String, speed: f32, runtime: Handle) -> Result<Self, SpeechError> {
+    /// Requests run on `runtime`, and connect where `egress` lets them; the calling thread waits for them.
+    pub fn new(
+        endpoint: Endpoint,
+        voice: String,
+        speed: f32,
+        runtime: Handle,
+        egress: &Egress,
+    ) -> Result<Self, SpeechError> {
         Ok(Self {
+            link: Link::new(Purpose::Tts, &endpoint, runtime, egress)?,
             endpoint,
             voice,
             speed,
-            link: Link::new("remote TTS", runtime)?,
         })
     }
 }
@@ -104,29 +111,34 @@ struct Transcription {
 /// The HTTP side both share.
 struct Link {
     engine: &'static str,
-    client: reqwest::Client,
+    outlet: Outlet,
     runtime: Handle,
 }
 
 impl Link {
-    fn new(engine: &'static str, runtime: Handle) -> Result<Self, SpeechError> {
-        let client = reqwest::Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(TIMEOUT)
-            .build();
-        let client = client.map_err(|error| SpeechError::Load {
+    fn new(purpose: Purpose, endpoint: &Endpoint, runtime: Handle, egress: &Egress) -> Result<Self, SpeechError> {
+        let engine = if purpose == Purpose::Stt {
+            "remote STT"
+        } else {
+            "remote TTS"
+        };
+        // A redirect would take what is said to another place than the operator chose.
+        let outlet = egress.outlet(purpose, &endpoint.url, Redirects::Never, |client| {
+            client.connect_timeout(CONNECT_TIMEOUT).timeout(TIMEOUT)
+        });
+        let outlet = outlet.map_err(|error| SpeechError::Load {
             engine,
             reason: error.to_string(),
         })?;
         Ok(Self {
             engine,
-            client,
+            outlet,
             runtime,
         })
     }
 
     fn post(&self, endpoint: &Endpoint, path: &str) -> reqwest::RequestBuilder {
-        let request = self.client.post(format!("{}/{path}", endpoint.url));
+        let request = self.outlet.post(path);
         match &endpoint.api_key {
             Some(key) => request.bearer_auth(key.expose()),
             None => request,
@@ -137,16 +149,12 @@ impl Link {
     fn body(&self, request: reqwest::RequestBuilder, cancelled: Cancelled<'_>) -> Result<Vec<u8>, SpeechError> {
         self.runtime.block_on(async {
             let work = async {
-                let mut response = request.send().await.map_err(|error| self.failed(error.without_url()))?;
+                let mut response = request.send().await.map_err(|error| self.unreachable(error))?;
                 if !response.status().is_success() {
                     return Err(self.failed(format!("HTTP {}", response.status().as_u16())));
                 }
                 let mut body = Vec::new();
-                while let Some(part) = response
-                    .chunk()
-                    .await
-                    .map_err(|error| self.failed(error.without_url()))?
-                {
+                while let Some(part) = response.chunk().await.map_err(|error| self.unreachable(error))? {
                     body.extend_from_slice(&part);
                     if body.len() > MAX_BODY {
                         return Err(self.failed("the answer is too large"));
@@ -163,6 +171,13 @@ impl Link {
                 }
             }
         })
+    }
+
+    fn unreachable(&self, error: reqwest::Error) -> SpeechError {
+        match refusal(&error) {
+            Some(refused) => self.failed(refused),
+            None => self.failed(error.without_url()),
+        }
     }
 
     fn failed(&self, reason: impl ToString) -> SpeechError {

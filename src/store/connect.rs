@@ -8,31 +8,38 @@ use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{AnyConnection, Connection as _, Executor as _};
 
-use super::{Kind, OpenError, Store};
+use super::{Kind, OpenError, Store, reach};
 use crate::config::{Database, Location};
+use crate::privacy::egress::Egress;
 
 impl Store {
     /// Opens the database, creates what is missing, and brings its tables up to this version's.
     ///
     /// An SQLite file is created with its directory, readable by its owner only. Several processes may open one database at the
     /// same time. A database that is new gets the seed data if `database.seed`; this is decided once for its whole life.
+    /// A server is connected to only on this machine or in a private network: [`Store::open_within`] takes other rules.
     pub async fn open(database: &Database) -> Result<Self, OpenError> {
+        Self::open_within(database, &Egress::default()).await
+    }
+
+    /// As [`Store::open`], and connects where `egress` lets it.
+    pub async fn open_within(database: &Database, egress: &Egress) -> Result<Self, OpenError> {
         install_default_drivers();
         let fail = |(reason, remedy)| OpenError {
             location: database.location.to_string(),
             reason,
             remedy,
         };
-        let (url, kind) = match &database.location {
+        let (options, kind) = match &database.location {
             Location::Sqlite(path) => {
                 create(path).map_err(|error| fail((error.to_string(), SQLITE)))?;
-                (sqlite_url(path), Kind::Sqlite)
+                (sqlite_options(path).map_err(fail)?, Kind::Sqlite)
             }
-            Location::Postgres(url) => (url.expose().to_owned(), Kind::Postgres),
+            Location::Postgres(url) => (
+                reach::admitted(url.expose(), egress).await.map_err(fail)?,
+                Kind::Postgres,
+            ),
         };
-        let options: AnyConnectOptions = url
-            .parse()
-            .map_err(|_| fail(("it is not a URL".to_owned(), POSTGRES)))?;
         // First by itself: a pool would try a refused connection again and again, and then only say that time ran out.
         let preparing = tokio::time::timeout(PREPARE_TIMEOUT, prepare(&options, kind));
         preparing
@@ -55,7 +62,10 @@ impl Store {
                     Ok(())
                 })
             })
-            .connect_lazy_with(options);
+            .connect_lazy_with(options.clone());
+        if let Location::Postgres(url) = &database.location {
+            reach::follow(pool.clone(), url.expose().to_owned(), egress.clone(), options);
+        }
         let store = Self { pool, kind };
         store
             .seed_once(database.seed)
@@ -170,8 +180,14 @@ fn create(path: &Path) -> std::io::Result<()> {
     options.open(path).map(drop)
 }
 
+pub(super) fn sqlite_options(path: &Path) -> Result<AnyConnectOptions, Why> {
+    sqlite_url(path)
+        .parse()
+        .map_err(|_| ("it is not a URL".to_owned(), SQLITE))
+}
+
 /// Escapes whatever could mean something in a URL.
-pub(super) fn sqlite_url(path: &Path) -> String {
+fn sqlite_url(path: &Path) -> String {
     let mut url = "sqlite:".to_owned();
     for &byte in path.as_os_str().as_encoded_bytes() {
         if byte.is_ascii_alphanumeric() || b"/._-".contains(&byte) {

@@ -7,10 +7,11 @@ use sqlx::any::{AnyConnectOptions, install_default_drivers};
 use sqlx::{AnyConnection, Connection as _, Executor as _};
 
 use super::connect::{
-    NEWER, POSTGRES_TABLES, PREPARE_TIMEOUT, SQLITE, SQLITE_TABLES, Why, explain, set_up, sqlite_url,
+    NEWER, POSTGRES_TABLES, PREPARE_TIMEOUT, SQLITE, SQLITE_TABLES, Why, explain, set_up, sqlite_options,
 };
-use super::{Kind, OpenError, Store};
+use super::{Kind, OpenError, Store, reach};
 use crate::config::{Database, Location};
+use crate::privacy::egress::Egress;
 
 /// How a database stands that can be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,22 +25,27 @@ pub enum Condition {
 }
 
 impl Store {
-    /// Looks whether the database can be opened and written to.
+    /// Looks whether the database can be opened and written to, as [`Store::open`] would.
     pub async fn examine(database: &Database) -> Result<Condition, OpenError> {
+        Self::examine_within(database, &Egress::default()).await
+    }
+
+    /// As [`Store::examine`], and connects where `egress` lets it.
+    pub async fn examine_within(database: &Database, egress: &Egress) -> Result<Condition, OpenError> {
         install_default_drivers();
         let fail = |(reason, remedy)| OpenError {
             location: database.location.to_string(),
             reason,
             remedy,
         };
-        let (url, kind) = match &database.location {
+        let (options, kind) = match &database.location {
             Location::Sqlite(path) if !path.exists() => return can_create(path).map_err(fail),
-            Location::Sqlite(path) => (sqlite_url(path), Kind::Sqlite),
-            Location::Postgres(url) => (url.expose().to_owned(), Kind::Postgres),
+            Location::Sqlite(path) => (sqlite_options(path).map_err(fail)?, Kind::Sqlite),
+            Location::Postgres(url) => (
+                reach::admitted(url.expose(), egress).await.map_err(fail)?,
+                Kind::Postgres,
+            ),
         };
-        let options: AnyConnectOptions = url
-            .parse()
-            .map_err(|_| fail(("it is not a URL".to_owned(), kind.remedy())))?;
         let looking = tokio::time::timeout(PREPARE_TIMEOUT, look(&options, kind));
         looking
             .await

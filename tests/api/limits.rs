@@ -14,7 +14,7 @@ fn limits(per_key: u32, per_address: u32) -> Setup {
         api: ApiLimits {
             per_key,
             per_address,
-            proxies: vec!["127.0.0.1".parse().expect("an address")],
+            proxies: vec!["127.0.0.1/32".parse().expect("a network")],
         },
         ..Setup::default()
     }

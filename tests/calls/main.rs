@@ -12,6 +12,7 @@ use std::sync::Arc;
 use tieline::caller::calls::{CallSet, Outcome, ScriptedCall};
 use tieline::dialog::conversation::Staff;
 use tieline::dialog::slot::Language;
+use tieline::privacy::egress::Egress;
 
 use crate::fresh::{Fresh, count, on_both};
 use crate::text::Written;
@@ -30,7 +31,13 @@ fn the_set_is_large_and_its_agents_are_there() {
 async fn every_call_ends_as_it_should(fresh: Fresh) {
     let set = set();
     let store = fresh.open().await;
-    let staff = Staff::load(Path::new("agents"), "front-desk", Some(store.clone()), |_| None);
+    let staff = Staff::load(
+        Path::new("agents"),
+        "front-desk",
+        Some(store.clone()),
+        |_| None,
+        &Egress::default(),
+    );
     let staff = Arc::new(staff.expect("the agents that ship"));
     let (mut table, mut failed, mut orders) = (String::new(), 0, 0);
     for written in [Written::AsSpoken, Written::AsTranscribed] {

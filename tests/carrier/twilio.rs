@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use serde_json::json;
+use tieline::privacy::egress::Egress;
 use tieline::twilio::rest::{RestSettings, TwilioRest};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
@@ -84,7 +85,7 @@ impl Twilio {
             backoff: Duration::from_millis(1),
             timeout,
         };
-        TwilioRest::new(settings).expect("a client")
+        TwilioRest::new(settings, &Egress::default()).expect("a client")
     }
 
     pub(crate) fn fail(&self, faults: impl IntoIterator<Item = Fault>) {

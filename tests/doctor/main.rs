@@ -1,6 +1,7 @@
 //! `tieline doctor`: the real program on set-ups that are wrong, and on one that is right.
 
 mod broken;
+mod egress;
 mod others;
 mod twilio;
 

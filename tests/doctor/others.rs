@@ -57,7 +57,12 @@ async fn an_llm_endpoint_is_asked_for_a_token() {
         std::fs::write(dir.path().join("talker.toml"), talker).expect("written");
         let page = doctor(dir.path(), &[], &environment).await;
         page.says(state, "llm", found, remedy);
-        page.says("ok", "egress", &format!("{address} (this machine)"), "");
+        page.says(
+            "ok",
+            "egress",
+            &format!("{address}: LLM_BASE_URL, gets the text of conversations (this machine)"),
+            "",
+        );
         assert!(!page.text.contains("5ecret"), "{}", page.text);
     }
     let url = format!("{NOBODY}/v1");

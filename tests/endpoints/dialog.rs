@@ -13,6 +13,7 @@ use tieline::dialog::conversation::{CallerTurn, Ending, Mind, Said, Staff, ToolR
 use tieline::dialog::form::{CallFacts, Dialog};
 use tieline::dialog::llm::{Message, Timing};
 use tieline::dialog::slot::Date;
+use tieline::privacy::egress::Egress;
 use tieline::store::{Store, TaskOrder};
 use tokio::sync::watch;
 
@@ -130,7 +131,7 @@ impl Call {
     /// The same with several agents.
     pub(crate) async fn of(agents: Agents, base: &Base, sid: &str, patience: Duration, from: Option<&str>) -> Self {
         let server = Server::start([]).await;
-        let staff = Staff::of(agents, Some(base.store.clone()), |_| None).expect("good tools");
+        let staff = Staff::of(agents, Some(base.store.clone()), |_| None, &Egress::default()).expect("good tools");
         let agents = Arc::clone(&staff.agents);
         let agent = Arc::clone(agents.default());
         let history = vec![Message::Agent(agent.greeting.clone())];

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tieline::config::{Llm, Secret};
 use tieline::dialog::llm::{CallRequest, Delta, LlmClient, LlmError, Message, Prompt, ToolSpec};
+use tieline::privacy::egress::Egress;
 
 use crate::script::{Answer, Server, soon};
 
@@ -20,7 +21,9 @@ pub(crate) fn client_at(url: &str) -> LlmClient {
         temperature: 0.5,
         max_tokens: 50,
     };
-    LlmClient::new(&settings).expect("a client").expect("an endpoint")
+    LlmClient::new(&settings, &Egress::default())
+        .expect("a client")
+        .expect("an endpoint")
 }
 
 pub(crate) fn prompt() -> Prompt {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tieline::dialog::tool::http::{HttpTools, HttpToolsError};
 use tieline::dialog::tool::spec::HttpToolSpec;
 use tieline::dialog::tool::{ToolCall, ToolResult};
+use tieline::privacy::egress::Egress;
 
 use crate::script::{Answer, Asked, Server, soon};
 
@@ -23,7 +24,7 @@ fn specs(fields: &str) -> Vec<HttpToolSpec> {
 
 fn tools(fields: &str) -> HttpTools {
     let lookup = |name: &str| (name == "TOKEN").then(|| "t0ken".to_owned());
-    HttpTools::new(&specs(fields), lookup).expect("good tools")
+    HttpTools::new(&specs(fields), lookup, &Egress::default()).expect("good tools")
 }
 
 fn call(args: Value) -> ToolCall {
@@ -291,15 +292,15 @@ async fn plain_http_stays_at_home() {
 #[test]
 fn what_the_environment_lacks_is_said_at_the_start() {
     let specs = specs("url = \"https://a.example/\"\nheaders = { authorization = \"Bearer ${CRM}\" }\n");
-    let error = HttpTools::new(&specs, |_| None).expect_err("a missing variable");
+    let error = HttpTools::new(&specs, |_| None, &Egress::default()).expect_err("a missing variable");
     assert_eq!(
         error.to_string(),
         "tool find: the header authorization needs the environment variable CRM, which is not set"
     );
-    let error = HttpTools::new(&specs, |_| Some("se\ncret".to_owned())).expect_err("no header");
+    let error = HttpTools::new(&specs, |_| Some("se\ncret".to_owned()), &Egress::default()).expect_err("no header");
     assert!(!format!("{error} {error:?}").contains("cret"), "{error}");
     let twice = [specs.clone(), specs].concat();
-    let error = HttpTools::new(&twice, |_| Some("x".to_owned())).expect_err("two of one name");
+    let error = HttpTools::new(&twice, |_| Some("x".to_owned()), &Egress::default()).expect_err("two of one name");
     assert!(matches!(error, HttpToolsError::Invalid { .. }), "{error}");
 }
 

@@ -14,6 +14,7 @@ use tieline::dialog::agent::{Agents, parse};
 use tieline::dialog::conversation::{Mind, Staff};
 use tieline::engine::{Engine, Sizes};
 use tieline::http::{Api, App, Lines, Probe, TwilioAccount, router};
+use tieline::privacy::egress::Egress;
 use tieline::speech::spoken::spoken;
 use tieline::store::{RecordedCall, Store};
 use tieline::turn::policy::Policy;
@@ -86,7 +87,8 @@ impl Server {
             None => scripted(&stt, &tts).await,
         };
         let agent = parse(AGENT, "eligibility.toml").expect("the file that ships");
-        let staff = Staff::of(Agents::single(agent), Some(store.clone()), |_| None).expect("good tools");
+        let staff =
+            Staff::of(Agents::single(agent), Some(store.clone()), |_| None, &Egress::default()).expect("good tools");
         let registry = Arc::new(Registry::new(setup.max_calls));
         let services = Services {
             engine: Arc::new(engine),
@@ -100,7 +102,7 @@ impl Server {
             switchboard: None,
             mailbox: None,
         };
-        let carrier = TwilioRest::new(RestSettings {
+        let settings = RestSettings {
             account_sid: ACCOUNT.to_owned(),
             user: ACCOUNT.to_owned(),
             password: AUTH_TOKEN.to_owned(),
@@ -108,7 +110,8 @@ impl Server {
             number: None,
             backoff: Duration::from_millis(1),
             timeout: RestSettings::TIMEOUT,
-        });
+        };
+        let carrier = TwilioRest::new(settings, &Egress::default());
         let carrier = Arc::new(carrier.expect("a client"));
         let recorder = Recorder::new(services.clone(), Arc::clone(&registry), carrier, setup.patience);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -122,7 +125,8 @@ impl Server {
                 ..TwilioAccount::default()
             },
             public_url: Some(base.parse().expect("a URL")),
-            probe: Probe::new().expect("a probe"),
+            probe: Probe::default(),
+            egress: Egress::default(),
             lines: Lines::default(),
             waiting: Default::default(),
             api: Api::new(&ApiLimits {

@@ -12,6 +12,7 @@ use tieline::call::trace::TraceEvent;
 use tieline::config::{Config, Strings};
 use tieline::dialog::agent::{Agent, Agents, parse};
 use tieline::dialog::conversation::Staff;
+use tieline::privacy::egress::Egress;
 use tieline::store::{RecordedCall, Store, Transcript, Voicemail};
 
 use crate::phone::{Phone, Seen, silence, voice};
@@ -83,7 +84,8 @@ impl Office {
         let desk = format!("{DESK}{tables}");
         std::fs::write(agents.join("desk.toml"), desk).expect("written");
         std::fs::write(agents.join("billing.toml"), BILLING).expect("written");
-        let staff = Staff::load(&agents, "desk", Some(store.clone()), |_| None).expect("good agents");
+        let staff =
+            Staff::load(&agents, "desk", Some(store.clone()), |_| None, &Egress::default()).expect("good agents");
         server.staff.send_replace(Arc::new(staff));
         Self { server, store, dir }
     }
@@ -92,7 +94,13 @@ impl Office {
     fn change(&self, tables: &str, change: impl FnOnce(&mut Agent)) {
         let mut agent = parse(&format!("{DESK}{tables}"), "desk.toml").expect("a good agent");
         change(&mut agent);
-        let staff = Staff::of(Agents::single(agent), Some(self.store.clone()), |_| None).expect("no tools");
+        let staff = Staff::of(
+            Agents::single(agent),
+            Some(self.store.clone()),
+            |_| None,
+            &Egress::default(),
+        )
+        .expect("no tools");
         self.server.staff.send_replace(Arc::new(staff));
     }
 

@@ -8,6 +8,7 @@ use tieline::call::trace::TraceEvent;
 use tieline::config::{Config, Strings};
 use tieline::dialog::agent::{Agents, parse};
 use tieline::dialog::conversation::Staff;
+use tieline::privacy::egress::Egress;
 use tieline::store::{RecordedCall, Store};
 use tieline::turn::policy::{Policy, Speculation};
 
@@ -253,9 +254,9 @@ async fn a_new_staff_is_for_new_calls() {
         .replace("What is the code?", "Which code?")
         .replace("Hello from", "Welcome to");
     let agents = Agents::single(parse(&file, "test.toml").expect("an agent"));
-    line.server
-        .staff
-        .send_replace(Arc::new(Staff::of(agents, None, |_| None).expect("good tools")));
+    line.server.staff.send_replace(Arc::new(
+        Staff::of(agents, None, |_| None, &Egress::default()).expect("good tools"),
+    ));
     line.server.stt.hear(&["I want to book", "I want to book"]);
     assert_eq!(old.exchange().await.heard, "What is the code?");
     let mut new = Phone::call(&line.server, "CA2").await;

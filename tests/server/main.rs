@@ -25,4 +25,5 @@ mod signed;
 mod speculation;
 mod status;
 mod support;
+mod tls;
 mod webhook;

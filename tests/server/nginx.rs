@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
-use tieline::caller::{CallError, Pace, Plan, Target, Trust, Utterance, place_call_trusting};
+use tieline::caller::{CallError, Event, Pace, Plan, Target, Trust, Utterance, place_call_trusting};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
@@ -84,25 +84,7 @@ impl Proxied {
     }
 
     async fn call(&self, target: Target, token: &str) -> Result<tieline::caller::Report, CallError> {
-        let said = voice(400);
-        let frames = said.chunks_exact(160).map(|frame| frame.try_into().expect("a frame"));
-        let plan = Plan {
-            target,
-            auth_token: Some(token.to_owned()),
-            account_sid: ACCOUNT.to_owned(),
-            from: FROM.to_owned(),
-            to: "+15550100200".to_owned(),
-            turns: vec![Utterance {
-                label: "a buzz".to_owned(),
-                frames: frames.collect(),
-            }],
-            pace: Pace {
-                quiet: Duration::from_millis(200),
-                ..Pace::default()
-            },
-        };
-        let trust = Trust::with_file(&self.certificate).expect("a certificate");
-        soon("the call", Box::pin(place_call_trusting(plan, &trust, &mut |_| {}))).await
+        call(target, token, &self.certificate, &mut |_| {}).await
     }
 
     fn webhook(&self) -> Target {
@@ -181,13 +163,41 @@ async fn the_doctor_follows_the_public_url_through_nginx() {
     said(&lines, "fail", "certificate is not trusted");
 }
 
+/// One turn of a caller who trusts this certificate.
+pub(crate) async fn call(
+    target: Target,
+    token: &str,
+    certificate: &Path,
+    observe: &mut (dyn FnMut(Event) + Send),
+) -> Result<tieline::caller::Report, CallError> {
+    let said = voice(400);
+    let frames = said.chunks_exact(160).map(|frame| frame.try_into().expect("a frame"));
+    let plan = Plan {
+        target,
+        auth_token: Some(token.to_owned()),
+        account_sid: ACCOUNT.to_owned(),
+        from: FROM.to_owned(),
+        to: "+15550100200".to_owned(),
+        turns: vec![Utterance {
+            label: "a buzz".to_owned(),
+            frames: frames.collect(),
+        }],
+        pace: Pace {
+            quiet: Duration::from_millis(200),
+            ..Pace::default()
+        },
+    };
+    let trust = Trust::with_file(certificate).expect("a certificate");
+    soon("the call", Box::pin(place_call_trusting(plan, &trust, observe))).await
+}
+
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("an address").port()
 }
 
-/// A self-signed certificate for localhost.
-async fn make_certificate(dir: &Path) -> PathBuf {
+/// A self-signed certificate for localhost, `fullchain.pem`, and its key, `privkey.pem`.
+pub(crate) async fn make_certificate(dir: &Path) -> PathBuf {
     let (certificate, key) = (dir.join("fullchain.pem"), dir.join("privkey.pem"));
     let made = Command::new("openssl")
         .args([

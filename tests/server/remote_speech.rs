@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tieline::audio::wav::{self, Recording};
 use tieline::config::Secret;
+use tieline::privacy::egress::Egress;
 use tieline::speech::remote::{Endpoint, RemoteSynthesizer, RemoteTranscriber};
 use tieline::speech::{Speech, SpeechError, Synthesizer as _, Transcriber as _};
 use tieline::time::SampleRate;
@@ -34,7 +35,7 @@ async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stati
 async fn transcribe(server: &HttpServer) -> Result<String, SpeechError> {
     let (endpoint, runtime) = (endpoint(server.url()), Handle::current());
     on_a_thread(move || {
-        let mut engine = RemoteTranscriber::new(endpoint, "en".to_owned(), runtime)?;
+        let mut engine = RemoteTranscriber::new(endpoint, "en".to_owned(), runtime, &Egress::default())?;
         let audio = tone(std::time::Duration::from_millis(500)).samples;
         engine.transcribe(&audio, &|| false).map(|heard| heard.text)
     })
@@ -44,7 +45,7 @@ async fn transcribe(server: &HttpServer) -> Result<String, SpeechError> {
 async fn synthesize(server: &HttpServer) -> Result<Speech, SpeechError> {
     let (endpoint, runtime) = (endpoint(server.url()), Handle::current());
     on_a_thread(move || {
-        let mut engine = RemoteSynthesizer::new(endpoint, "amy".to_owned(), 1.5, runtime)?;
+        let mut engine = RemoteSynthesizer::new(endpoint, "amy".to_owned(), 1.5, runtime, &Egress::default())?;
         engine.synthesize("Good morning.", &|| false)
     })
     .await
@@ -122,7 +123,7 @@ async fn a_transcription_nobody_waits_for_is_dropped() {
     let cancel = Arc::new(AtomicBool::new(false));
     let (endpoint, runtime, flag) = (endpoint(server.url()), Handle::current(), Arc::clone(&cancel));
     let asking = tokio::spawn(on_a_thread(move || {
-        let mut engine = RemoteTranscriber::new(endpoint, "en".to_owned(), runtime)?;
+        let mut engine = RemoteTranscriber::new(endpoint, "en".to_owned(), runtime, &Egress::default())?;
         engine.transcribe(&[0.0; 8_000], &|| flag.load(Ordering::Relaxed))
     }));
     server.arrival().await;

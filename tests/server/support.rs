@@ -18,6 +18,7 @@ use tieline::dialog::slot::Slot;
 use tieline::dialog::tool::sms::Texts;
 use tieline::engine::{Engine, Sizes};
 use tieline::http::{Api, App, Lines, Probe, TwilioAccount, Waiting, router};
+use tieline::privacy::egress::Egress;
 use tieline::speech::spoken::spoken;
 use tieline::store::Store;
 use tieline::turn::endpoint::{Endpointing, Witnesses};
@@ -144,7 +145,7 @@ impl TestServer {
         let phrases = phrases.map(|text| spoken(text));
         let phrases: Vec<(&str, &str)> = phrases.iter().map(|text| (text.as_str(), "en")).collect();
         engine.warm(&phrases).await.expect("engines work");
-        let staff = Staff::of(Agents::single(agent), setup.store.clone(), |_| None)
+        let staff = Staff::of(Agents::single(agent), setup.store.clone(), |_| None, &Egress::default())
             .expect("good tools")
             .texting(setup.texts.clone());
         let staff = watch::Sender::new(Arc::new(staff));
@@ -153,7 +154,7 @@ impl TestServer {
             services: Services {
                 engine: Arc::new(engine),
                 mind: Mind::new(
-                    LlmClient::new(&llm(&setup)).expect("a client"),
+                    LlmClient::new(&llm(&setup), &Egress::default()).expect("a client"),
                     setup.policy.reply_deadline,
                 ),
                 staff: staff.subscribe(),
@@ -173,7 +174,8 @@ impl TestServer {
                 ..TwilioAccount::default()
             }),
             public_url: setup.public_url.map(|url| url.parse().expect("a URL")),
-            probe: Probe::new().expect("a probe"),
+            probe: Probe::default(),
+            egress: Egress::default(),
             lines: setup.lines,
             api: Api::new(&setup.api),
             also_public: setup

@@ -9,6 +9,7 @@ mod keys;
 mod killed;
 mod opening;
 mod properties;
+mod reach;
 mod records;
 mod status;
 mod tools;

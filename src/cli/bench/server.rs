@@ -13,6 +13,7 @@ use super::stub_llm::{self, Cadence};
 use crate::caller::{Pace, Plan, Target};
 use crate::cli::{call, serve};
 use crate::config::Config;
+use crate::privacy::egress::Egress;
 use crate::store::Store;
 use crate::telemetry::logging;
 use crate::twilio::signature::Algorithm;
@@ -64,7 +65,8 @@ pub(super) async fn start_with(
     config.twilio.signature = Algorithm::Sha1;
     config.twilio.unverified = config.twilio.auth_token.is_none();
     config.server.max_calls = Some(config.server.max_calls.unwrap_or(0).max(calls));
-    let app = Arc::new(serve::app(config, store).await?);
+    let egress = Egress::new(config.egress.clone());
+    let app = Arc::new(serve::app(config, store, egress).await?);
     let serving = serve::spawn(listener, app);
     let target = Target::Webhook {
         url: format!("{base}/voice/incoming"),

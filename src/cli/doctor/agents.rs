@@ -5,6 +5,7 @@ use crate::cli::agents::Files;
 use crate::cli::engines;
 use crate::config::Config;
 use crate::dialog::conversation::{Staff, StaffError};
+use crate::privacy::egress::Egress;
 
 /// Reads the files as the server does.
 pub(super) fn read(config: &Config) -> Result<Staff, StaffError> {
@@ -13,6 +14,7 @@ pub(super) fn read(config: &Config) -> Result<Staff, StaffError> {
         default: config.agent.clone(),
         store: None,
         texts: None,
+        egress: Egress::new(config.egress.clone()),
     }
     .load()
 }

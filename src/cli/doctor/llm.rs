@@ -8,6 +8,7 @@ use futures_util::StreamExt as _;
 use super::page::Line;
 use crate::config::Llm;
 use crate::dialog::llm::{Delta, LlmClient, LlmError, Message, Prompt};
+use crate::privacy::egress::Egress;
 
 /// What came of the request.
 #[derive(Debug)]
@@ -25,11 +26,12 @@ pub(super) enum Asked {
 }
 
 /// Asks for one token. Nothing of a caller is sent.
-pub(super) async fn ask(settings: &Llm, patience: Duration) -> Asked {
-    let client = match LlmClient::new(&Llm {
+pub(super) async fn ask(settings: &Llm, patience: Duration, egress: &Egress) -> Asked {
+    let settings = Llm {
         max_tokens: 1,
         ..settings.clone()
-    }) {
+    };
+    let client = match LlmClient::new(&settings, egress) {
         Ok(Some(client)) => client,
         Ok(None) => return Asked::Nobody,
         Err(error) => return Asked::Failed(error),

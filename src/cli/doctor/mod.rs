@@ -18,6 +18,7 @@ mod system;
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 use tokio::task::JoinHandle;
@@ -25,7 +26,9 @@ use tokio::task::JoinHandle;
 use crate::cli::local_key;
 use crate::config::{Config, ConfigError, Strings, gather};
 use crate::dialog::agent::Agents;
+use crate::http::tls::{self, Certificate};
 use crate::http::{Identity, stand_in};
+use crate::privacy::egress::Egress;
 use crate::store::Store;
 use page::Page;
 use port::Port;
@@ -48,6 +51,9 @@ pub(super) struct DoctorArgs {
     /// Print one JSON document
     #[arg(long)]
     json: bool,
+    /// Print only which machines the server can reach, and why; exit code 1 if it would not start because of one
+    #[arg(long, conflicts_with_all = ["full", "fix", "offline"])]
+    egress: bool,
 }
 
 /// Looks at everything, and prints it.
@@ -60,8 +66,11 @@ pub(super) async fn run(
     env_file: &Path,
     environment: impl Iterator<Item = (String, String)>,
 ) -> anyhow::Result<ExitCode> {
-    let mut page = Page::new(args.json);
     let (strings, broken) = read(env_file, environment.collect());
+    if args.egress {
+        return reachable(&strings, broken, args.json).await;
+    }
+    let mut page = Page::new(args.json);
     page.add(broken.iter().map(settings::fault));
     let (config, faults) = Config::read(&strings);
     if broken.is_none() || !faults.is_empty() {
@@ -70,16 +79,34 @@ pub(super) async fn run(
     page.add(settings::oddities(&config, &strings));
     let file = settings::EnvFile::look(env_file, &strings);
     page.add([settings::judge_file(env_file, &file)]);
-    let guides = here(&mut page, &config, args.full).await;
-    let port = port::look(config.server.bind).await;
+    let guides = here(&mut page, &config, args).await;
+    let certificate = config.server.tls.clone().map(Certificate::read);
+    page.add(certificate.iter().map(port::judge_certificate));
+    let certificate = certificate.and_then(Result::ok);
+    let port = port::look(config.server.bind, config.server.tls.is_some()).await;
     page.add([port::judge(config.server.bind, &port)]);
     if let Some(bind) = config.lines.audiosocket {
         page.add([port::look_at_pbx(bind, &port).await]);
     }
     if !args.offline {
-        others(&mut page, &config, args, guides, port).await;
+        others(&mut page, &config, args, guides, (port, certificate)).await;
     }
     Ok(if page.close()? {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// The table of `--egress`. Settings that are wrong would tell of other machines than the server's.
+async fn reachable(strings: &Strings, broken: Option<ConfigError>, json: bool) -> anyhow::Result<ExitCode> {
+    if let Some(fault) = broken {
+        anyhow::bail!("{fault}");
+    }
+    let config =
+        Config::parse(strings).map_err(|errors| anyhow::anyhow!("the configuration cannot be used:\n{errors}"))?;
+    let staff = agents::read(&config)?;
+    Ok(if egress::table(&config, Some(&staff.agents), json).await? {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
@@ -95,27 +122,34 @@ fn read(env_file: &Path, environment: Vec<(String, String)>) -> (Strings, Option
 }
 
 /// What is on this machine. Tells whether the agent guides callers by itself.
-async fn here(page: &mut Page, config: &Config, full: bool) -> bool {
+async fn here(page: &mut Page, config: &Config, args: &DoctorArgs) -> bool {
     let staff = agents::read(config);
     page.add(agents::judge(config, &staff));
     let agents = staff.as_ref().ok().map(|staff| &*staff.agents);
-    page.add(models::check(config, agents, full).await);
+    page.add(models::check(config, agents, args.full).await);
     page.add(system::libraries(config));
     let dir = &config.server.data_dir;
     page.add([system::judge_room(dir, system::room(dir))]);
     page.add([database::judge(
         &config.database,
-        Store::examine(&config.database).await,
+        Store::examine_within(&config.database, &Egress::new(config.egress.clone())).await,
     )]);
-    page.add(egress::judge(config, agents));
+    page.add(egress::judge(config, agents, args.offline).await);
     agents.is_none_or(|agents| Agents::default(agents).guides())
 }
 
 /// What is on others.
-async fn others(page: &mut Page, config: &Config, args: &DoctorArgs, guides: bool, port: Port) {
-    let asked = llm::ask(&config.llm, config.turn.policy.reply_deadline).await;
+async fn others(
+    page: &mut Page,
+    config: &Config,
+    args: &DoctorArgs,
+    guides: bool,
+    (port, certificate): (Port, Option<Arc<Certificate>>),
+) {
+    let egress = Egress::new(config.egress.clone());
+    let asked = llm::ask(&config.llm, config.turn.policy.reply_deadline, &egress).await;
     page.add([llm::judge(&config.llm, guides, &asked)]);
-    let seen = look_at_addresses(config, port).await;
+    let seen = look_at_addresses(config, port, certificate).await;
     page.add(public::judge(config, &seen));
     let mut dated = None;
     match carrier::Api::new(&config.twilio) {
@@ -133,13 +167,19 @@ async fn others(page: &mut Page, config: &Config, args: &DoctorArgs, guides: boo
 }
 
 /// Asks the public addresses. Where no server runs yet, one stands in for it; where another program has the port, nobody is asked.
-async fn look_at_addresses(config: &Config, port: Port) -> Vec<Seen> {
+async fn look_at_addresses(config: &Config, port: Port, certificate: Option<Arc<Certificate>>) -> Vec<Seen> {
     let (identity, server): (Identity, Option<JoinHandle<_>>) = match port {
         Port::Running(identity) => (identity, None),
         Port::Free(listener) => {
             let identity = Identity::random();
             let service = stand_in(identity.clone());
-            let server = tokio::spawn(async move { axum::serve(listener, service).await });
+            let server = match certificate {
+                None => tokio::spawn(async move { axum::serve(listener, service).await }),
+                Some(certificate) => match tls::spawn(listener, service, certificate) {
+                    Ok(server) => server,
+                    Err(_) => return Vec::new(),
+                },
+            };
             (identity, Some(server))
         }
         Port::Taken | Port::Refused(_) => return Vec::new(),

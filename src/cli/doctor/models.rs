@@ -5,6 +5,7 @@ use crate::cli::engines;
 use crate::config::Config;
 use crate::dialog::agent::Agents;
 use crate::models::{self, Glance, Manifest, ModelError, Purpose, State as FileState, is_path, locate};
+use crate::privacy::egress::Egress;
 
 /// A quick look, and with `full` a close one.
 pub(super) async fn check(config: &Config, agents: Option<&Agents>, full: bool) -> Vec<Line> {
@@ -55,7 +56,7 @@ pub(super) async fn check(config: &Config, agents: Option<&Agents>, full: bool) 
     }
     let intact = Line::ok(TOPIC, format!("{names} match their checksums"));
     let Some(agents) = agents else { return vec![intact] };
-    let works = match engines::start(config, agents).await {
+    let works = match engines::start(config, agents, &Egress::new(config.egress.clone())).await {
         Ok(_) => Line::ok(TOPIC, "speech to text and text to speech were loaded, and work"),
         Err(error) => Line::fail(
             TOPIC,

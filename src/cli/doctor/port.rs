@@ -2,12 +2,14 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 
 use super::page::Line;
 use crate::http::Identity;
+use crate::http::tls::{Certificate, CertificateError};
 
 /// Who has the port.
 pub(super) enum Port {
@@ -21,10 +23,11 @@ pub(super) enum Port {
     Refused(io::Error),
 }
 
-pub(super) async fn look(bind: SocketAddr) -> Port {
+/// `tls` tells whether our server would speak https there.
+pub(super) async fn look(bind: SocketAddr, tls: bool) -> Port {
     match TcpListener::bind(bind).await {
         Ok(listener) => Port::Free(listener),
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => match ask(bind).await {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => match ask(bind, tls).await {
             Some(identity) if identity.service == Identity::SERVICE => Port::Running(identity),
             _ => Port::Taken,
         },
@@ -32,14 +35,17 @@ pub(super) async fn look(bind: SocketAddr) -> Port {
     }
 }
 
-async fn ask(bind: SocketAddr) -> Option<Identity> {
+async fn ask(bind: SocketAddr, tls: bool) -> Option<Identity> {
     let client = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .timeout(PATIENCE)
+        // The certificate is for another name than this address, and nothing is told but a question.
+        .tls_danger_accept_invalid_certs(tls)
         .build()
         .ok()?;
-    let url = format!("http://{}{}", near(bind), Identity::PATH);
+    let scheme = if tls { "https" } else { "http" };
+    let url = format!("{scheme}://{}{}", near(bind), Identity::PATH);
     let answer = client.get(url).send().await.ok()?;
     super::public::read_identity(answer).await
 }
@@ -74,6 +80,20 @@ pub(super) fn judge(bind: SocketAddr, port: &Port) -> Line {
     }
 }
 
+/// The certificate, where TLS ends here.
+pub(super) fn judge_certificate(read: &Result<Arc<Certificate>, CertificateError>) -> Line {
+    match read {
+        Ok(_) => Line::ok(TLS, "TLS_CERT and TLS_KEY can be read, and belong together"),
+        Err(error) => {
+            let message = error.to_string();
+            let (found, remedy) = message
+                .rsplit_once(". ")
+                .unwrap_or((&message, "correct TLS_CERT or TLS_KEY"));
+            Line::fail(TLS, found, remedy)
+        }
+    }
+}
+
 /// The port for a PBX, which the running server has, too.
 pub(super) async fn look_at_pbx(bind: SocketAddr, port: &Port) -> Line {
     match TcpListener::bind(bind).await {
@@ -100,6 +120,7 @@ fn remedy(kind: io::ErrorKind) -> &'static str {
 }
 
 const TOPIC: &str = "port";
+const TLS: &str = "tls";
 const PATIENCE: Duration = Duration::from_secs(3);
 
 #[cfg(test)]

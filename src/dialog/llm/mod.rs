@@ -16,13 +16,14 @@ use std::time::{Duration, Instant};
 use futures_util::Stream;
 
 use crate::config::Llm;
+use crate::privacy::egress::{Egress, Outlet, Purpose, Redirects};
 use crate::turn::machine::{Line, Speaker};
 use breaker::SharedBreaker;
 
 /// One endpoint and model. Clones share the connections and the [breaker].
 #[derive(Debug, Clone)]
 pub struct LlmClient {
-    http: reqwest::Client,
+    outlet: Outlet,
     settings: Llm,
     base_url: String,
     breaker: Arc<SharedBreaker>,
@@ -139,22 +140,23 @@ pub enum LlmError {
 }
 
 impl LlmClient {
-    /// `None` when no endpoint is configured.
-    pub fn new(settings: &Llm) -> Result<Option<Self>, LlmError> {
+    /// `None` when no endpoint is configured. Connects only where `egress` lets it.
+    pub fn new(settings: &Llm, egress: &Egress) -> Result<Option<Self>, LlmError> {
         let Some(base_url) = settings.base_url.clone() else {
             return Ok(None);
         };
         // Keep-alive: a new TCP and TLS handshake would cost a turn its first token. A redirect would take what callers said
         // to another place than the operator chose.
-        let http = reqwest::Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .pool_idle_timeout(None)
-            .tcp_nodelay(true)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|error| LlmError::Unreachable(request::root_cause(&error)))?;
+        let outlet = egress
+            .outlet(Purpose::Llm, &base_url, Redirects::Never, |client| {
+                client
+                    .connect_timeout(CONNECT_TIMEOUT)
+                    .pool_idle_timeout(None)
+                    .tcp_nodelay(true)
+            })
+            .map_err(|error| LlmError::Unreachable(error.to_string()))?;
         Ok(Some(Self {
-            http,
+            outlet,
             settings: settings.clone(),
             base_url,
             breaker: Arc::default(),
@@ -173,6 +175,13 @@ impl LlmClient {
         &self.base_url
     }
 
+    /// The HTTP status of its list of models, which tells that it is there.
+    pub async fn probe(&self, patience: Duration) -> Result<u16, LlmError> {
+        let asked = self.outlet.get("models").timeout(patience).send().await;
+        let answer = asked.map_err(|error| LlmError::Unreachable(request::root_cause(&error.without_url())))?;
+        Ok(answer.status().as_u16())
+    }
+
     /// Streams the reply; nothing is sent before the stream is polled. Dropping it closes the connection. An error is the last
     /// item, and calls that were not complete before it are left out. What a model writes as thoughts, as JSON or as a tool
     /// call in the text is no [`Delta::Sentence`].
@@ -182,8 +191,8 @@ impl LlmClient {
     pub fn reply(&self, prompt: Prompt) -> impl Stream<Item = Result<Delta, LlmError>> + Send + 'static {
         let key = self.settings.api_key.as_ref().map_or("none", |key| key.expose());
         let request = self
-            .http
-            .post(format!("{}/chat/completions", self.base_url))
+            .outlet
+            .post("chat/completions")
             .bearer_auth(key)
             .json(&request::body(&self.settings, &prompt));
         let earlier = prompt.messages.iter().map(|message| match message {

@@ -1,27 +1,23 @@
 //! Runs the HTTP tools of an agent file.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use jsonschema::Validator;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::redirect::{Attempt, Policy};
-use reqwest::{Client, Method, Request, Response};
+use reqwest::{Method, Request, Response};
 use serde_json::{Map, Value};
 
-use super::egress::{PrivateOnly, Refusal, allowed};
 use super::spec::{HttpToolSpec, resolve};
 use super::template::Template;
 use super::{ToolCall, ToolResult};
+use crate::privacy::egress::{Egress, Outlet, OutletError, Purpose, Redirects, Refused, refusal};
 
 /// The tools of one agent, ready to run; shared by all its calls.
 #[derive(Debug)]
 pub struct HttpTools {
     tools: BTreeMap<String, Tool>,
-    /// For https.
-    secure: Client,
-    /// For http: connects to private addresses only.
-    plain: Client,
 }
 
 /// Why the tools of an agent file cannot be used.
@@ -45,33 +41,38 @@ pub enum HttpToolsError {
         /// What is wrong. Holds no secret.
         reason: String,
     },
-    /// No HTTP client.
-    #[error("HTTP tools cannot be set up: {0}")]
-    Client(String),
 }
 
 impl HttpTools {
-    /// `lookup` gives the environment's values, for `${NAME}` in headers.
-    pub fn new(specs: &[HttpToolSpec], lookup: impl Fn(&str) -> Option<String>) -> Result<Self, HttpToolsError> {
+    /// `lookup` gives the environment's values, for `${NAME}` in headers. Tools connect only where `egress` lets them.
+    pub fn new(
+        specs: &[HttpToolSpec],
+        lookup: impl Fn(&str) -> Option<String>,
+        egress: &Egress,
+    ) -> Result<Self, HttpToolsError> {
         let mut tools = BTreeMap::new();
+        // Tools of one server share its connections.
+        let mut outlets: BTreeMap<String, Outlet> = BTreeMap::new();
         for spec in specs {
-            let tool = Tool::new(spec, &lookup)?;
+            let base = spec
+                .base()
+                .ok_or_else(|| invalid(spec, "the URL begins with no host"))?;
+            let outlet = match outlets.entry(base.to_string()) {
+                Entry::Occupied(known) => known.get().clone(),
+                Entry::Vacant(new) => {
+                    let outlet = egress.outlet(Purpose::Tool, base.as_str(), Redirects::SamePlace, |client| {
+                        client.connect_timeout(CONNECT_TIMEOUT)
+                    });
+                    let outlet = outlet.map_err(|error| invalid(spec, &error.to_string()))?;
+                    new.insert(outlet).clone()
+                }
+            };
+            let tool = Tool::new(spec, &lookup, outlet)?;
             if tools.insert(spec.name.clone(), tool).is_some() {
                 return Err(invalid(spec, "there are two of this name"));
             }
         }
-        let client = |error: reqwest::Error| HttpToolsError::Client(error.to_string());
-        let builder = || {
-            Client::builder()
-                .connect_timeout(CONNECT_TIMEOUT)
-                .redirect(Policy::custom(same_place))
-        };
-        Ok(Self {
-            tools,
-            secure: builder().build().map_err(client)?,
-            // A proxy would look names up on its own.
-            plain: builder().no_proxy().dns_resolver(PrivateOnly).build().map_err(client)?,
-        })
+        Ok(Self { tools })
     }
 
     /// As they were declared, by name.
@@ -83,7 +84,7 @@ impl HttpTools {
     /// an answer whose status is neither declared nor 2xx. Takes no longer than the tool's timeout.
     pub async fn run(&self, call: &ToolCall) -> Option<ToolResult> {
         let tool = self.tools.get(&call.tool)?;
-        let work = tool.run(call, &self.secure, &self.plain);
+        let work = tool.run(call);
         let done = tokio::time::timeout(tool.spec.timeout, work).await;
         Some(done.unwrap_or(Err(Fault::TooSlow)).unwrap_or_else(|fault| {
             let name = &tool.spec.name;
@@ -96,6 +97,7 @@ impl HttpTools {
 #[derive(Debug)]
 struct Tool {
     spec: HttpToolSpec,
+    outlet: Outlet,
     url: Template,
     body: Option<Template>,
     /// Values are marked as sensitive, so that Debug hides them.
@@ -104,7 +106,11 @@ struct Tool {
 }
 
 impl Tool {
-    fn new(spec: &HttpToolSpec, lookup: &impl Fn(&str) -> Option<String>) -> Result<Self, HttpToolsError> {
+    fn new(
+        spec: &HttpToolSpec,
+        lookup: &impl Fn(&str) -> Option<String>,
+        outlet: Outlet,
+    ) -> Result<Self, HttpToolsError> {
         let mut headers = HeaderMap::new();
         for (header, value) in &spec.headers {
             let value = resolve(value.expose(), lookup).map_err(|variable| HttpToolsError::Variable {
@@ -124,6 +130,7 @@ impl Tool {
         let body = spec.body.as_deref().map(Template::json);
         Ok(Self {
             spec: spec.clone(),
+            outlet,
             url: Template::url(&spec.url).map_err(|why| invalid(spec, &why))?,
             body: body.transpose().map_err(|why| invalid(spec, &why))?,
             headers,
@@ -132,16 +139,11 @@ impl Tool {
         })
     }
 
-    async fn run(&self, call: &ToolCall, secure: &Client, plain: &Client) -> Result<ToolResult, Fault> {
+    async fn run(&self, call: &ToolCall) -> Result<ToolResult, Fault> {
         let request = self.request(call)?;
-        let client = if request.url().scheme() == "https" {
-            secure
-        } else {
-            plain
-        };
         let again = request.try_clone().filter(|_| self.spec.idempotent);
-        match (self.attempt(client, request).await, again) {
-            (Err(fault), Some(again)) if fault.may_pass() => self.attempt(client, again).await,
+        match (self.attempt(request).await, again) {
+            (Err(fault), Some(again)) if fault.may_pass() => self.attempt(again).await,
             (done, _) => done,
         }
     }
@@ -152,7 +154,6 @@ impl Tool {
             return Err(Fault::Arguments(error.schema_path().to_string()));
         }
         let url = self.url.render_url(&call.args).map_err(|_| Fault::Template)?;
-        allowed(&url)?;
         let method = match self.spec.method {
             super::spec::Method::Get => Method::GET,
             super::spec::Method::Head => Method::HEAD,
@@ -178,8 +179,8 @@ impl Tool {
         Ok(request)
     }
 
-    async fn attempt(&self, client: &Client, request: Request) -> Result<ToolResult, Fault> {
-        let response = client.execute(request).await.map_err(unreachable)?;
+    async fn attempt(&self, request: Request) -> Result<ToolResult, Fault> {
+        let response = self.outlet.execute(request)?.await.map_err(unreachable)?;
         let status = response.status();
         let Some(outcome) = self.spec.outcome(status.as_u16()).map(str::to_owned) else {
             return Err(Fault::Status(status.as_u16()));
@@ -209,7 +210,7 @@ impl Tool {
     }
 }
 
-/// Why a tool has failed. Holds neither the arguments nor the answer nor the URL.
+/// Why a tool has failed. Holds neither the arguments nor the answer, and of the URL the host at most.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 enum Fault {
     #[error("the arguments do not fit the schema at {0}")]
@@ -219,7 +220,9 @@ enum Fault {
     #[error("the call's key cannot be sent")]
     Key,
     #[error("{0}")]
-    Refused(#[from] Refusal),
+    Refused(Refused),
+    #[error("{0}")]
+    Outlet(#[from] OutletError),
     #[error("no answer: {0}")]
     Unreachable(String),
     #[error("HTTP {0}")]
@@ -238,7 +241,7 @@ impl Fault {
         match self {
             Self::Unreachable(_) => true,
             Self::Status(status) => *status >= 500 || *status == 429,
-            Self::Arguments(_) | Self::Template | Self::Key | Self::Refused(_) => false,
+            Self::Arguments(_) | Self::Template | Self::Key | Self::Refused(_) | Self::Outlet(_) => false,
             Self::TooLarge | Self::NoObject | Self::TooSlow => false,
         }
     }
@@ -246,23 +249,15 @@ impl Fault {
 
 /// The innermost reason, which names neither URL nor body.
 fn unreachable(error: reqwest::Error) -> Fault {
+    if let Some(refused) = refusal(&error) {
+        return Fault::Refused(refused.clone());
+    }
     let error = error.without_url();
     let mut cause: &dyn std::error::Error = &error;
     while let Some(inner) = cause.source() {
         cause = inner;
     }
     Fault::Unreachable(cause.to_string())
-}
-
-/// A redirect may lead to another path, not to another place: headers and arguments are meant for this one.
-fn same_place(attempt: Attempt<'_>) -> reqwest::redirect::Action {
-    let first = attempt.previous().first();
-    let same = first.is_some_and(|first| first.origin() == attempt.url().origin());
-    if same && allowed(attempt.url()).is_ok() && attempt.previous().len() <= MAX_REDIRECTS {
-        attempt.follow()
-    } else {
-        attempt.stop()
-    }
 }
 
 fn invalid(spec: &HttpToolSpec, reason: &str) -> HttpToolsError {
@@ -273,4 +268,3 @@ fn invalid(spec: &HttpToolSpec, reason: &str) -> HttpToolsError {
 }
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-const MAX_REDIRECTS: usize = 3;

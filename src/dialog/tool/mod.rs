@@ -1,7 +1,6 @@
 //! What the dialog can do besides talking: look something up, write something down.
 
 pub mod builtin;
-pub mod egress;
 pub mod http;
 pub mod sms;
 pub mod spec;
@@ -16,6 +15,7 @@ use crate::dialog::tool::builtin::Builtin;
 use crate::dialog::tool::http::{HttpTools, HttpToolsError};
 use crate::dialog::tool::sms::Texts;
 use crate::dialog::tool::spec::{HttpToolSpec, Method};
+use crate::privacy::egress::Egress;
 use crate::store::Store;
 
 /// A tool the dialog wants run. Nothing runs before the caller's turn is committed.
@@ -73,15 +73,17 @@ pub struct Place<'a> {
 }
 
 impl Tools {
-    /// Those of the agents' files, and the built-in ones, which fail without a store. `lookup` gives what `${NAME}` in a header stands for.
+    /// Those of the agents' files, and the built-in ones, which fail without a store. `lookup` gives what `${NAME}` in a header stands for;
+    /// HTTP tools connect where `egress` lets them.
     pub fn new(
         store: Option<Store>,
         agents: &Agents,
         lookup: impl Fn(&str) -> Option<String>,
+        egress: &Egress,
     ) -> Result<Self, HttpToolsError> {
         let mut http = BTreeMap::new();
         for agent in agents.iter() {
-            http.insert(agent.name.clone(), HttpTools::new(&agent.tools, &lookup)?);
+            http.insert(agent.name.clone(), HttpTools::new(&agent.tools, &lookup, egress)?);
         }
         Ok(Self {
             store,
@@ -142,7 +144,7 @@ mod tests {
             text += "url = \"https://a.example/\"\n";
         }
         let agents = Agents::single(parse(&text, "x").expect("a good file"));
-        let tools = Tools::new(None, &agents, |_| None).expect("good tools");
+        let tools = Tools::new(None, &agents, |_| None, &Egress::default()).expect("good tools");
         let names: Vec<&str> = tools.readable("a").map(|tool| tool.name.as_str()).collect();
         assert_eq!(names, ["get", "head"]);
     }

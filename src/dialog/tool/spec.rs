@@ -28,7 +28,7 @@ use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::template::Template;
+use super::template::{self, Template};
 use crate::config::Secret;
 
 /// One HTTP tool. Checked while it is read: a faulty one is an error that says what is allowed.
@@ -100,6 +100,11 @@ impl Method {
 }
 
 impl HttpToolSpec {
+    /// Scheme, host and port, which no argument changes.
+    pub fn base(&self) -> Option<Url> {
+        template::base(&self.url)
+    }
+
     /// The outcome of an answer with this status. `None` for one that is neither declared nor a success.
     pub fn outcome(&self, status: u16) -> Option<&str> {
         let usual = (200..300).contains(&status).then_some(OK);

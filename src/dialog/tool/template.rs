@@ -83,11 +83,7 @@ impl Template {
             let origin = &url[..url::Position::BeforePath];
             origin.trim_end_matches('/').to_owned()
         };
-        let end = self.source.find("://").map_or(0, |at| at + 3);
-        let end = self.source[end..]
-            .find(['/', '?'])
-            .map_or(self.source.len(), |at| end + at);
-        let own = Url::parse(&self.source[..end]).map_err(|error| error.to_string())?;
+        let own = base(&self.source).ok_or("the template begins with no host")?;
         if literal(&url) != literal(&own) || url.fragment().is_some() {
             return Err("the host is not the template's".to_owned());
         }
@@ -106,6 +102,14 @@ impl Template {
             )),
         }
     }
+}
+
+/// Scheme, host and port of a template, which are literal.
+pub(super) fn base(source: &str) -> Option<Url> {
+    let source = source.trim();
+    let end = source.find("://").map_or(0, |at| at + 3);
+    let end = source[end..].find(['/', '?']).map_or(source.len(), |at| end + at);
+    Url::parse(&source[..end]).ok()
 }
 
 /// What minijinja says, on one line.

@@ -8,6 +8,8 @@ use axum::http::{HeaderMap, StatusCode};
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
+use ipnet::IpNet;
+
 use super::problem::Problem;
 use crate::config::ApiLimits;
 
@@ -16,7 +18,7 @@ pub(super) struct Limits {
     keys: DefaultKeyedRateLimiter<String>,
     addresses: DefaultKeyedRateLimiter<IpAddr>,
     /// Proxies whose `X-Forwarded-For` is believed.
-    proxies: Vec<IpAddr>,
+    proxies: Vec<IpNet>,
     asked: AtomicU32,
 }
 
@@ -49,18 +51,19 @@ impl Limits {
         checked.map_err(|until| too_many("key", until.wait_time_from(DefaultClock::default().now())))
     }
 
-    /// Who asks. Behind a proxy of ours it is the last address that the proxy added.
+    /// Who asks. Each proxy adds at the end from whom it has the request: it is the last one that is no proxy of ours.
     fn client(&self, peer: SocketAddr, headers: &HeaderMap) -> IpAddr {
-        let peer = peer.ip().to_canonical();
-        if !self.proxies.contains(&peer) {
-            return peer;
+        let ours = |address: &IpAddr| self.proxies.iter().any(|network| network.contains(address));
+        let mut client = peer.ip().to_canonical();
+        let forwarded = headers.get_all("x-forwarded-for").iter().rev();
+        let mut added = forwarded.flat_map(|value| value.to_str().unwrap_or_default().rsplit(','));
+        while ours(&client) {
+            let Some(Ok(from)) = added.next().map(|text| text.trim().parse::<IpAddr>()) else {
+                break;
+            };
+            client = from.to_canonical();
         }
-        let forwarded = headers.get_all("x-forwarded-for").iter().next_back();
-        let last = forwarded
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.rsplit(',').next());
-        last.and_then(|text| text.trim().parse::<IpAddr>().ok())
-            .map_or(peer, |address| address.to_canonical())
+        client
     }
 }
 
@@ -97,7 +100,7 @@ mod tests {
         Limits::new(&ApiLimits {
             per_key: 1,
             per_address: 1,
-            proxies: proxies.iter().map(|ip| ip.parse().expect("an address")).collect(),
+            proxies: proxies.iter().map(|net| net.parse().expect("a network")).collect(),
         })
     }
 
@@ -110,7 +113,7 @@ mod tests {
 
     #[test]
     fn only_a_proxy_of_ours_is_believed() {
-        let limits = limits(&["127.0.0.1"]);
+        let limits = limits(&["127.0.0.1/32", "10.9.0.0/16"]);
         let (proxy, stranger) = ("127.0.0.1:1".parse().unwrap(), "203.0.113.9:1".parse().unwrap());
         let none = HeaderMap::new();
         for (peer, headers, expected) in [
@@ -120,6 +123,10 @@ mod tests {
             // What the client claims itself comes first.
             (proxy, &headers("10.0.0.1, 198.51.100.7"), "198.51.100.7"),
             (proxy, &headers("nonsense"), "127.0.0.1"),
+            // A chain of ours, and then whatever the client has made up.
+            (proxy, &headers("10.0.0.1, 198.51.100.7, 10.9.1.2"), "198.51.100.7"),
+            (proxy, &headers("10.9.1.2"), "10.9.1.2"),
+            (stranger, &headers("10.9.1.2"), "203.0.113.9"),
         ] {
             assert_eq!(limits.client(peer, headers).to_string(), expected);
         }

@@ -6,17 +6,18 @@ use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
 use rand::Rng as _;
-use reqwest::{Client, Method, Response, StatusCode};
+use reqwest::{Method, Response, StatusCode};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::settings::RestSettings;
 use super::{CallUpdate, Carrier, CarrierError, NewCall};
+use crate::privacy::egress::{Egress, Outlet, Purpose, Redirects, refusal};
 
 /// Twilio's REST API, asked as one account.
 pub struct TwilioRest {
-    http: Client,
+    outlet: Outlet,
     settings: RestSettings,
     in_flight: Semaphore,
 }
@@ -31,17 +32,18 @@ enum Again {
 }
 
 impl TwilioRest {
-    /// `None` if the machine's TLS cannot be set up.
-    pub fn new(settings: RestSettings) -> Option<Self> {
-        let http = Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(settings.timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("tieline/", env!("CARGO_PKG_VERSION")))
-            .build()
+    /// `None` if the machine's TLS cannot be set up. Connects only where `egress` lets it.
+    pub fn new(settings: RestSettings, egress: &Egress) -> Option<Self> {
+        let outlet = egress
+            .outlet(Purpose::Carrier, &settings.url, Redirects::Never, |client| {
+                client
+                    .connect_timeout(CONNECT_TIMEOUT)
+                    .timeout(settings.timeout)
+                    .user_agent(concat!("tieline/", env!("CARGO_PKG_VERSION")))
+            })
             .ok()?;
         Some(Self {
-            http,
+            outlet,
             settings,
             in_flight: Semaphore::new(IN_FLIGHT),
         })
@@ -57,13 +59,12 @@ impl TwilioRest {
     ) -> Result<Response, CarrierError> {
         // An error means that the semaphore was closed, which nobody does.
         let _turn = self.in_flight.acquire().await.map_err(|_| CarrierError::Busy)?;
-        let RestSettings { account_sid, url, .. } = &self.settings;
-        let url = format!("{url}/2010-04-01/Accounts/{account_sid}/{path}");
+        let path = format!("2010-04-01/Accounts/{}/{path}", self.settings.account_sid);
         let mut attempt = 0;
         loop {
             let mut request = self
-                .http
-                .request(method.clone(), &url)
+                .outlet
+                .request(method.clone(), &path)
                 .basic_auth(&self.settings.user, Some(&self.settings.password));
             if method == Method::POST {
                 let body = form_urlencoded::Serializer::new(String::new())
@@ -80,6 +81,8 @@ impl TwilioRest {
                 }
                 Ok(response) if response.status().is_success() => return Ok(response),
                 Ok(response) => return Err(refused(response).await),
+                // Another attempt would be refused as well.
+                Err(error) if refusal(&error).is_some() => return Err(CarrierError::Unreachable),
                 Err(error) if error.is_connect() => CarrierError::Unreachable,
                 Err(_) => CarrierError::Unanswered,
             };

@@ -1,0 +1,3 @@
+//! What keeps calls private.
+
+pub mod egress;
