@@ -1,8 +1,10 @@
 //! The only `select!` loop of a call: messages, answers and deadlines go into the machine, its actions come out.
 
+pub(super) mod beginning;
 mod hearing;
 mod orders;
 mod replying;
+pub(super) mod telling;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,12 +12,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use self::beginning::{conversation, lines};
 use self::orders::Handing;
 use self::replying::Tongue;
-use crate::call::flow::Ended;
+use crate::call::end::CallEnd;
 use crate::call::inbound::Inbound;
 use crate::call::keys::Keys;
-use crate::call::opening::{Direction, Opening};
 use crate::call::outbound::Outbound;
 use crate::call::reception::{self, Answering, First, Reached};
 use crate::call::record::Record;
@@ -26,9 +28,7 @@ use crate::call::switchboard::Switchboard;
 use crate::call::trace::{Trace, TraceEvent};
 use crate::call::voicemail::Mailbox;
 use crate::call::work::{Done, Kind, Work};
-use crate::dialog::agent::Agent;
 use crate::dialog::conversation::{Mind, Staff};
-use crate::dialog::form::{CallFacts, Dialog};
 use crate::dialog::slot::Date;
 use crate::engine::{Engine, LineAudio, Urgency};
 use crate::speech::Code;
@@ -36,9 +36,8 @@ use crate::speech::ear::Ear;
 use crate::speech::silero::SileroModel;
 use crate::speech::webrtc::WebRtcVad;
 use crate::store::Store;
-use crate::telemetry::latency::TurnLatency;
-use crate::turn::event::{Action, HangupReason, Input, SentenceId, TurnId, TurnSummary, Voice};
-use crate::turn::machine::{Line, Machine, Phrases, Speaker, Speculated};
+use crate::turn::event::{Action, HangupReason, Input, SentenceId, TurnId, Voice};
+use crate::turn::machine::Machine;
 use crate::turn::policy::Policy;
 
 /// What every call shares.
@@ -64,42 +63,6 @@ pub struct Services {
     pub switchboard: Option<Arc<Switchboard>>,
     /// Where messages are kept, if anywhere.
     pub mailbox: Option<Mailbox>,
-}
-
-/// How a call ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CallEnd {
-    /// The caller hung up or the carrier stopped the stream.
-    Caller,
-    /// We ended it.
-    Agent(HangupReason),
-    /// We ended it before an agent answered.
-    Reception(Ended),
-    /// The connection broke.
-    Lost,
-    /// This server stops.
-    Shutdown,
-    /// Somebody who runs this server ended it.
-    Operator,
-}
-
-impl CallEnd {
-    /// Lower-case name for records.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Caller => "caller",
-            Self::Agent(HangupReason::Goodbye) => "goodbye",
-            Self::Agent(HangupReason::HandOver) => "hand-over",
-            Self::Agent(HangupReason::MaxCall) => "max-call",
-            Self::Agent(HangupReason::Silence) => "silence",
-            Self::Agent(HangupReason::MediaLost) => "media-lost",
-            Self::Agent(HangupReason::Machine) => "machine",
-            Self::Operator => "operator",
-            Self::Reception(ended) => ended.name(),
-            Self::Lost => "lost",
-            Self::Shutdown => "shutdown",
-        }
-    }
 }
 
 /// Runs one call from the accepted `start` message to its end.
@@ -422,121 +385,6 @@ impl<'a> Driver<'a> {
         let text = format!("{KEYPAD}{keys}");
         self.machine.handle(Input::Typed { text }, now());
     }
-
-    fn turn_ended(&mut self, summary: &TurnSummary) {
-        self.turns += 1;
-        self.record.turn(summary);
-        let (turn, latency) = (summary.turn, TurnLatency::from(&summary.ledger));
-        let outcome = summary.outcome.name();
-        self.trace.emit(|| TraceEvent::Heard {
-            turn: turn.0,
-            text: summary.heard.clone(),
-        });
-        self.trace.emit(|| TraceEvent::Turn {
-            turn: turn.0,
-            outcome: outcome.to_owned(),
-            latency: latency.clone(),
-        });
-        tracing::info!(
-            call = self.call_sid,
-            %turn,
-            outcome,
-            voice_to_voice_ms = latency.voice_to_voice_ms,
-            endpoint_ms = latency.endpoint_ms,
-            endpoint_reason = latency.endpoint_reason,
-            stt_ms = latency.stt_ms,
-            llm_first_token_ms = latency.llm_first_token_ms,
-            tts_first_audio_ms = latency.tts_first_audio_ms,
-            suspected_cut_off = latency.suspected_cut_off,
-            "turn {turn} {outcome}",
-        );
-    }
-
-    /// Tells what is said, as soon as it is certain that it counts.
-    fn tell(&mut self, event: TraceEvent) {
-        self.untold.push(event);
-        if !self.speculating {
-            self.commit();
-        }
-    }
-
-    /// The present turn counts: its work is urgent, and what was said is told.
-    fn commit(&mut self) {
-        self.speculating = false;
-        self.caller_turn.1.raise();
-        self.counts.send_replace(true);
-        self.standing.commit();
-        self.settle_tongue();
-        for event in self.untold.drain(..) {
-            if self.services.log_transcripts {
-                log_line(self.call_sid, &event);
-            }
-            self.trace.emit(|| event);
-        }
-    }
-
-    /// Nothing goes to the line any more; what was said on it is still told and written down.
-    fn close(&mut self) {
-        self.machine.handle(Input::Stop, now());
-        while let Some(action) = self.machine.poll_action() {
-            match action {
-                Action::Commit { .. } => self.commit(),
-                Action::TurnEnded(summary) => self.turn_ended(&summary),
-                Action::Transcribe { .. }
-                | Action::Judge { .. }
-                | Action::Purge
-                | Action::Generate { .. }
-                | Action::Synthesize { .. }
-                | Action::Queue { .. }
-                | Action::Send { .. }
-                | Action::SendMark(_)
-                | Action::Clear
-                | Action::Hush { .. }
-                | Action::Cancel { .. }
-                | Action::Hangup(_) => {}
-            }
-        }
-    }
-
-    async fn finish(mut self, end: CallEnd) -> CallEnd {
-        self.close();
-        let goes_on = self.seat.is_taken_over();
-        if !goes_on {
-            self.trace.emit(|| TraceEvent::End);
-        }
-        let Speculated { used, wasted } = self.machine.speculated();
-        tracing::info!(
-            call = self.call_sid,
-            turns = self.turns,
-            speculations_used = used,
-            speculations_wasted = wasted,
-            end = ?end,
-            "call {} ended",
-            self.call_sid
-        );
-        if goes_on {
-            self.record.leave().await;
-        } else {
-            self.record.end(end).await;
-        }
-        end
-    }
-}
-
-/// The conversation as people read it; only where `LOG_TRANSCRIPTS` asks for it.
-pub(super) fn log_line(call: &str, event: &TraceEvent) {
-    match event {
-        TraceEvent::Caller { turn, text } => tracing::info!(call, turn, "[USER] {text}"),
-        TraceEvent::Agent { turn, text } => tracing::info!(call, turn, "[ASSISTANT] {text}"),
-        TraceEvent::Tool {
-            turn,
-            tool,
-            args,
-            outcome,
-            took_ms,
-        } => tracing::info!(call, turn, "[TOOL] {tool} {args}: {outcome} ({took_ms} ms)"),
-        TraceEvent::Heard { .. } | TraceEvent::Turn { .. } | TraceEvent::End => {}
-    }
 }
 
 /// Sends with a limit, so that a half-dead carrier cannot hold the call for ever.
@@ -546,78 +394,9 @@ pub(super) async fn send<S: Socket>(socket: &mut S, outgoing: Outgoing<'_>) -> b
         .unwrap_or(false)
 }
 
-/// Who answers at first.
-pub(super) fn begins(staff: &Staff, parties: &Parties, opening: &Opening) -> Arc<Agent> {
-    let agents = &staff.agents;
-    if let Some(back) = &opening.back {
-        return Arc::clone(back.dialog.agent());
-    }
-    let named = opening.agent.as_deref().and_then(|name| agents.get(name));
-    Arc::clone(match (named, &parties.to) {
-        (Some(agent), _) => agent,
-        (None, Some(number)) => agents.at(number),
-        (None, None) => agents.default(),
-    })
-}
-
-/// The conversation as it begins, or as it goes on after a hand-over that came to nothing.
-fn conversation(services: &Services, call: &Call<'_>, opening: &Opening, answering: &Answering) -> (Standing, Machine) {
-    let (staff, agent) = (&answering.staff, &answering.agent);
-    let policy = services.policy.clone();
-    let mut phrases = phrases(agent);
-    match &answering.first {
-        First::Greeting => {}
-        First::AfterNotice(heard) if *heard != phrases.notice => {}
-        First::AfterNotice(_) => phrases.notice.clear(),
-        First::HandOver => (phrases.notice, phrases.greeting) = (String::new(), String::new()),
-    }
-    if let Some(back) = &opening.back {
-        phrases.greeting.clone_from(&back.words);
-        let machine = Machine::new(policy, phrases).after(back.history.clone(), back.next_turn);
-        return (
-            Standing::after((*back.dialog).clone(), lines(machine.history())),
-            machine,
-        );
-    }
-    let person = match opening.direction {
-        Direction::Inbound => &call.parties.from,
-        Direction::Outbound => &call.parties.to,
-    };
-    let facts = CallFacts {
-        id: call.call_sid.to_owned(),
-        from: person.clone(),
-    };
-    let mut dialog = Dialog::new(Arc::clone(&staff.agents), Arc::clone(agent), facts);
-    if opening.direction == Direction::Outbound {
-        dialog.know("context", opening.context.clone());
-        if let Some(greeting) = &agent.outgoing.greeting {
-            phrases.greeting = greeting.render(&dialog.template_context(today()));
-        }
-    }
-    (Standing::new(dialog), Machine::new(policy, phrases))
-}
-
-/// How often the caller has had the floor.
-fn lines(history: &[Line]) -> usize {
-    history.iter().filter(|line| line.speaker == Speaker::Caller).count()
-}
-
 pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
     // An error means that the registry is gone, and with it the server.
     let _ = stop.wait_for(|&stop| stop).await;
-}
-
-/// The machine's phrases are those of the agent.
-fn phrases(agent: &Agent) -> Phrases {
-    Phrases {
-        notice: agent.notice.clone(),
-        greeting: agent.greeting.clone(),
-        still_there: agent.phrases.still_there.clone(),
-        goodbye: agent.phrases.goodbye.clone(),
-        apology: agent.phrases.apology.clone(),
-        not_heard: agent.phrases.not_heard.clone(),
-        too_long: agent.phrases.too_long.clone(),
-    }
 }
 
 #[expect(

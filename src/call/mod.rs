@@ -5,6 +5,7 @@ pub(crate) mod backoff;
 pub mod codec;
 pub mod command;
 pub mod driver;
+pub mod end;
 pub mod flow;
 pub mod inbound;
 mod keys;

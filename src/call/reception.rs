@@ -10,7 +10,9 @@ use jiff::Timestamp;
 
 use crate::audio::mulaw;
 use crate::call::command::{Command, Order};
-use crate::call::driver::{Call, CallEnd, Services, begins, send, stopped};
+use crate::call::driver::beginning::begins;
+use crate::call::driver::{Call, Services, send, stopped};
+use crate::call::end::CallEnd;
 use crate::call::flow::{Act, Ended, Event, Flow};
 use crate::call::inbound::Inbound;
 use crate::call::opening::{Direction, Opening};

@@ -6,7 +6,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::call::backoff::Backoff;
-use crate::call::driver::{Call, CallEnd};
+use crate::call::driver::Call;
+use crate::call::end::CallEnd;
 use crate::call::registry::{Pen, Seat};
 use crate::dialog::conversation::ToolRecord;
 use crate::store::{Fault, NewCall, Store, StoreError, ToolRun, Turn};

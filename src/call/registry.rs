@@ -12,7 +12,7 @@ use subtle::ConstantTimeEq;
 use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::call::command::{AnsweredBy, Command, CommandError, MOST_ORDERS, Order};
-use crate::call::driver::CallEnd;
+use crate::call::end::CallEnd;
 use crate::call::opening::{Direction, Opening};
 use crate::call::trace::{Hub, LiveEvent, Trace, TraceEvent};
 

@@ -304,7 +304,7 @@ mod tests {
     use std::pin::pin;
 
     use super::*;
-    use crate::call::driver::CallEnd;
+    use crate::call::end::CallEnd;
     use crate::call::registry::Parties;
 
     #[tokio::test]

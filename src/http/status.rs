@@ -11,7 +11,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use crate::call::driver::CallEnd;
+use crate::call::end::CallEnd;
 use crate::call::flow::Ended;
 use crate::http::signed::{SignedForm, is_sid};
 use crate::http::{App, audit_refusal, refuse};

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use futures_util::stream;
 
-use super::{CallEnd, Driver, now, today};
+use super::{Driver, now, today};
 use crate::call::command::{AnsweredBy, Command, Order};
+use crate::call::end::CallEnd;
 use crate::call::opening::{Back, Direction, Opening};
 use crate::call::switchboard::{HandOver, Switchboard};
 use crate::call::work::{Done, Kind};

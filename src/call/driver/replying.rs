@@ -5,7 +5,8 @@ use std::sync::Arc;
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::watch;
 
-use super::{Driver, KEYPAD, phrases, today};
+use super::beginning::phrases;
+use super::{Driver, KEYPAD, today};
 use crate::call::trace::TraceEvent;
 use crate::call::work::{Done, Kind};
 use crate::dialog::agent::Agent;

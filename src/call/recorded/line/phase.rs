@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
 use super::super::turn::{Event, Over};
-use crate::call::driver::CallEnd;
+use crate::call::end::CallEnd;
 use crate::engine::LineAudio;
 
 /// What the call waits for.

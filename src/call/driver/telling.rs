@@ -1,0 +1,125 @@
+//! What is told of a call: to those who watch it, to the log, to the record.
+
+use super::{Driver, now};
+use crate::call::end::CallEnd;
+use crate::call::trace::TraceEvent;
+use crate::telemetry::latency::TurnLatency;
+use crate::turn::event::{Action, Input, TurnSummary};
+use crate::turn::machine::Speculated;
+
+impl Driver<'_> {
+    pub(super) fn turn_ended(&mut self, summary: &TurnSummary) {
+        self.turns += 1;
+        self.record.turn(summary);
+        let (turn, latency) = (summary.turn, TurnLatency::from(&summary.ledger));
+        let outcome = summary.outcome.name();
+        self.trace.emit(|| TraceEvent::Heard {
+            turn: turn.0,
+            text: summary.heard.clone(),
+        });
+        self.trace.emit(|| TraceEvent::Turn {
+            turn: turn.0,
+            outcome: outcome.to_owned(),
+            latency: latency.clone(),
+        });
+        tracing::info!(
+            call = self.call_sid,
+            %turn,
+            outcome,
+            voice_to_voice_ms = latency.voice_to_voice_ms,
+            endpoint_ms = latency.endpoint_ms,
+            endpoint_reason = latency.endpoint_reason,
+            stt_ms = latency.stt_ms,
+            llm_first_token_ms = latency.llm_first_token_ms,
+            tts_first_audio_ms = latency.tts_first_audio_ms,
+            suspected_cut_off = latency.suspected_cut_off,
+            "turn {turn} {outcome}",
+        );
+    }
+
+    /// Tells what is said, as soon as it is certain that it counts.
+    pub(super) fn tell(&mut self, event: TraceEvent) {
+        self.untold.push(event);
+        if !self.speculating {
+            self.commit();
+        }
+    }
+
+    /// The present turn counts: its work is urgent, and what was said is told.
+    pub(super) fn commit(&mut self) {
+        self.speculating = false;
+        self.caller_turn.1.raise();
+        self.counts.send_replace(true);
+        self.standing.commit();
+        self.settle_tongue();
+        for event in self.untold.drain(..) {
+            if self.services.log_transcripts {
+                log_line(self.call_sid, &event);
+            }
+            self.trace.emit(|| event);
+        }
+    }
+
+    /// Nothing goes to the line any more; what was said on it is still told and written down.
+    fn close(&mut self) {
+        self.machine.handle(Input::Stop, now());
+        while let Some(action) = self.machine.poll_action() {
+            match action {
+                Action::Commit { .. } => self.commit(),
+                Action::TurnEnded(summary) => self.turn_ended(&summary),
+                Action::Transcribe { .. }
+                | Action::Judge { .. }
+                | Action::Purge
+                | Action::Generate { .. }
+                | Action::Synthesize { .. }
+                | Action::Queue { .. }
+                | Action::Send { .. }
+                | Action::SendMark(_)
+                | Action::Clear
+                | Action::Hush { .. }
+                | Action::Cancel { .. }
+                | Action::Hangup(_) => {}
+            }
+        }
+    }
+
+    pub(super) async fn finish(mut self, end: CallEnd) -> CallEnd {
+        self.close();
+        let goes_on = self.seat.is_taken_over();
+        if !goes_on {
+            self.trace.emit(|| TraceEvent::End);
+        }
+        let Speculated { used, wasted } = self.machine.speculated();
+        tracing::info!(
+            call = self.call_sid,
+            turns = self.turns,
+            speculations_used = used,
+            speculations_wasted = wasted,
+            end = ?end,
+            "call {} ended",
+            self.call_sid
+        );
+        if goes_on {
+            self.record.leave().await;
+        } else {
+            self.record.end(end).await;
+        }
+        end
+    }
+}
+
+/// The conversation as people read it; only where `LOG_TRANSCRIPTS` asks for it.
+pub(in crate::call) fn log_line(call: &str, event: &TraceEvent) {
+    match event {
+        TraceEvent::Caller { turn, text } => tracing::info!(call, turn, "[USER] {text}"),
+        TraceEvent::Agent { turn, text } => tracing::info!(call, turn, "[ASSISTANT] {text}"),
+        TraceEvent::Tool {
+            turn,
+            tool,
+            args,
+            outcome,
+            took_ms,
+        } => tracing::info!(call, turn, "[TOOL] {tool} {args}: {outcome} ({took_ms} ms)"),
+        TraceEvent::Heard { .. } | TraceEvent::Turn { .. } | TraceEvent::End => {}
+    }
+}
