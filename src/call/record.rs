@@ -327,12 +327,13 @@ mod tests {
         let (live, seat) = stream(&registry);
         let first = record(&store, &live, &seat);
         first.turn(&turn(0, "Hello."));
-        while store
-            .call("CA1")
-            .await
-            .expect("readable")
-            .is_none_or(|call| call.turns.is_empty())
-        {}
+        let is_empty = async || {
+            let found = store.call("CA1").await.expect("readable");
+            found.is_none_or(|call| call.turns.is_empty())
+        };
+        let first_turn = async { while is_empty().await {} };
+        let written = tokio::time::timeout(Duration::from_secs(10), first_turn).await;
+        written.expect("the first stream writes");
         let (next_live, next_seat) = stream(&registry);
         assert!(seat.is_taken_over() && !next_seat.is_taken_over());
         let second = record(&store, &next_live, &next_seat);
