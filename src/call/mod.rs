@@ -3,6 +3,7 @@
 pub mod audiosocket;
 pub mod codec;
 pub mod command;
+pub mod drain;
 pub mod driver;
 pub mod flow;
 pub mod inbound;

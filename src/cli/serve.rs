@@ -12,8 +12,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use crate::call::audiosocket::{self, Callers};
+use crate::call::drain::{Grace, LAST_WORDS, drain};
 use crate::call::driver::Services;
-use crate::call::progress::Progress;
 use crate::call::recorded::{Patience, Recorder};
 use crate::call::registry::Registry;
 use crate::call::switchboard::Switchboard;
@@ -23,7 +23,7 @@ use crate::config::{Config, Transport};
 use crate::dialog::conversation::Mind;
 use crate::dialog::llm::LlmClient;
 use crate::dialog::tool::sms::Texts;
-use crate::http::{Api, App, Lines, Probe, TwilioAccount, Waiting, router};
+use crate::http::{App, Lines, TwilioAccount, router};
 use crate::store::Store;
 use crate::telemetry::logging;
 use crate::twilio::rest::TwilioRest;
@@ -31,7 +31,10 @@ use crate::twilio::rest::TwilioRest;
 pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     logging::init(&config.log);
     announce(&config);
-    let grace = config.server.shutdown_grace;
+    let grace = Grace {
+        calls: config.server.shutdown_grace,
+        last_words: LAST_WORDS,
+    };
     // Before the models are loaded: a port in use is known at once.
     let bind = config.server.bind;
     let listener = TcpListener::bind(bind).await.with_context(|| {
@@ -146,23 +149,18 @@ pub(super) async fn app(config: Config, store: Option<Store>) -> anyhow::Result<
     };
     let registry = Arc::new(Registry::new(max_calls));
     let recorder = recorder(config.twilio.transport, &services, &registry);
+    let lines = Lines {
+        signalwire: config.lines.signalwire,
+        telnyx: config.lines.telnyx,
+        plivo: config.lines.plivo,
+        exotel: config.lines.exotel,
+    };
     Ok(App {
-        services,
-        registry,
-        twilio,
         public_url: config.server.public_url,
-        probe: Probe::new()?,
-        api: Api::new(&config.api),
-        lines: Lines {
-            signalwire: config.lines.signalwire,
-            telnyx: config.lines.telnyx,
-            plivo: config.lines.plivo,
-            exotel: config.lines.exotel,
-        },
-        waiting: Waiting::default(),
         also_public: config.server.also_public,
-        progress: Progress::new(),
+        lines,
         recorder,
+        ..App::new(services, registry, twilio, &config.api)?
     })
 }
 
@@ -199,35 +197,6 @@ fn switchboard(config: &Config, store: Option<Store>) -> anyhow::Result<Option<A
         base,
         number,
     ))))
-}
-
-/// Finishes the calls there are, for as long as the grace lasts.
-async fn drain(registry: &Registry, grace: Duration) {
-    registry.drain();
-    let live = registry.live();
-    tracing::info!(live, "draining: {live} calls go on, no new ones are taken");
-    let finished = tokio::time::timeout(grace, async {
-        let mut check = tokio::time::interval(DRAIN_CHECK);
-        while registry.live() > 0 {
-            check.tick().await;
-        }
-    });
-    if finished.await.is_err() {
-        let live = registry.live();
-        tracing::warn!(live, "{live} calls outlasted SHUTDOWN_GRACE and are ended");
-        registry.stop_all();
-        // Their connections close in order; Twilio then asks the fallback. What was said is written down before the database closes.
-        let written = tokio::time::timeout(LAST_WORDS, async {
-            let mut check = tokio::time::interval(DRAIN_CHECK);
-            while registry.live() > 0 {
-                check.tick().await;
-            }
-        });
-        if written.await.is_err() {
-            tracing::error!("calls are not written down to their end: the database is too slow");
-        }
-    }
-    tracing::info!("stopped");
 }
 
 /// Completes on SIGTERM or Ctrl-C.
@@ -268,6 +237,3 @@ fn announce(config: &Config) {
 const CALLS_PER_CORE: usize = 4;
 /// How long recordings that are still at the carrier may take to be deleted before the process ends.
 const LAST_DELETIONS: Duration = Duration::from_secs(5);
-/// What a call may need to be written down after it was ended: a message 10 s, a record 5 s.
-const LAST_WORDS: Duration = Duration::from_secs(16);
-const DRAIN_CHECK: Duration = Duration::from_millis(100);
