@@ -43,6 +43,7 @@ const PURE: &[&str] = &[
     // `twilio::rest` is the carrier's API: it asks over HTTP.
     "twilio/answers",
     "twilio/dialect",
+    "twilio/form",
     "twilio/message",
     "twilio/proof",
     "twilio/recorded",

@@ -8,7 +8,6 @@ use std::time::Duration;
 use axum::response::IntoResponse;
 use axum::routing::post;
 use tieline::call::driver::Services;
-use tieline::call::progress::Progress;
 use tieline::call::registry::Registry;
 use tieline::caller::{Level, Pace, Plan, Target, Utterance, place_call};
 use tieline::config::{Config, Strings};
@@ -16,7 +15,7 @@ use tieline::dialog::agent::{self, Agents};
 use tieline::dialog::conversation::{Mind, Staff};
 use tieline::dialog::llm::LlmClient;
 use tieline::engine::{Engine, Sizes};
-use tieline::http::{Api, App, Lines, Probe, TwilioAccount, router};
+use tieline::http::{App, TwilioAccount, router};
 use tieline::models::{Manifest, Purpose, locate};
 use tieline::privacy::egress::Egress;
 use tieline::speech::piper::{self, Piper};
@@ -284,49 +283,39 @@ async fn server(llm: &str) -> String {
         .warm(&[("Hello, this is the test line.", "en")])
         .await
         .expect("engines work");
-    let app = App {
-        services: Services {
-            engine: Arc::new(engine),
-            mind: Mind::new(
-                LlmClient::new(&config.llm, &Egress::default()).expect("client"),
-                Policy::default().reply_deadline,
-            ),
-            staff: tokio::sync::watch::channel(Arc::new(
-                Staff::of(
-                    Agents::single(agent::parse(agent, "test.toml").expect("agent")),
-                    None,
-                    |_| None,
-                    &Egress::default(),
-                )
-                .expect("no tools"),
-            ))
-            .1,
-            store: None,
-            policy: Policy {
-                media_timeout: Duration::from_secs(60),
-                ..Policy::default()
-            },
-            vad_mode: 2,
-            silero: None,
-            log_transcripts: false,
-            switchboard: None,
-            mailbox: None,
+    let services = Services {
+        engine: Arc::new(engine),
+        mind: Mind::new(
+            LlmClient::new(&config.llm, &Egress::default()).expect("client"),
+            Policy::default().reply_deadline,
+        ),
+        staff: tokio::sync::watch::channel(Arc::new(
+            Staff::of(
+                Agents::single(agent::parse(agent, "test.toml").expect("agent")),
+                None,
+                |_| None,
+                &Egress::default(),
+            )
+            .expect("no tools"),
+        ))
+        .1,
+        store: None,
+        policy: Policy {
+            media_timeout: Duration::from_secs(60),
+            ..Policy::default()
         },
-        registry: Arc::new(Registry::new(4)),
-        twilio: TwilioAccount {
-            unverified: true,
-            ..TwilioAccount::default()
-        },
-        public_url: None,
-        probe: Probe::default(),
-        egress: Egress::default(),
-        api: Api::new(&config.api),
-        also_public: Vec::new(),
-        progress: Progress::new(),
-        lines: Lines::default(),
-        recorder: None,
-        waiting: Default::default(),
+        vad_mode: 2,
+        silero: None,
+        log_transcripts: false,
+        switchboard: None,
+        mailbox: None,
     };
+    let twilio = TwilioAccount {
+        unverified: true,
+        ..TwilioAccount::default()
+    };
+    let registry = Arc::new(Registry::new(4));
+    let app = App::new(services, registry, twilio, &config.api);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     let service = router(Arc::new(app)).into_make_service_with_connect_info::<std::net::SocketAddr>();

@@ -4,6 +4,7 @@ pub mod audiosocket;
 pub(crate) mod backoff;
 pub mod codec;
 pub mod command;
+pub mod drain;
 pub mod driver;
 pub mod end;
 pub mod flow;

@@ -86,6 +86,7 @@ impl Switchboard {
         };
         let (subject, outcome) = match &placed {
             Ok(placed) => (placed.call_sid.as_str(), "placed"),
+            Err(RefusedOutbound::Carrier(error)) if error.may_be_done() => ("", "unclear"),
             Err(RefusedOutbound::Carrier(_)) => ("", "failed"),
             Err(_) => ("", "refused"),
         };
@@ -170,10 +171,11 @@ impl Switchboard {
                 tracing::info!(call = call_sid, "call {call_sid} is placed");
                 Ok(Placed { call_sid })
             }
-            // It may ring all the same: then it is answered as it should be.
-            Err(error @ CarrierError::Unanswered) => Err(error.into()),
             Err(error) => {
-                self.drop_outgoing(&id);
+                // It may ring all the same, although the carrier does not list it: then it is answered as it should be.
+                if !error.may_be_done() {
+                    self.drop_outgoing(&id);
+                }
                 Err(error.into())
             }
         }

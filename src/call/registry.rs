@@ -28,7 +28,8 @@ pub struct Registry {
 
 #[derive(Debug)]
 struct Entry {
-    account_sid: String,
+    /// Whose call it is, and on which line.
+    account: String,
     parties: Parties,
     token: String,
     state: State,
@@ -105,6 +106,9 @@ pub enum Refused {
     /// The server finishes its calls and stops.
     #[error("the server is draining")]
     Draining,
+    /// Another account, or another line, has a call of this id.
+    #[error("the call is another account's")]
+    Foreign,
 }
 
 /// Why a stream is not accepted. Says nothing an attacker could use.
@@ -158,9 +162,10 @@ impl Registry {
         }
     }
 
-    /// Expects a stream for this call and returns its token. A repeated webhook gets the same token.
-    pub fn expect(&self, call_sid: &str, account_sid: &str, parties: Parties, now: Instant) -> Result<String, Refused> {
-        self.expect_with(call_sid, account_sid, parties, None, now)
+    /// Expects a stream for this call and returns its token. A repeated webhook gets the same token. `account` names the line too
+    /// ([`Dialect::account`](crate::twilio::dialect::Dialect::account)): carriers may give the same names.
+    pub fn expect(&self, call_sid: &str, account: &str, parties: Parties, now: Instant) -> Result<String, Refused> {
+        self.expect_with(call_sid, account, parties, None, now)
     }
 
     /// The same for a call that begins in a way of its own. Without an `opening`, a call that is connected again keeps the one
@@ -168,7 +173,7 @@ impl Registry {
     pub fn expect_with(
         &self,
         call_sid: &str,
-        account_sid: &str,
+        account: &str,
         parties: Parties,
         opening: Option<Opening>,
         now: Instant,
@@ -184,6 +189,9 @@ impl Registry {
             .values()
             .filter(|entry| !matches!(entry.state, State::Ended { .. }))
             .count();
+        if calls.get(call_sid).is_some_and(|entry| entry.account != account) {
+            return Err(Refused::Foreign);
+        }
         if let Some(entry) = calls.get_mut(call_sid)
             && let State::Expected { .. } = entry.state
         {
@@ -212,7 +220,7 @@ impl Registry {
             |entry| (entry.trace, entry.streams, entry.opening, entry.pen),
         );
         let entry = Entry {
-            account_sid: account_sid.to_owned(),
+            account: account.to_owned(),
             parties,
             token: token.clone(),
             state: State::Expected { until },
@@ -227,18 +235,25 @@ impl Registry {
         Ok(token)
     }
 
+    /// Whether [`Registry::open`] would accept this stream now. Nothing is spent.
+    pub fn may_open(&self, call_sid: &str, account: &str, token: &str, now: Instant) -> bool {
+        let calls = self.lock();
+        calls
+            .get(call_sid)
+            .is_some_and(|entry| entry.admits(account, token, now))
+    }
+
     /// Accepts a stream once: its token, its call and its account must be those of the webhook.
     pub fn open(
         self: &Arc<Self>,
         call_sid: &str,
-        account_sid: &str,
+        account: &str,
         token: &str,
         now: Instant,
     ) -> Result<LiveCall, NotExpected> {
         let mut calls = self.lock();
         let entry = calls.get_mut(call_sid).ok_or(NotExpected)?;
-        let fresh = matches!(entry.state, State::Expected { until } if until > now);
-        if !fresh || entry.account_sid != account_sid || !same(&entry.token, token) {
+        if !entry.admits(account, token, now) {
             return Err(NotExpected);
         }
         entry.state = State::Live;
@@ -434,6 +449,14 @@ impl Registry {
     }
 }
 
+impl Entry {
+    /// Whether a stream with this token is the one that is expected.
+    fn admits(&self, account: &str, token: &str, now: Instant) -> bool {
+        let fresh = matches!(self.state, State::Expected { until } if until > now);
+        fresh && self.account == account && same(&self.token, token)
+    }
+}
+
 impl LiveCall {
     /// The call's id.
     pub fn call_sid(&self) -> &str {
@@ -508,6 +531,54 @@ mod tests {
             registry.open("CA1", "AC1", &token, now).is_err(),
             "not after the end either"
         );
+    }
+
+    #[test]
+    fn to_look_whether_a_stream_may_open_spends_nothing() {
+        let registry = Arc::new(Registry::new(10));
+        let now = now();
+        let token = registry
+            .expect("CA1", "twilio:AC1", Parties::default(), now)
+            .expect("admitted");
+        let may_open = |call, account, token: &str, at| registry.may_open(call, account, token, at);
+        for _ in 0..2 {
+            assert!(may_open("CA1", "twilio:AC1", &token, now));
+        }
+        assert!(!may_open("CA2", "twilio:AC1", &token, now));
+        assert!(!may_open("CA1", "signalwire:AC1", &token, now));
+        assert!(!may_open("CA1", "twilio:AC1", "guess", now));
+        assert!(!may_open("CA1", "twilio:AC1", &token, now + TOKEN_LIFE));
+        let _live = registry.open("CA1", "twilio:AC1", &token, now).expect("accepted");
+        assert!(!may_open("CA1", "twilio:AC1", &token, now), "single use");
+    }
+
+    #[test]
+    fn a_call_that_is_known_is_no_other_accounts() {
+        let registry = Arc::new(Registry::new(10));
+        let now = now();
+        let expect = |account| registry.expect("CA1", account, Parties::default(), now);
+        let token = expect("twilio:AC1").expect("admitted");
+        assert_eq!(expect("signalwire:AC1"), Err(Refused::Foreign), "while it is expected");
+        assert_eq!(
+            expect("twilio:AC1").as_deref(),
+            Ok(token.as_str()),
+            "and it stays as it was"
+        );
+        let live = registry.open("CA1", "twilio:AC1", &token, now).expect("accepted");
+        assert_eq!(expect("twilio:AC2"), Err(Refused::Foreign), "while it is live");
+        assert!(registry.is_live("CA1"));
+        drop(live);
+        assert_eq!(expect("signalwire:AC1"), Err(Refused::Foreign), "and after its end");
+        assert!(expect("twilio:AC1").is_ok());
+    }
+
+    #[test]
+    fn a_call_that_comes_back_is_taken_while_new_ones_are_not() {
+        let registry = Registry::new(10);
+        registry.drain();
+        let expect = |call, opening| registry.expect_with(call, "twilio:AC1", Parties::default(), opening, now());
+        assert_eq!(expect("CA1", None), Err(Refused::Draining));
+        assert!(expect("CA2", Some(Opening::default())).is_ok());
     }
 
     #[test]

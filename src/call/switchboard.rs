@@ -83,6 +83,16 @@ pub enum AfterTransfer {
     Unknown,
 }
 
+impl TransferError {
+    /// Whether the caller may be handed over all the same.
+    pub(super) fn may_be_done(&self) -> bool {
+        match self {
+            Self::NotAllowed => false,
+            Self::Carrier(error) => error.may_be_done(),
+        }
+    }
+}
+
 impl Switchboard {
     /// `base` is how the carrier reaches this server, without a slash at its end.
     pub fn new(
@@ -150,7 +160,11 @@ impl Switchboard {
             },
         );
         let asked = self.carrier.update_call(&call_sid, CallUpdate::Twiml(document)).await;
-        let outcome = if asked.is_ok() { "dialled" } else { "failed" };
+        let outcome = match &asked {
+            Ok(()) => "dialled",
+            Err(error) if error.may_be_done() => "unclear",
+            Err(_) => "failed",
+        };
         self.audit(AuditEvent {
             actor: "agent",
             action: "transfer",
@@ -165,13 +179,9 @@ impl Switchboard {
                 Ok(())
             }
             Err(error) => {
-                // What the carrier may have done after all still finds its way back.
-                match error {
-                    CarrierError::Refused { .. }
-                    | CarrierError::Busy
-                    | CarrierError::Unreachable
-                    | CarrierError::Malformed => drop(self.transfers().remove(&id)),
-                    CarrierError::Unanswered | CarrierError::Unreadable | CarrierError::TooLarge => {}
+                // If the carrier has acted all the same, it asks for the id.
+                if !error.may_be_done() {
+                    self.transfers().remove(&id);
                 }
                 tracing::error!(call = call_sid, %error, "call {call_sid} cannot be handed over: {error}");
                 Err(error.into())

@@ -34,11 +34,22 @@ pub(super) enum Done {
         number: String,
     },
     /// Whether the carrier hands the caller over.
-    HandedOver(bool),
+    HandedOver(Transferred),
     Tool {
         turn: TurnId,
         tool: ToolRecord,
     },
+}
+
+/// What the carrier makes of a hand-over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Transferred {
+    /// It takes the call from its stream.
+    Yes,
+    /// Nothing has happened.
+    No,
+    /// It did not say. If it takes the call, the stream ends.
+    Unclear,
 }
 
 /// What kind of answer is waited for.

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
@@ -12,8 +12,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use crate::call::audiosocket::{self, Callers};
+use crate::call::drain::{Grace, LAST_WORDS, drain};
 use crate::call::driver::Services;
-use crate::call::progress::Progress;
 use crate::call::recorded::{Patience, Recorder};
 use crate::call::registry::Registry;
 use crate::call::switchboard::Switchboard;
@@ -24,7 +24,7 @@ use crate::dialog::conversation::Mind;
 use crate::dialog::llm::LlmClient;
 use crate::dialog::tool::sms::Texts;
 use crate::http::tls::{self, Certificate};
-use crate::http::{Api, App, Lines, Probe, TwilioAccount, Waiting, router};
+use crate::http::{App, Lines, TwilioAccount, router};
 use crate::privacy::egress::Egress;
 use crate::store::Store;
 use crate::telemetry::logging;
@@ -33,7 +33,10 @@ use crate::twilio::rest::TwilioRest;
 pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     logging::init(&config.log);
     announce(&config);
-    let grace = config.server.shutdown_grace;
+    let grace = Grace {
+        calls: config.server.shutdown_grace,
+        last_words: LAST_WORDS,
+    };
     // Before anything connects anywhere.
     let egress = Egress::new(config.egress.clone());
     destinations::admit(&egress, destinations::all(&config, None)).await?;
@@ -161,24 +164,19 @@ pub(super) async fn app(config: Config, store: Option<Store>, egress: Egress) ->
     };
     let registry = Arc::new(Registry::new(max_calls));
     let recorder = recorder(config.twilio.transport, &services, &registry);
+    let lines = Lines {
+        signalwire: config.lines.signalwire,
+        telnyx: config.lines.telnyx,
+        plivo: config.lines.plivo,
+        exotel: config.lines.exotel,
+    };
     Ok(App {
-        services,
-        registry,
-        twilio,
         public_url: config.server.public_url,
-        probe: Probe::default(),
         egress,
-        api: Api::new(&config.api),
-        lines: Lines {
-            signalwire: config.lines.signalwire,
-            telnyx: config.lines.telnyx,
-            plivo: config.lines.plivo,
-            exotel: config.lines.exotel,
-        },
-        waiting: Waiting::default(),
         also_public: config.server.also_public,
-        progress: Progress::new(),
+        lines,
         recorder,
+        ..App::new(services, registry, twilio, &config.api)
     })
 }
 
@@ -217,38 +215,6 @@ fn switchboard(config: &Config, store: Option<Store>, egress: &Egress) -> anyhow
     ))))
 }
 
-/// Finishes the calls there are, for as long as the grace lasts.
-async fn drain(registry: &Registry, grace: Duration) {
-    registry.drain();
-    let unfinished = registry.unfinished(now());
-    tracing::info!(
-        unfinished,
-        "draining: {unfinished} calls go on or begin, no new ones are taken"
-    );
-    let finished = tokio::time::timeout(grace, async {
-        let mut check = tokio::time::interval(DRAIN_CHECK);
-        while registry.unfinished(now()) > 0 {
-            check.tick().await;
-        }
-    });
-    if finished.await.is_err() {
-        let live = registry.live();
-        tracing::warn!(live, "{live} calls outlasted SHUTDOWN_GRACE and are ended");
-        registry.stop_all();
-        // Their connections close in order; Twilio then asks the fallback. What was said is written down before the database closes.
-        let written = tokio::time::timeout(LAST_WORDS, async {
-            let mut check = tokio::time::interval(DRAIN_CHECK);
-            while registry.live() > 0 {
-                check.tick().await;
-            }
-        });
-        if written.await.is_err() {
-            tracing::error!("calls are not written down to their end: the database is too slow");
-        }
-    }
-    tracing::info!("stopped");
-}
-
 /// Completes on SIGTERM or Ctrl-C.
 fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
@@ -259,14 +225,6 @@ fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
             _ = interrupt.recv() => {}
         }
     })
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "whether a promised stream may still come is a fact of the monotonic clock"
-)]
-fn now() -> Instant {
-    Instant::now()
 }
 
 fn announce(config: &Config) {
@@ -295,38 +253,3 @@ fn announce(config: &Config) {
 const CALLS_PER_CORE: usize = 4;
 /// How long recordings that are still at the carrier may take to be deleted before the process ends.
 const LAST_DELETIONS: Duration = Duration::from_secs(5);
-/// What a call may need to be written down after it was ended: a message 10 s, a record 5 s.
-const LAST_WORDS: Duration = Duration::from_secs(16);
-const DRAIN_CHECK: Duration = Duration::from_millis(100);
-
-#[cfg(test)]
-mod tests {
-    use std::pin::pin;
-
-    use super::*;
-    use crate::call::end::CallEnd;
-    use crate::call::registry::Parties;
-
-    #[tokio::test]
-    async fn a_call_that_was_promised_a_stream_is_waited_for() {
-        let registry = Arc::new(Registry::new(4));
-        let token = registry.expect("CA1", "AC1", Parties::default(), now());
-        let token = token.expect("admitted");
-        let mut drained = pin!(drain(&registry, Duration::from_secs(60)));
-        let mut live = None;
-        for _ in 0..2 {
-            let mut beat = tokio::time::interval(DRAIN_CHECK);
-            for _ in 0..3 {
-                tokio::select! {
-                    biased;
-                    () = &mut drained => panic!("it stops before the call's end"),
-                    _ = beat.tick() => {}
-                }
-            }
-            live.get_or_insert_with(|| registry.open("CA1", "AC1", &token, now()).expect("expected"));
-        }
-        live.expect("it is live").ended(CallEnd::Caller);
-        let finished = tokio::time::timeout(Duration::from_secs(10), drained).await;
-        assert!(finished.is_ok(), "nobody is left to wait for");
-    }
-}

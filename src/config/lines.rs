@@ -46,7 +46,7 @@ impl Lines {
             signalwire: reader.optional("SIGNALWIRE_SIGNING_KEY", parse::secret),
             telnyx: reader.optional("TELNYX_PUBLIC_KEY", public_key),
             plivo: reader.optional("PLIVO_AUTH_TOKEN", parse::secret),
-            exotel: reader.optional("EXOTEL_SECRET", path_secret),
+            exotel: reader.optional("EXOTEL_SECRET", shared_secret),
             audiosocket: reader.optional("AUDIOSOCKET_BIND", bind),
             audiosocket_uuids: reader.optional("AUDIOSOCKET_UUIDS", uuids).unwrap_or_default(),
             audiosocket_number: reader.optional("AUDIOSOCKET_NUMBER", number),
@@ -99,15 +99,17 @@ fn public_key(value: &str) -> Result<[u8; 32], Bad> {
     })
 }
 
-/// It stands in a URL.
-fn path_secret(value: &str) -> Result<Secret, Bad> {
+/// A secret that a request brings instead of a signature, in a header or a URL: whoever guesses it is let in.
+fn shared_secret(value: &str) -> Result<Secret, Bad> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    if value.bytes().all(plain) {
-        Ok(Secret::new(value))
-    } else {
-        Err(Bad::new("letters, digits, - and _ only, as it stands in a URL")
-            .example("the output of: openssl rand -hex 24"))
+    if value.len() >= SHORTEST_SECRET && value.bytes().all(plain) {
+        return Ok(Secret::new(value));
     }
+    let length = value.chars().count();
+    Err(Bad::new(format!(
+        "{SHORTEST_SECRET} or more letters, digits, - and _ (these are {length} characters), as it takes the place of a signature"
+    ))
+    .example("the output of: openssl rand -hex 24"))
 }
 
 fn bind(value: &str) -> Result<SocketAddr, Bad> {
@@ -166,6 +168,9 @@ fn is_private(address: &SocketAddr) -> bool {
     }
 }
 
+/// Characters; even of hexadecimal digits nobody guesses so many.
+const SHORTEST_SECRET: usize = 24;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -223,6 +228,19 @@ mod tests {
         let key = "ZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXp7fH1+f4CBgoM=";
         assert!(parse(&[("TELNYX_PUBLIC_KEY", key)]).is_ok_and(|lines| lines.telnyx.is_some()));
         assert!(parse(&[("TELNYX_PUBLIC_KEY", "AAAA")]).is_err());
-        assert!(parse(&[("EXOTEL_SECRET", "a/b")]).is_err());
+    }
+
+    #[test]
+    fn a_secret_that_stands_for_a_signature_is_long() {
+        let good = "5f0e9a1b2c3d4e5f7c1a90b4";
+        assert_eq!(good.len(), SHORTEST_SECRET);
+        assert!(parse(&[("EXOTEL_SECRET", good)]).is_ok_and(|lines| lines.exotel.is_some()));
+        for bad in [&good[1..], "secret", "a/b", &format!("{good}/"), &format!("{good}ä")] {
+            let error = parse(&[("EXOTEL_SECRET", bad)]).expect_err(bad);
+            assert!(!error.contains(bad), "{error}");
+            for part in ["EXOTEL_SECRET", "24 or more letters", "openssl rand -hex 24"] {
+                assert!(error.contains(part), "{part} is not in {error}");
+            }
+        }
     }
 }

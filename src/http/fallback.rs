@@ -17,7 +17,7 @@ pub(super) async fn fallback(State(app): State<Arc<App>>, form: SignedForm) -> R
         return twiml(document::hangup());
     }
     if let Some(recorder) = &app.recorder {
-        return recorded::begin(recorder, &form).await;
+        return recorded::begin(&app, recorder, &form).await;
     }
     if app.registry.should_reconnect(&form.call_sid) {
         tracing::warn!(

@@ -10,6 +10,7 @@ use axum::response::Response;
 use crate::call::opening::Opening;
 use crate::call::registry::{Parties, Refused};
 use crate::dialog::agent::Agent;
+use crate::http::refusals::foreign;
 use crate::http::signed::SignedForm;
 use crate::http::status::is_repeated;
 use crate::http::{App, queue, recorded, refuse, twiml};
@@ -54,7 +55,7 @@ pub(super) fn connect_with(app: &App, form: &SignedForm, opening: Option<Opening
 fn connect_in(app: &App, form: &SignedForm, opening: Option<Opening>, round: u32) -> Response {
     let expected = app
         .registry
-        .expect_with(&form.call_sid, &form.account_sid, parties(form), opening, now());
+        .expect_with(&form.call_sid, &form.account(), parties(form), opening, now());
     match expected {
         Ok(token) => {
             let stream = format!("{}/voice/stream", form.base.replacen("http", "ws", 1));
@@ -78,6 +79,7 @@ fn connect_in(app: &App, form: &SignedForm, opening: Option<Opening>, round: u32
         Err(Refused::Full) => queue::full(app, form, round),
         // An error lets Twilio try the fallback URL, which may be another server.
         Err(Refused::Draining) => refuse(StatusCode::SERVICE_UNAVAILABLE, "the server is draining"),
+        Err(Refused::Foreign) => foreign(app, &form.call_sid),
     }
 }
 

@@ -21,10 +21,11 @@ use crate::call::registry::{Parties, Refused};
 use crate::config::Secret;
 use crate::http::incoming::{TOKEN, is_number};
 use crate::http::media::{Proof, open};
-use crate::http::signed::LONGEST_ID;
+use crate::http::refusals::foreign;
 use crate::http::status::is_repeated_call;
 use crate::http::{App, refuse, twiml};
 use crate::twilio::dialect::Dialect;
+use crate::twilio::form::Form;
 use crate::twilio::signature::{self, Algorithm, Body};
 use crate::twilio::{answers, proof};
 
@@ -91,7 +92,7 @@ fn stream(dialect: Dialect) -> MethodRouter<Arc<App>> {
     get(
         move |State(app): State<Arc<App>>, Path((call, token)): Path<(String, String)>, upgrade: WebSocketUpgrade| async move {
             if is_on(&app, dialect) {
-                open(app, upgrade, dialect, Proof::Path { call, token })
+                open(app, upgrade, dialect, Proof::Path { call, token }).await
             } else {
                 refuse(StatusCode::NOT_FOUND, "this line is not configured")
             }
@@ -101,7 +102,7 @@ fn stream(dialect: Dialect) -> MethodRouter<Arc<App>> {
 
 async fn signalwire_stream(State(app): State<Arc<App>>, upgrade: WebSocketUpgrade) -> Response {
     if is_on(&app, Dialect::SignalWire) {
-        open(app, upgrade, Dialect::SignalWire, Proof::Parameter)
+        open(app, upgrade, Dialect::SignalWire, Proof::Parameter).await
     } else {
         refuse(StatusCode::NOT_FOUND, "this line is not configured")
     }
@@ -165,6 +166,7 @@ fn connect(app: &App, ring: &Ring) -> Response {
             twiml(answers::busy(ring.dialect))
         }
         Err(Refused::Draining) => refuse(StatusCode::SERVICE_UNAVAILABLE, "the server is draining"),
+        Err(Refused::Foreign) => foreign(app, &ring.call),
     }
 }
 
@@ -201,15 +203,18 @@ async fn ring(app: &Arc<App>, dialect: Dialect, request: Request) -> Result<Ring
     let body = Bytes::from_request(request, app)
         .await
         .map_err(|_| refuse(StatusCode::PAYLOAD_TOO_LARGE, "the form is too large or was cut off"))?;
-    let form = signature::form_pairs(&body);
+    let form = Form::urlencoded(&body);
     let base = base(app, &headers).ok_or_else(|| refuse(StatusCode::BAD_REQUEST, "the request has no usable Host"))?;
-    if !is_proved(app, dialect, &headers, &format!("{base}{uri}"), &body, &form) {
+    if !is_proved(app, dialect, &headers, &format!("{base}{uri}"), &body, form.pairs()) {
         let line = dialect.name();
         tracing::warn!(
             line,
             "a request to the {line} line does not prove to be from there; check PUBLIC_URL and its key"
         );
         return Err(refuse(StatusCode::FORBIDDEN, "forbidden"));
+    }
+    if !form.is_whole(dialect) {
+        return Err(refuse(StatusCode::BAD_REQUEST, "CallStatus or To is missing"));
     }
     read(dialect, &form, base).ok_or_else(|| refuse(StatusCode::BAD_REQUEST, "the call's id is missing or malformed"))
 }
@@ -248,34 +253,31 @@ fn is_proved(
     }
 }
 
-fn read(dialect: Dialect, fields: &[(String, String)], base: String) -> Option<Ring> {
-    let field = |name: &str| {
-        fields
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
-    };
+fn read(dialect: Dialect, form: &Form, base: String) -> Option<Ring> {
     let (call, from, to) = match dialect {
         Dialect::Plivo => ("CallUUID", "From", "To"),
         Dialect::Exotel => ("CallSid", "CallFrom", "CallTo"),
         Dialect::Twilio | Dialect::SignalWire | Dialect::Telnyx => ("CallSid", "From", "To"),
     };
     let account = match dialect {
-        Dialect::SignalWire => field("AccountSid")?,
+        Dialect::SignalWire => form.field("AccountSid")?,
         // Their streams do not name the account of the webhook: the token is bound to the line.
-        Dialect::Twilio | Dialect::Telnyx | Dialect::Plivo | Dialect::Exotel => dialect.name(),
+        Dialect::Twilio | Dialect::Telnyx | Dialect::Plivo | Dialect::Exotel => "",
     };
-    // Telnyx signs the body as it is.
-    let longest = if dialect == Dialect::Telnyx { 128 } else { LONGEST_ID };
+    let call = match dialect {
+        // Its ids are long and have colons; the signature covers every byte.
+        Dialect::Telnyx => form.field(call).filter(|id| is_telnyx_id(id)),
+        Dialect::Twilio | Dialect::SignalWire | Dialect::Plivo | Dialect::Exotel => form.id(call),
+    };
     Some(Ring {
         dialect,
-        call: field(call).filter(|id| is_id(id) && id.len() <= longest)?.to_owned(),
-        account: account.to_owned(),
+        call: call?.to_owned(),
+        account: dialect.account(account),
         parties: Parties {
-            from: field(from).and_then(number),
-            to: field(to).and_then(number),
+            from: form.field(from).and_then(number),
+            to: form.field(to).and_then(number),
         },
-        over: field("CallStatus") == Some("completed"),
+        over: form.field("CallStatus") == Some("completed"),
         base,
     })
 }
@@ -290,8 +292,8 @@ fn number(text: &str) -> Option<String> {
     is_number(&number).then_some(number)
 }
 
-/// An id that can stand in a log line and in a path. Telnyx' have a colon.
-fn is_id(id: &str) -> bool {
+/// An id that can stand in a log line and in a path.
+fn is_telnyx_id(id: &str) -> bool {
     (2..=128).contains(&id.len())
         && id
             .bytes()
@@ -320,8 +322,8 @@ async fn exotel_incoming(
     let Some(base) = base(&app, &headers) else {
         return refuse(StatusCode::BAD_REQUEST, "the request has no usable Host");
     };
-    let fields = signature::form_pairs(uri.query().unwrap_or_default().as_bytes());
-    let Some(ring) = read(Dialect::Exotel, &fields, base) else {
+    let form = Form::urlencoded(uri.query().unwrap_or_default().as_bytes());
+    let Some(ring) = read(Dialect::Exotel, &form, base) else {
         return refuse(StatusCode::BAD_REQUEST, "the call's id is missing or malformed");
     };
     tracing::info!(call = ring.call, line = "exotel", "call {} rings at exotel", ring.call);
@@ -343,6 +345,7 @@ async fn exotel_incoming(
             );
             refuse(StatusCode::SERVICE_UNAVAILABLE, "no line is free")
         }
+        Err(Refused::Foreign) => foreign(&app, &ring.call),
     }
 }
 

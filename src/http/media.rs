@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
 use axum::extract::{OriginalUri, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
 use crate::call::codec::Codec;
@@ -14,8 +14,9 @@ use crate::call::progress::UntilOver;
 use crate::call::registry::LiveCall;
 use crate::call::socket::{Outgoing, Received, Socket};
 use crate::http::incoming::TOKEN;
+use crate::http::refusals::{Source, audit};
 use crate::http::signed::verify;
-use crate::http::{App, audit_refusal};
+use crate::http::{self, App};
 use crate::twilio::dialect::Dialect;
 use crate::twilio::message::{self, Inbound, Start};
 use crate::twilio::signature::Body;
@@ -27,7 +28,7 @@ pub(super) async fn stream(
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Response> {
     verify(&app, &uri, &headers, "ws", Body::None)?;
-    Ok(open(app, upgrade, Dialect::Twilio, Proof::Parameter))
+    Ok(open(app, upgrade, Dialect::Twilio, Proof::Parameter).await)
 }
 
 /// How a stream shows that its webhook was answered by us.
@@ -43,8 +44,15 @@ pub(super) enum Proof {
     },
 }
 
-/// Takes the stream of an upgrade.
-pub(super) fn open(app: Arc<App>, upgrade: WebSocketUpgrade, dialect: Dialect, proof: Proof) -> Response {
+/// Takes the stream of an upgrade. Where its token is known already, nobody else gets as far as a socket.
+pub(super) async fn open(app: Arc<App>, upgrade: WebSocketUpgrade, dialect: Dialect, proof: Proof) -> Response {
+    if let Proof::Path { call, token } = &proof
+        && !app.registry.may_open(call, &dialect.account(""), token, now())
+    {
+        tracing::warn!(line = dialect.name(), "a media stream was refused: {NOT_EXPECTED}");
+        audit(&app, source(dialect), "stream", call, "token").await;
+        return http::refuse(StatusCode::FORBIDDEN, NOT_EXPECTED);
+    }
     let upgrade = upgrade.max_message_size(MAX_MESSAGE).max_frame_size(MAX_MESSAGE);
     upgrade.on_upgrade(move |socket| serve(app, socket, dialect, proof))
 }
@@ -93,26 +101,34 @@ async fn accept(
                 let (call, account, token) = match proof {
                     Proof::Parameter => {
                         let token = start.custom_parameters.get(TOKEN).map_or("", String::as_str);
-                        (&start.call_sid, start.account_sid.as_str(), token)
+                        (&start.call_sid, dialect.account(&start.account_sid), token)
                     }
                     Proof::Path { call, token } => {
                         // Telnyx' start has another name for the call than its webhook.
                         if dialect != Dialect::Telnyx && start.call_sid != *call {
-                            return Err("not an expected call");
+                            return Err(NOT_EXPECTED);
                         }
-                        (call, dialect.name(), token.as_str())
+                        (call, dialect.account(""), token.as_str())
                     }
                 };
-                let live = app.registry.open(call, account, token, now());
+                let live = app.registry.open(call, &account, token, now());
                 if live.is_err() {
-                    audit_refusal(app, "stream", call, "token").await;
+                    audit(app, source(dialect), "stream", call, "token").await;
                 }
-                return Ok((*start, codec, live.map_err(|_| "not an expected call")?));
+                return Ok((*start, codec, live.map_err(|_| NOT_EXPECTED)?));
             }
             // Media before start has nowhere to go; `connected` says nothing.
             Ok(_) => {}
             Err(_) => return Err("not a media stream"),
         }
+    }
+}
+
+/// Twilio signs its upgrades, the others do not.
+fn source(dialect: Dialect) -> Source {
+    match dialect {
+        Dialect::Twilio => Source::Proved,
+        Dialect::SignalWire | Dialect::Telnyx | Dialect::Plivo | Dialect::Exotel => Source::Unproved(dialect),
     }
 }
 
@@ -165,6 +181,7 @@ fn now() -> Instant {
     Instant::now()
 }
 
+const NOT_EXPECTED: &str = "not an expected call";
 const START_TIMEOUT: Duration = Duration::from_secs(10);
 /// A second of audio is 11 KiB of base64.
 const MAX_MESSAGE: usize = 64 * 1024;

@@ -10,6 +10,7 @@ mod lines;
 mod media;
 mod queue;
 mod recorded;
+mod refusals;
 mod signed;
 mod status;
 pub mod tls;
@@ -29,9 +30,8 @@ use crate::call::driver::Services;
 use crate::call::progress::Progress;
 use crate::call::recorded::Recorder;
 use crate::call::registry::Registry;
-use crate::config::Secret;
+use crate::config::{ApiLimits, Secret};
 use crate::privacy::egress::Egress;
-use crate::store::AuditEvent;
 use crate::twilio::signature::Algorithm;
 
 pub use api::Api;
@@ -39,6 +39,7 @@ pub use health::{Health, Probe};
 pub use identity::{Identity, stand_in};
 pub use lines::Lines;
 pub use queue::Waiting;
+pub use refusals::Refusals;
 
 /// What the handlers share.
 pub struct App {
@@ -66,6 +67,33 @@ pub struct App {
     pub recorder: Option<Arc<Recorder>>,
     /// Callers that wait for a free line.
     pub waiting: Waiting,
+    /// Which refusals are written down.
+    pub refusals: Refusals,
+}
+
+impl App {
+    /// What a server has at least: it answers Twilio alone, at the address that requests name. The rest is for whoever has it to set.
+    ///
+    /// # Errors
+    ///
+    /// If the client that asks the LLM endpoint cannot be set up.
+    pub fn new(services: Services, registry: Arc<Registry>, twilio: TwilioAccount, limits: &ApiLimits) -> Self {
+        Self {
+            services,
+            registry,
+            twilio,
+            public_url: None,
+            probe: Probe::default(),
+            egress: Egress::default(),
+            lines: Lines::default(),
+            api: Api::new(limits),
+            also_public: Vec::new(),
+            progress: Progress::new(),
+            recorder: None,
+            waiting: Waiting::default(),
+            refusals: Refusals::default(),
+        }
+    }
 }
 
 /// Whose calls are answered, and how their requests prove themselves. By default none does.
@@ -126,27 +154,10 @@ fn twiml(document: String) -> Response {
         .into_response()
 }
 
-/// Writes down that somebody was refused who may be up to something, so many times a day. No text may hold PHI.
-async fn audit_refusal(app: &App, action: &str, subject: &str, detail: &str) {
-    let Some(store) = &app.services.store else { return };
-    let event = AuditEvent {
-        actor: "carrier",
-        action,
-        subject: Some(subject).filter(|sid| signed::is_sid(sid)).unwrap_or_default(),
-        outcome: "refused",
-        detail,
-    };
-    if let Err(error) = store.audit_within(&event, MOST_REFUSALS).await {
-        tracing::error!(action, %error, "a refusal is not in the audit trail: {error}");
-    }
-}
-
 /// A refusal with a reason that holds nothing of the request.
 fn refuse(status: StatusCode, reason: &'static str) -> Response {
     (status, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], reason).into_response()
 }
 
-/// Refusals of one kind that are written down in 24 hours: enough to be seen, too few to fill a disk.
-const MOST_REFUSALS: u32 = 1_000;
 /// Twilio's forms have some twenty short fields.
 const MAX_BODY: usize = 64 * 1024;

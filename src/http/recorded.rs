@@ -14,17 +14,19 @@ use crate::audio::{mulaw, wav};
 use crate::call::recorded::{Answer, NoAnswer, Posted, Recorder, Step, Then};
 use crate::call::registry::Refused;
 use crate::http::incoming::parties;
-use crate::http::signed::{SignedForm, is_sid};
+use crate::http::refusals::foreign;
+use crate::http::signed::SignedForm;
 use crate::http::status::is_repeated;
 use crate::http::{App, refuse, twiml};
 use crate::time::SampleRate;
+use crate::twilio::form::is_sid;
 use crate::twilio::recorded::{Verb, play_and};
 use crate::twilio::twiml as document;
 
 /// A call rings, or goes on after this server or its answer was lost.
-pub(super) async fn begin(recorder: &Recorder, form: &SignedForm) -> Response {
-    let begun = recorder.begin(&form.call_sid, &form.account_sid, parties(form)).await;
-    answered(recorder, form, begun)
+pub(super) async fn begin(app: &App, recorder: &Recorder, form: &SignedForm) -> Response {
+    let begun = recorder.begin(&form.call_sid, &form.account(), parties(form)).await;
+    answered(app, recorder, form, begun)
 }
 
 /// A call rings. One that was held before begins no second time.
@@ -32,7 +34,7 @@ pub(super) async fn first(app: &App, recorder: &Recorder, form: &SignedForm) -> 
     if !recorder.holds(&form.call_sid) && is_repeated(app, form).await {
         return twiml(document::hangup());
     }
-    begin(recorder, form).await
+    begin(app, recorder, form).await
 }
 
 pub(super) async fn process_speech(
@@ -64,8 +66,8 @@ pub(super) async fn process_speech(
         keys: keys.map(str::to_owned),
     };
     match recorder.go_on(&form.call_sid, step, posted).await {
-        Err(NoAnswer::Unknown) => resume(recorder, &form, recording).await,
-        answer => answered(recorder, &form, answer),
+        Err(NoAnswer::Unknown) => resume(&app, recorder, &form, recording).await,
+        answer => answered(&app, recorder, &form, answer),
     }
 }
 
@@ -87,7 +89,7 @@ fn step_in(query: &str) -> Option<Step> {
 }
 
 /// The call was another server's, or this one's before it was started anew: it begins again, unless it is an old request.
-async fn resume(recorder: &Recorder, form: &SignedForm, recording: Option<&str>) -> Response {
+async fn resume(app: &App, recorder: &Recorder, form: &SignedForm, recording: Option<&str>) -> Response {
     if let Some(recording) = recording {
         recorder.discard(recording);
     }
@@ -96,10 +98,10 @@ async fn resume(recorder: &Recorder, form: &SignedForm, recording: Option<&str>)
         return twiml(document::hangup());
     }
     tracing::warn!(call, "call {call} is not known here and begins anew");
-    begin(recorder, form).await
+    begin(app, recorder, form).await
 }
 
-fn answered(recorder: &Recorder, form: &SignedForm, answer: Result<Arc<Answer>, NoAnswer>) -> Response {
+fn answered(app: &App, recorder: &Recorder, form: &SignedForm, answer: Result<Arc<Answer>, NoAnswer>) -> Response {
     let call = &form.call_sid;
     match answer {
         Ok(answer) => twiml(written(&answer, &form.base)),
@@ -109,6 +111,7 @@ fn answered(recorder: &Recorder, form: &SignedForm, answer: Result<Arc<Answer>, 
         }
         // An error lets Twilio try the fallback URL, which may be another server.
         Err(NoAnswer::Refused(Refused::Draining)) => refuse(StatusCode::SERVICE_UNAVAILABLE, "the server is draining"),
+        Err(NoAnswer::Refused(Refused::Foreign)) => foreign(app, call),
         Err(NoAnswer::Stale | NoAnswer::Unknown) => {
             tracing::warn!(call, "a request for an old step of call {call} was refused");
             refuse(StatusCode::CONFLICT, "not the call's next step")

@@ -6,28 +6,31 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::Response;
-use serde_json::Value;
 
 use crate::config::Secret;
 use crate::http::{App, refuse};
+use crate::twilio::dialect::Dialect;
+use crate::twilio::form::Form;
 use crate::twilio::signature::{self, Algorithm, Body};
 
 /// A verified form POST of Twilio.
 pub(super) struct SignedForm {
-    fields: Vec<(String, String)>,
+    form: Form,
     /// How Twilio reaches this server: `https://voice.example.org`.
     pub(super) base: String,
     pub(super) call_sid: String,
-    pub(super) account_sid: String,
+    account_sid: String,
 }
 
 impl SignedForm {
     /// A form field.
     pub(super) fn field(&self, name: &str) -> Option<&str> {
-        self.fields
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.form.field(name)
+    }
+
+    /// Whose call it is, among all lines' accounts.
+    pub(super) fn account(&self) -> String {
+        Dialect::Twilio.account(&self.account_sid)
     }
 }
 
@@ -39,23 +42,19 @@ impl FromRequest<Arc<App>> for SignedForm {
         let body = Bytes::from_request(request, app)
             .await
             .map_err(|_| refuse(StatusCode::PAYLOAD_TOO_LARGE, "the form is too large or was cut off"))?;
-        let (fields, base) = if is_form(&headers) {
-            let fields = signature::form_pairs(&body);
-            let base = verify(app, &uri, &headers, "http", Body::Form(&fields))?;
-            (fields, base)
+        let (form, base) = if is_form(&headers) {
+            let form = Form::urlencoded(&body);
+            let base = verify(app, &uri, &headers, "http", Body::Form(form.pairs()))?;
+            if !form.is_whole(Dialect::Twilio) {
+                return Err(refuse(StatusCode::BAD_REQUEST, "CallStatus is missing"));
+            }
+            (form, base)
         } else {
+            // Its signature covers every byte.
             let base = verify(app, &uri, &headers, "http", Body::Raw(&body))?;
-            (json_fields(&body), base)
+            (Form::json(&body), base)
         };
-        let id = |name: &str| {
-            let found = fields
-                .iter()
-                .find(|(key, _)| key == name)
-                .map(|(_, value)| value.as_str());
-            found
-                .filter(|id| is_sid(id) && id.len() <= LONGEST_ID)
-                .map(str::to_owned)
-        };
+        let id = |name: &str| form.id(name).map(str::to_owned);
         let (Some(call_sid), Some(account_sid)) = (id("CallSid"), id("AccountSid")) else {
             return Err(refuse(
                 StatusCode::BAD_REQUEST,
@@ -67,7 +66,7 @@ impl FromRequest<Arc<App>> for SignedForm {
             return Err(refuse(StatusCode::FORBIDDEN, "not an account of this server"));
         }
         Ok(Self {
-            fields,
+            form,
             base,
             call_sid,
             account_sid,
@@ -133,32 +132,6 @@ fn is_form(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
     let form = FORM.as_bytes();
     kind.is_none_or(|kind| kind.len() >= form.len() && kind[..form.len()].eq_ignore_ascii_case(form))
-}
-
-/// The fields of a JSON object that are texts, numbers or truth values; none if the body is anything else.
-fn json_fields(body: &[u8]) -> Vec<(String, String)> {
-    let Ok(Value::Object(object)) = serde_json::from_slice(body) else {
-        return Vec::new();
-    };
-    let plain = |(name, value)| match value {
-        Value::String(text) => Some((name, text)),
-        Value::Number(number) => Some((name, number.to_string())),
-        Value::Bool(truth) => Some((name, truth.to_string())),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    };
-    object.into_iter().filter_map(plain).collect()
-}
-
-/// Signatures know no borders between fields: an id that swallowed the name and value behind it would be signed as well, and be another call's. Ids have
-/// 34 characters; with the shortest field behind it one has more than this.
-pub(super) const LONGEST_ID: usize = 40;
-
-/// Letters and digits only, so that an id can stand in a log line or a URL.
-pub(super) fn is_sid(id: &str) -> bool {
-    (2..=64).contains(&id.len())
-        && id
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
 fn no_host() -> Response {

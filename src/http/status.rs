@@ -13,10 +13,12 @@ use axum::response::{IntoResponse, Response};
 
 use crate::call::end::CallEnd;
 use crate::call::flow::Ended;
-use crate::http::signed::{SignedForm, is_sid};
-use crate::http::{App, audit_refusal, refuse};
+use crate::http::refusals::{Source, audit};
+use crate::http::signed::SignedForm;
+use crate::http::{App, refuse};
 use crate::store::{CallState, StoreError};
 use crate::turn::event::HangupReason;
+use crate::twilio::form::is_sid;
 use crate::twilio::status::{AnsweredBy, CallStatus, Report};
 
 /// `POST /voice/status`. An end ends the call's stream too, if it is still there, and closes the call's record.
@@ -113,7 +115,7 @@ pub(super) async fn is_repeated_call(app: &App, call: &str, over: bool) -> bool 
             call,
             "a webhook of call {call} came again after it had begun; it is hung up"
         );
-        audit_refusal(app, "webhook", call, "repeated").await;
+        audit(app, Source::Proved, "webhook", call, "repeated").await;
     }
     repeated
 }
@@ -126,7 +128,7 @@ pub(super) async fn is_served(app: &App, form: &SignedForm) -> bool {
         || said_over(app, form)
         || state.is_some_and(|state| is_final(&state) || state.outcome.is_some());
     if served {
-        audit_refusal(app, "webhook", call, "repeated").await;
+        audit(app, Source::Proved, "webhook", call, "repeated").await;
     }
     served
 }
@@ -138,6 +140,11 @@ pub(super) async fn is_over(app: &App, form: &SignedForm) -> bool {
         || known(app, &form.call_sid)
             .await
             .is_some_and(|state| is_final(&state) || ours(&state))
+}
+
+/// Whether the carrier says that a call is over, in this request or before, here or to another server.
+pub(super) async fn has_ended(app: &App, form: &SignedForm) -> bool {
+    said_over(app, form) || known(app, &form.call_sid).await.is_some_and(|state| is_final(&state))
 }
 
 /// Whether a call that seems to come back from a hand-over, of which nothing is known here, is talked to again or has ended in another

@@ -10,9 +10,10 @@ use serde::Deserialize;
 
 use crate::call::switchboard::AfterTransfer;
 use crate::http::incoming::connect_with;
+use crate::http::refusals::{Source, audit};
 use crate::http::signed::SignedForm;
-use crate::http::status::{is_past_hand_over, is_repeated};
-use crate::http::{App, audit_refusal, twiml};
+use crate::http::status::{has_ended, is_past_hand_over, is_repeated};
+use crate::http::{App, twiml};
 use crate::twilio::twiml as document;
 
 /// What a URL of ours names.
@@ -42,10 +43,13 @@ pub(super) async fn accept(State(app): State<Arc<App>>, Query(key): Query<Key>, 
 /// `POST /voice/after-transfer`: the call that was put through is over, or nobody has taken it.
 pub(super) async fn after_transfer(State(app): State<Arc<App>>, Query(key): Query<Key>, form: SignedForm) -> Response {
     let call = form.call_sid.as_str();
-    let gone = form.field("CallStatus").is_some_and(|status| status == "completed");
-    let Some(switchboard) = app.services.switchboard.as_ref().filter(|_| !gone) else {
+    let Some(switchboard) = app.services.switchboard.as_ref() else {
         return twiml(document::hangup());
     };
+    // The caller has hung up, or had done so long before this was sent again.
+    if has_ended(&app, &form).await {
+        return twiml(document::hangup());
+    }
     let status = form.field("DialCallStatus").unwrap_or_default();
     let talked = matches!(status, "completed" | "answered") && form.field("DialBridged") != Some("false");
     let (opening, repeated) = match switchboard.after_transfer(&key.id, call, talked) {
@@ -61,7 +65,7 @@ pub(super) async fn after_transfer(State(app): State<Arc<App>>, Query(key): Quer
             call,
             "a webhook that says that call {call} comes back from a hand-over came too late or again; it is hung up"
         );
-        audit_refusal(&app, "webhook", call, "repeated").await;
+        audit(&app, Source::Proved, "webhook", call, "repeated").await;
         return twiml(document::hangup());
     }
     tracing::info!(call, "nobody took call {call}: it comes back to its agent");

@@ -14,7 +14,7 @@ pub struct AuditEvent<'a> {
     pub action: &'a str,
     /// To what: the sid of a call, or empty.
     pub subject: &'a str,
-    /// What came of it: `refused`, `dialled`, `placed`, `sent`, `failed` and so on.
+    /// What came of it: `refused`, `dialled`, `placed`, `sent`, `failed`, `unclear` (it may have been done) and so on.
     pub outcome: &'a str,
     /// More of it, in a few words.
     pub detail: &'a str,

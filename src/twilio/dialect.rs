@@ -54,6 +54,11 @@ impl Dialect {
         }
     }
 
+    /// An account of this line, for comparison: two carriers may give the same name. Without a name it is the line's only one.
+    pub fn account(self, name: &str) -> String {
+        format!("{}:{name}", self.name())
+    }
+
     /// What the payloads of a stream of this format hold, or what the operator is to set.
     pub fn encoding(self, format: &MediaFormat) -> Result<Encoding, &'static str> {
         let name = format.encoding.to_ascii_lowercase();

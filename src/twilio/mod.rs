@@ -2,6 +2,7 @@
 
 pub mod answers;
 pub mod dialect;
+pub mod form;
 pub mod message;
 pub mod numbers;
 pub mod proof;

@@ -27,3 +27,6 @@ mod records;
 #[path = "../server/support.rs"]
 #[allow(dead_code, reason = "not all of it is used by each target")]
 mod support;
+#[path = "../server/wire.rs"]
+#[allow(dead_code, reason = "not all of it is used by each target")]
+mod wire;

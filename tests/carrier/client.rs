@@ -49,7 +49,7 @@ async fn a_call_is_never_placed_twice() {
             asked[1].path
         );
     }
-    for fault in [Fault::DoneAndCut, Fault::Garbage] {
+    for fault in [Fault::DoneAndCut, Fault::DoneAnd(502), Fault::Garbage] {
         let twilio = Twilio::start().await;
         if matches!(fault, Fault::Garbage) {
             let now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
@@ -95,16 +95,14 @@ async fn a_refusal_tells_its_code_and_no_number() {
 }
 
 #[tokio::test]
-async fn a_call_is_changed_and_one_that_has_ended_is_as_good_as_changed() {
+async fn a_call_is_ended_and_one_that_has_ended_is_as_good_as_ended() {
     let twilio = Twilio::start().await;
     let client = twilio.client();
-    client.update_call("CA1", CallUpdate::HangUp).await.expect("ended");
-    let document = "<Response><Dial>+15550188001</Dial></Response>".to_owned();
     twilio.fail([Fault::Status(503, 0), Fault::Cut]);
     client
-        .update_call("CA1", CallUpdate::Twiml(document.clone()))
+        .update_call("CA1", CallUpdate::HangUp)
         .await
-        .expect("changed at the third attempt");
+        .expect("ended at the third attempt: to end it twice ends it once");
     twilio.fail([Fault::Status(400, 21_220)]);
     client
         .update_call("CA1", CallUpdate::HangUp)
@@ -113,9 +111,38 @@ async fn a_call_is_changed_and_one_that_has_ended_is_as_good_as_changed() {
     twilio.fail([Fault::Status(404, 20_404)]);
     assert!(client.update_call("CA1", CallUpdate::HangUp).await.is_err());
     let asked = twilio.asked();
-    assert_eq!(field(&asked[0], "Status").as_deref(), Some("completed"));
-    assert_eq!(field(&asked[3], "Twiml"), Some(document));
-    assert_eq!(asked.len(), 6);
+    assert_eq!(asked.len(), 5);
+    assert!(
+        asked
+            .iter()
+            .all(|asked| field(asked, "Status").as_deref() == Some("completed"))
+    );
+}
+
+/// A second one would ring the person twice.
+#[tokio::test]
+async fn a_document_is_given_to_a_call_once() {
+    let document = "<Response><Dial>+15550188001</Dial></Response>".to_owned();
+    let update = || CallUpdate::Twiml(document.clone());
+    for fault in [
+        Fault::Status(503, 0),
+        Fault::DoneAnd(500),
+        Fault::Cut,
+        Fault::DoneAndCut,
+    ] {
+        let twilio = Twilio::start().await;
+        twilio.fail([fault]);
+        let error = twilio.client().update_call("CA1", update()).await.expect_err("unclear");
+        assert!(error.may_be_done(), "{fault:?}: {error}");
+        assert_eq!(posts(&twilio), 1, "{fault:?}");
+    }
+    let twilio = Twilio::start().await;
+    // This says that nothing was done.
+    twilio.fail([Fault::Status(429, 20_429)]);
+    let client = twilio.client();
+    client.update_call("CA1", update()).await.expect("changed");
+    let asked = twilio.asked();
+    assert_eq!((asked.len(), field(&asked[1], "Twiml")), (2, Some(document)));
     let long = "é".repeat(4_001);
     assert_eq!(
         client.update_call("CA1", CallUpdate::Twiml(long)).await,

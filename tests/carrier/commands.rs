@@ -5,8 +5,8 @@ use tieline::call::opening::Direction;
 
 use crate::line::{Line, PERSON};
 use crate::phone::Phone;
-use crate::support::FROM;
-use crate::twilio::field;
+use crate::support::{FROM, until};
+use crate::twilio::{Fault, field};
 
 #[tokio::test]
 async fn a_live_call_says_what_it_is_told_and_ends() {
@@ -59,4 +59,34 @@ async fn a_call_is_handed_over_by_command_and_only_where_it_may_be() {
     phone.stop().await;
     phone.closed().await;
     line.ended("CA1", "hand-over").await;
+}
+
+/// The operator is impatient, and Twilio has not answered yet.
+#[tokio::test]
+async fn a_second_order_to_hand_over_changes_nothing() {
+    let line = Line::open(&[("TRANSFER_NUMBERS", "+15550188001,+15550188002")]).await;
+    let mut phone = Phone::greeted(&line.server, "CA1").await;
+    line.twilio.fail([Fault::Silence]);
+    let registry = &line.server.app.registry;
+    let transfer = |to: &str| {
+        let to = Some(to.to_owned());
+        registry.command("CA1", Command::Transfer { to })
+    };
+    transfer(PERSON).expect("told");
+    assert_eq!(phone.turn().await.heard, "A person takes over.");
+    until("Twilio is asked", || line.twilio.asked().len() == 1).await;
+    // More than may wait for the call: when the last is taken, the first was carried out.
+    for _ in 0..10 {
+        until("the call takes an order", || {
+            transfer("+15550188002") != Err(CommandError::Busy)
+        })
+        .await;
+    }
+    phone.stop().await;
+    phone.closed().await;
+    line.ended("CA1", "hand-over").await;
+    let asked = line.twilio.asked();
+    assert_eq!(asked.len(), 1);
+    let twiml = field(&asked[0], "Twiml").expect("a document");
+    assert!(twiml.contains(PERSON), "{twiml}");
 }

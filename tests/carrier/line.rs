@@ -10,7 +10,7 @@ use tieline::dialog::tool::sms::Texts;
 use tieline::store::{AuditRecord, RecordedCall, Store};
 
 use crate::http_server::HttpServer;
-use crate::support::{Setup, TestServer, pace, soon};
+use crate::support::{Setup, TestServer, form_with, fresh_store, pace, soon};
 use crate::twilio::{OUR_NUMBER, Twilio};
 
 pub(crate) struct Line {
@@ -27,8 +27,7 @@ impl Line {
     }
 
     pub(crate) async fn with(settings: &[(&str, &str)], agent: &str, llm: Option<&HttpServer>) -> Self {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let store = store(&dir).await;
+        let (store, dir) = fresh_store().await;
         let twilio = Twilio::start().await;
         let rules = rules(settings);
         let switchboard = switchboard(&twilio, &store, rules.clone());
@@ -54,7 +53,7 @@ impl Line {
     /// Posts a webhook of Twilio's with fields of its own.
     pub(crate) async fn webhook(&self, url: &str, call_sid: &str, fields: &[(&str, &str)]) -> String {
         let path = url.strip_prefix(BASE).unwrap_or(url);
-        let (status, body) = self.server.post(path, &with(call_sid, fields), None).await;
+        let (status, body) = self.server.post(path, &form_with(call_sid, fields), None).await;
         assert_eq!(status, 200, "{path}: {body}");
         body
     }
@@ -73,7 +72,7 @@ impl Line {
 
     /// The database itself, beside the store.
     pub(crate) async fn raw(&self) -> sqlx::AnyPool {
-        let url = database(&self._dir);
+        let url = crate::support::database(&self._dir);
         sqlx::AnyPool::connect(&url).await.expect("the database")
     }
 
@@ -117,29 +116,6 @@ impl Line {
         };
         soon("the end of the call in the database", poll).await
     }
-}
-
-/// The form of a webhook with these fields instead of or beside the usual.
-pub(crate) fn with(call_sid: &str, fields: &[(&str, &str)]) -> Vec<(String, String)> {
-    let mut form = crate::support::form(call_sid);
-    form.retain(|(key, _)| !fields.iter().any(|(name, _)| name == key));
-    form.extend(
-        fields
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
-    );
-    form
-}
-
-fn database(dir: &TempDir) -> String {
-    format!("sqlite:{}", dir.path().join("tieline.db").display())
-}
-
-pub(crate) async fn store(dir: &TempDir) -> Store {
-    let url = database(dir);
-    let strings: Strings = [("DATABASE_URL", url.as_str())].into_iter().collect();
-    let config = Config::parse(&strings).expect("valid");
-    Store::open(&config.database).await.expect("a usable database")
 }
 
 pub(crate) fn switchboard(twilio: &Twilio, store: &Store, rules: Outbound) -> Arc<Switchboard> {

@@ -13,6 +13,8 @@ mod phone;
 #[allow(dead_code, reason = "shared with the tests of the server, which use all of it")]
 #[path = "../server/support.rs"]
 mod support;
+#[path = "../server/wire.rs"]
+mod wire;
 
 mod client;
 mod commands;

@@ -6,11 +6,12 @@ use serde_json::json;
 use tieline::call::command::AnsweredBy;
 use tieline::call::opening::Direction;
 use tieline::call::outgoing::{OutboundRequest, RefusedOutbound};
+use tieline::call::trace::TraceEvent;
 use tieline::dialog::agent::Agents;
 
 use crate::line::{Line, rules, switchboard};
-use crate::phone::Phone;
-use crate::support::{token_in, until};
+use crate::phone::{Phone, Seen};
+use crate::support::{form_with, token_in, until};
 use crate::twilio::{Fault, OUR_NUMBER, field};
 
 const CALLED: &str = "+15551230001";
@@ -88,18 +89,62 @@ async fn a_machine_is_told_the_message_or_hung_up_on() {
     }
 }
 
+/// What Twilio posts to `AsyncAmdStatusCallback`.
+async fn callback(line: &Line, sid: &str, by: &str) -> u16 {
+    let fields = [("AnsweredBy", by), ("MachineDetectionDuration", "4100")];
+    line.server.post("/voice/amd", &form_with(sid, &fields), None).await.0
+}
+
 #[tokio::test]
-async fn what_is_known_before_the_stream_opens_counts_too() {
+async fn the_callback_that_names_a_machine_is_what_acts() {
+    for leave_message in [true, false] {
+        let mut line = Line::open(ALLOWED).await;
+        let wanted = OutboundRequest {
+            leave_message,
+            ..request(CALLED)
+        };
+        let (sid, mut phone) = answered(&mut line, wanted).await;
+        phone.turn().await;
+        let report = form_with(&sid, &[("CallStatus", "in-progress")]);
+        assert_eq!(line.server.post("/voice/status", &report, None).await.0, 204);
+        assert!(line.server.app.registry.is_live(&sid));
+        assert_eq!(callback(&line, &sid, "machine_end_beep").await, 204);
+        if leave_message {
+            assert_eq!(phone.turn().await.heard, "Ms. Miller, please call us back.");
+        }
+        phone.closed().await;
+        line.ended(&sid, "machine").await;
+        let state = line.store.call_state(&sid).await.expect("readable").expect("known");
+        assert_eq!(state.answered_by, Some(AnsweredBy::MachineEndBeep));
+    }
+}
+
+/// What cannot be written down is asked for again; it was acted on when it came first.
+#[tokio::test]
+async fn the_callback_acts_before_it_is_written_down_and_once() {
+    let mut line = Line::open(ALLOWED).await;
+    let (sid, mut phone) = answered(&mut line, request(CALLED)).await;
+    phone.turn().await;
+    line.store.close().await;
+    assert_eq!(callback(&line, &sid, "machine_end_silence").await, 500);
+    assert_eq!(callback(&line, &sid, "machine_end_silence").await, 500);
+    assert_eq!(phone.turn().await.heard, "Ms. Miller, please call us back.");
+    let after = phone.until("the close", |seen| match seen {
+        Seen::Closed(code) => Some(Ok(*code)),
+        Seen::Event(TraceEvent::Agent { text, .. }) => Some(Err(text.clone())),
+        Seen::Media(_) | Seen::Mark(_) | Seen::Clear | Seen::Event(_) => None,
+    });
+    after.await.expect("nothing is said after the message");
+}
+
+#[tokio::test]
+async fn the_callback_of_a_call_whose_stream_is_not_there_yet_waits_for_it() {
     let line = Line::open(ALLOWED).await;
     let placed = line.switchboard.place(&agents(&line), request(CALLED)).await;
     let sid = placed.expect("allowed").call_sid;
     let url = field(&line.twilio.asked()[0], "Url").expect("a webhook");
     let token = token_in(&line.webhook(&url, &sid, &[]).await);
-    line.server
-        .app
-        .registry
-        .answered_by(&sid, AnsweredBy::Fax)
-        .expect("expected");
+    assert_eq!(callback(&line, &sid, "fax").await, 204);
     let mut phone = Phone::connected(&line.server, &sid, &token).await;
     phone.closed().await;
     line.ended(&sid, "machine").await;
@@ -172,6 +217,39 @@ async fn who_must_not_be_called_is_not() {
     assert!(day.is_ok());
 }
 
+/// Twilio says that it failed, its list does not have the call yet, and the telephone rings.
+#[tokio::test]
+async fn a_call_that_rings_although_it_failed_is_answered_as_it_should_be() {
+    for faults in [
+        vec![Fault::DoneAnd(500), Fault::Late],
+        vec![Fault::DoneAndCut, Fault::Late],
+        vec![Fault::DoneAnd(503), Fault::Status(403, 20_003)],
+    ] {
+        let line = Line::open(ALLOWED).await;
+        line.twilio.fail(faults.clone());
+        let placed = line.switchboard.place(&agents(&line), request(CALLED)).await;
+        assert!(
+            matches!(&placed, Err(RefusedOutbound::Carrier(error)) if error.may_be_done()),
+            "{faults:?}"
+        );
+        line.audited(("outbound-call", "unclear", "*01 carrier")).await;
+        let asked = line.twilio.asked();
+        let posts = asked.iter().filter(|asked| asked.method == "POST").count();
+        assert_eq!((asked.len(), posts), (2, 1), "{faults:?}");
+        let url = field(&asked[0], "Url").expect("a webhook");
+        let token = token_in(&line.webhook(&url, "CA1", &[]).await);
+        let mut phone = Phone::connected(&line.server, "CA1", &token).await;
+        assert_eq!(phone.turn().await.heard, "Hello Ms. Miller, your car is ready.");
+        phone.hang_up().await;
+    }
+    // The list has it: it is placed.
+    let line = Line::open(ALLOWED).await;
+    line.twilio.fail([Fault::DoneAnd(500)]);
+    let placed = line.switchboard.place(&agents(&line), request(CALLED)).await;
+    assert!(placed.expect("placed").call_sid.starts_with("CA"));
+    line.audited(("outbound-call", "placed", "*01")).await;
+}
+
 #[tokio::test]
 async fn a_call_that_twilio_refuses_is_told_and_audited() {
     let line = Line::open(ALLOWED).await;
@@ -180,4 +258,9 @@ async fn a_call_that_twilio_refuses_is_told_and_audited() {
     assert!(matches!(refused, Err(RefusedOutbound::Carrier(_))));
     line.audited(("outbound-call", "failed", "*01 carrier")).await;
     until("one request", || line.twilio.asked().len() == 1).await;
+    let url = field(&line.twilio.asked()[0], "Url").expect("a webhook");
+    assert!(
+        line.webhook(&url, "CA1", &[]).await.contains("<Hangup"),
+        "nothing is kept of it"
+    );
 }

@@ -4,9 +4,9 @@ use sqlx::Executor as _;
 use tieline::store::RecordedCall;
 
 use crate::http_server::{Answer, HttpServer};
-use crate::line::{AGENT, Line, PERSON, attribute, with};
+use crate::line::{AGENT, Line, PERSON, attribute};
 use crate::phone::Phone;
-use crate::support::{token_in, until};
+use crate::support::{form_with, token_in, until};
 use crate::twilio::{Fault, field};
 
 /// Up to where Twilio has been told to put the caller through. Gives the document.
@@ -179,7 +179,7 @@ async fn a_return_that_is_told_again_opens_nothing() {
     line.ended("CA1", "caller").await;
     assert!(line.webhook(&after, "CA1", &NOBODY).await.contains("<Hangup"));
     let restarted = line.restarted().await;
-    let answer = restarted.post(&path_of(&after), &with("CA1", &NOBODY), None).await;
+    let answer = restarted.post(&path_of(&after), &form_with("CA1", &NOBODY), None).await;
     assert!(answer.1.contains("<Hangup"), "{}", answer.1);
 }
 
@@ -196,7 +196,7 @@ async fn a_caller_whom_nobody_takes_is_talked_to_after_a_restart() {
     let path = path_of(&attribute(&twiml, "Dial", "action"));
     let back = async |status: &str| {
         let fields = [("DialCallStatus", status), ("CallStatus", "in-progress")];
-        restarted.post(&path, &with("CA1", &fields), None).await.1
+        restarted.post(&path, &form_with("CA1", &fields), None).await.1
     };
     assert!(back("completed").await.contains("<Hangup"), "they have talked");
     let token = token_in(&back("no-answer").await);
@@ -253,7 +253,7 @@ async fn a_cold_transfer_is_put_through_at_once() {
 async fn a_hand_over_that_fails_is_told_and_the_call_goes_on() {
     let line = Line::open(&[("TRANSFER_NUMBERS", PERSON)]).await;
     let mut phone = Phone::greeted(&line.server, "CA1").await;
-    line.twilio.fail([Fault::Status(500, 0); 4]);
+    line.twilio.fail([Fault::Status(404, 20_404)]);
     line.server
         .stt
         .hear(&["I want to talk to a real person", "what are your hours"]);
@@ -298,6 +298,63 @@ async fn a_number_that_a_model_was_talked_into_is_refused_and_audited() {
         phone.exchange().await;
         phone.hang_up().await;
     }
+}
+
+/// Twilio has answered with a failure, or not at all, and puts the caller through all the same.
+#[tokio::test]
+async fn a_hand_over_of_which_nobody_knows_is_kept_and_not_asked_for_again() {
+    for fault in [Fault::DoneAnd(500), Fault::DoneAndCut] {
+        let mut line = Line::open(&[("TRANSFER_NUMBERS", PERSON)]).await;
+        let mut phone = Phone::greeted(&line.server, "CA1").await;
+        line.twilio.fail([fault]);
+        let twiml = handed_over(&mut line, &mut phone).await;
+        assert_eq!(phone.turn().await.heard, "Nobody is free.", "the caller is still here");
+        line.audited(("transfer", "unclear", "*01")).await;
+        phone.stop().await;
+        phone.closed().await;
+        line.ended("CA1", "hand-over").await;
+        let whisper = line.webhook(&attribute(&twiml, "Number", "url"), "CA2", &[]).await;
+        assert!(whisper.contains("A call from line."), "{fault:?}: {whisper}");
+        let after = attribute(&twiml, "Dial", "action");
+        let fields = [("DialCallStatus", "no-answer"), ("CallStatus", "in-progress")];
+        let back = line.webhook(&after, "CA1", &fields).await;
+        let mut phone = Phone::connected(&line.server, "CA1", &token_in(&back)).await;
+        assert_eq!(phone.turn().await.heard, "Nobody is free.", "{fault:?}");
+        phone.hang_up().await;
+        assert_eq!(line.twilio.asked().len(), 1, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_hand_over_that_twilio_refuses_is_forgotten() {
+    let mut line = Line::open(&[("TRANSFER_NUMBERS", PERSON)]).await;
+    let mut phone = Phone::greeted(&line.server, "CA1").await;
+    line.twilio.fail([Fault::Status(400, 21_200)]);
+    let twiml = handed_over(&mut line, &mut phone).await;
+    assert_eq!(phone.turn().await.heard, "Nobody is free.");
+    let whisper = line.webhook(&attribute(&twiml, "Number", "url"), "CA2", &[]).await;
+    assert!(whisper.contains("<Hangup"), "{whisper}");
+    phone.stop().await;
+    phone.closed().await;
+    line.ended("CA1", "caller").await;
+}
+
+/// The webhook by which a caller came back is sent once more when the call is over.
+#[tokio::test]
+async fn a_caller_who_has_hung_up_does_not_come_back() {
+    let mut line = Line::open(&[("TRANSFER_NUMBERS", PERSON)]).await;
+    let mut phone = Phone::greeted(&line.server, "CA1").await;
+    let twiml = handed_over(&mut line, &mut phone).await;
+    phone.stop().await;
+    phone.closed().await;
+    line.ended("CA1", "hand-over").await;
+    let after = attribute(&twiml, "Dial", "action");
+    let fields = [("DialCallStatus", "no-answer"), ("CallStatus", "in-progress")];
+    assert!(line.webhook(&after, "CA1", &fields).await.contains("<Stream"));
+    let over = [("CallStatus", "completed")];
+    let form = form_with("CA1", &over);
+    assert_eq!(line.server.post("/voice/status", &form, None).await.0, 204);
+    assert!(line.webhook(&after, "CA1", &fields).await.contains("<Hangup"));
 }
 
 /// A stream that nobody expects, a whisper that is nobody's.

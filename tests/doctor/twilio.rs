@@ -134,7 +134,7 @@ async fn wrong_webhooks_are_shown_then_set_and_then_right() {
         "VoiceUrl is https://demo.twilio.com/welcome/voice/, and should be https://voice.invalid/voice/incoming";
     page.says("fail", "webhooks", should, "tieline doctor --fix");
     page.says("fail", "webhooks", "VoiceMethod is GET, and should be POST", "--fix");
-    page.says("warn", "webhooks", "StatusCallback is nothing", "--fix");
+    page.says("fail", "webhooks", "StatusCallback is nothing", "--fix");
     page.says("warn", "webhooks", "VoiceFallbackUrl is nothing", "--fix");
     page.says(
         "fail",

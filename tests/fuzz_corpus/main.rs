@@ -1,6 +1,11 @@
 //! Replays what fuzzing has found, on the stable compiler and without a fuzzer: see `fuzz/README.md`.
 
+mod forms;
+mod frames;
 mod harness;
+mod reader;
+mod streams;
+mod wire;
 
 use std::fs;
 use std::panic::{self, AssertUnwindSafe};
@@ -11,8 +16,7 @@ use harness::Report;
 #[test]
 fn the_corpus_keeps_the_rules() {
     let mut sum = Report::default();
-    let files = files("corpus/machine").into_iter().chain(files("regressions"));
-    for file in files {
+    for file in files("machine") {
         let report = check(&fs::read(&file).expect("readable"), &file.display().to_string());
         sum.kinds |= report.kinds;
         sum.timers |= report.timers;
@@ -33,20 +37,24 @@ fn the_corpus_keeps_the_rules() {
 
 #[test]
 fn random_calls_keep_the_rules() {
-    let mut state = 0x7E11_14E5_u64;
-    let mut random = move || {
-        // Xorshift: the same calls on every machine and in every version.
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state
-    };
+    let mut random = xorshift();
     for call in 0..4_000 {
         let length = 20 + random() % 160;
         // Every other call has the default policy and comes further.
         let plain = call % 2 == 0;
         let bytes = (0..length).map(|at| if plain && at < 19 { 0 } else { (random() >> 32) as u8 });
         check(&bytes.collect::<Vec<u8>>(), &format!("random call {call}"));
+    }
+}
+
+/// The same numbers on every machine and in every version.
+fn xorshift() -> impl FnMut() -> u64 {
+    let mut state = 0x7E11_14E5_u64;
+    move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
     }
 }
 
@@ -62,9 +70,14 @@ fn check(bytes: &[u8], name: &str) -> Report {
     panic!("{name}\nbytes: {bytes:?}\n{trace}");
 }
 
-fn files(folder: &str) -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz").join(folder);
-    let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+/// What a target's fuzzing has collected, and what it has once broken.
+fn files(target: &str) -> Vec<PathBuf> {
+    let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
+    let corpus = fuzz.join("corpus").join(target);
+    let entries = fs::read_dir(&corpus).unwrap_or_else(|error| panic!("{}: {error}", corpus.display()));
+    // Not every target has had a fault.
+    let regressions = fs::read_dir(fuzz.join("regressions").join(target));
+    let entries = entries.chain(regressions.into_iter().flatten());
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("readable").path()).collect();
     files.sort();
     files

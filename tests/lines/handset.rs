@@ -3,21 +3,18 @@
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tieline::audio::mulaw;
-use tieline::call::trace::TraceEvent;
 use tieline::config::Secret;
 use tieline::http::Lines;
 use tieline::twilio::dialect::Dialect;
 use tieline::twilio::{proof, signature};
-use tokio::net::TcpStream;
-use tokio::sync::broadcast;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use crate::phone::{silence, voice};
 use crate::support::{ACCOUNT, FROM, TestServer, encoded, soon};
+pub(crate) use crate::wire::Seen;
+use crate::wire::{self, Turn, Wire};
 
 /// All lines, with keys of the test's own.
 pub(crate) fn lines() -> Lines {
@@ -163,23 +160,10 @@ fn telnyx_pair() -> Ed25519KeyPair {
     Ed25519KeyPair::from_seed_unchecked(&[42; 32]).expect("a seed")
 }
 
-/// What happens on a call.
-#[derive(Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "a test holds one at a time")]
-pub(crate) enum Seen {
-    /// So many samples.
-    Audio(usize),
-    Mark,
-    Clear,
-    Event(TraceEvent),
-    Closed(Option<u16>),
-}
-
 /// One stream.
 pub(crate) struct Handset {
     pub(crate) dialect: Dialect,
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
-    trace: Option<broadcast::Receiver<TraceEvent>>,
+    wire: Wire,
     call: String,
     stream: String,
     chunk: u64,
@@ -194,25 +178,27 @@ impl Handset {
         let mut handset = Self::dial(dialect, &answer.url, call).await;
         let token = answer.token.clone();
         let in_path = answer.url.rsplit('/').next().unwrap_or_default().to_owned();
-        handset.trace = server.app.registry.watch(call, token.as_deref().unwrap_or(&in_path));
-        assert!(handset.trace.is_some(), "the token is the call's");
+        handset.wire.trace = server.app.registry.watch(call, token.as_deref().unwrap_or(&in_path));
+        assert!(handset.wire.trace.is_some(), "the token is the call's");
         handset.start(token.as_deref()).await;
         handset
     }
 
     pub(crate) async fn dial(dialect: Dialect, url: &str, call: &str) -> Self {
-        let (socket, _) = soon("the upgrade", Box::pin(connect_async(url)))
-            .await
-            .expect("a socket");
-        Self {
+        let dialled = Self::try_to_dial(dialect, url, call).await;
+        dialled.unwrap_or_else(|status| panic!("no socket: {status}"))
+    }
+
+    /// `Err` is the status of a refusal.
+    pub(crate) async fn try_to_dial(dialect: Dialect, url: &str, call: &str) -> Result<Self, u16> {
+        Ok(Self {
             dialect,
-            socket,
-            trace: None,
+            wire: Wire::open(url).await?,
             call: call.to_owned(),
             stream: format!("stream-of-{call}"),
             chunk: 0,
             echo: true,
-        }
+        })
     }
 
     /// The messages a stream begins with.
@@ -248,9 +234,7 @@ impl Handset {
     }
 
     pub(crate) async fn send(&mut self, message: Value) {
-        let message = Message::text(message.to_string());
-        // A failure to send shows as a close later.
-        let _ = soon("sending", self.socket.send(message)).await;
+        self.wire.send(Message::text(message.to_string())).await;
     }
 
     /// One piece of the caller's audio, as the carrier writes it.
@@ -316,45 +300,19 @@ impl Handset {
     /// The caller hangs up.
     pub(crate) async fn hang_up(mut self) {
         if self.dialect == Dialect::Plivo {
-            let _ = soon("closing", self.socket.close(None)).await;
+            self.wire.send(Message::Close(None)).await;
         } else {
             self.send(json!({"event": "stop", "stop": {}})).await;
         }
-        while !matches!(self.next().await, Seen::Closed(_)) {}
+        self.closed().await;
     }
 
     /// The next thing that happens; every message is checked.
     pub(crate) async fn next(&mut self) -> Seen {
-        let (socket, trace) = (&mut self.socket, &mut self.trace);
-        let received = async {
-            loop {
-                let event = async {
-                    match trace {
-                        Some(trace) => trace.recv().await.ok(),
-                        None => std::future::pending().await,
-                    }
-                };
-                tokio::select! {
-                    // What led to a message is told before it.
-                    biased;
-                    event = event => match event {
-                        Some(event) => return Err(Seen::Event(event)),
-                        None => *trace = None,
-                    },
-                    message = socket.next() => match message {
-                        Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).expect("JSON")),
-                        Some(Ok(Message::Close(frame))) => return Err(Seen::Closed(frame.map(|frame| frame.code.into()))),
-                        Some(Ok(message)) => assert!(!message.is_binary(), "a binary frame"),
-                        Some(Err(_)) | None => return Err(Seen::Closed(None)),
-                    },
-                }
-            }
-        };
-        let message: Value = match soon("the call", received).await {
-            Ok(message) => message,
-            Err(seen) => return seen,
-        };
-        self.take(&message).await
+        match self.wire.receive().await {
+            Ok(message) => self.take(&message).await,
+            Err(seen) => seen,
+        }
     }
 
     async fn take(&mut self, message: &Value) -> Seen {
@@ -394,10 +352,10 @@ impl Handset {
                 .expect("base64");
             if self.dialect == Dialect::Exotel {
                 assert!(bytes.len() >= 3_200 && bytes.len().is_multiple_of(320) && bytes.len() <= 100_000);
-                return Seen::Audio(bytes.len() / 2);
+                return Seen::Media(compressed(&bytes));
             }
             assert!(!bytes.is_empty() && bytes.len().is_multiple_of(160));
-            Seen::Audio(bytes.len())
+            Seen::Media(bytes)
         } else if *message == mark {
             if self.echo {
                 let echo = match self.dialect {
@@ -406,7 +364,7 @@ impl Handset {
                 };
                 self.send(echo).await;
             }
-            Seen::Mark
+            Seen::Mark(name.as_str().expect("a name").to_owned())
         } else if *message == clear {
             if self.dialect == Dialect::Plivo {
                 self.send(json!({"event": "clearedAudio", "streamId": stream})).await;
@@ -418,43 +376,18 @@ impl Handset {
     }
 
     /// Goes on until something is as wanted.
-    pub(crate) async fn until<T>(&mut self, what: &str, mut wanted: impl FnMut(&Seen) -> Option<T>) -> T {
-        loop {
-            let seen = self.next().await;
-            if let Some(found) = wanted(&seen) {
-                return found;
-            }
-            assert!(
-                !matches!(seen, Seen::Closed(_)),
-                "the call ended before {what}: {seen:?}"
-            );
-        }
+    pub(crate) async fn until<T>(&mut self, what: &str, wanted: impl FnMut(&Seen) -> Option<T>) -> T {
+        wire::until(async || self.next().await, what, wanted).await
     }
 
-    /// Goes on to the end of a turn: what the caller said, what of the answer was heard, how it ended.
-    pub(crate) async fn turn(&mut self) -> (Option<String>, String, String) {
-        let (mut said, mut heard) = (None, String::new());
-        let outcome = self.until("the end of the turn", |seen| {
-            let Seen::Event(event) = seen else { return None };
-            match event {
-                TraceEvent::Caller { text, .. } => said = Some(text.clone()),
-                TraceEvent::Heard { text, .. } => heard.clone_from(text),
-                TraceEvent::Turn { outcome, .. } => return Some(outcome.clone()),
-                TraceEvent::Agent { .. } | TraceEvent::Tool { .. } | TraceEvent::End => {}
-            }
-            None
-        });
-        let outcome = outcome.await;
-        (said, heard, outcome)
+    /// Goes on to the end of a turn.
+    pub(crate) async fn turn(&mut self) -> Turn {
+        wire::turn(async || self.next().await).await
     }
 
     /// Goes on until the server closes, and returns the code.
     pub(crate) async fn closed(&mut self) -> Option<u16> {
-        loop {
-            if let Seen::Closed(code) = self.next().await {
-                return code;
-            }
-        }
+        wire::closed(async || self.next().await).await
     }
 }
 
@@ -464,6 +397,14 @@ fn linear(audio: &[u8]) -> Vec<u8> {
         .iter()
         .flat_map(|&code| mulaw::decode(code).to_le_bytes())
         .collect()
+}
+
+/// The reverse.
+fn compressed(linear: &[u8]) -> Vec<u8> {
+    let samples = linear
+        .chunks_exact(2)
+        .map(|pair| i16::from_le_bytes([pair[0], pair[1]]));
+    samples.map(mulaw::encode).collect()
 }
 
 pub(crate) const CARRIERS: [Dialect; 4] = [Dialect::SignalWire, Dialect::Telnyx, Dialect::Plivo, Dialect::Exotel];

@@ -17,6 +17,9 @@ mod pbx_faults;
 #[allow(dead_code, reason = "shared with tests/server")]
 mod phone;
 mod proof;
+mod replays;
 #[path = "../server/support.rs"]
 #[allow(dead_code, reason = "shared with tests/server")]
 mod support;
+#[path = "../server/wire.rs"]
+mod wire;

@@ -34,7 +34,7 @@ async fn a_webhook_without_the_carriers_own_proof_is_refused() {
         for step in ["incoming", "fallback"] {
             let path = format!("/{name}/{step}");
             let url = server.url(&path);
-            let good = form(dialect, "call-1");
+            let good = form(dialect, &format!("{name}-1"));
             let mut more = good.clone();
             more.push(("Digits".to_owned(), "1".to_owned()));
             let elsewhere = url.replace("127.0.0.1", "localhost");
@@ -56,7 +56,8 @@ async fn a_webhook_without_the_carriers_own_proof_is_refused() {
                 assert_eq!(post(&server, &path, &form, &headers).await.0, 403, "{path} case {n}");
             }
         }
-        assert_eq!(webhook(&server, dialect, "incoming", "call-1").await.0, 200, "{name}");
+        let call = format!("{name}-1");
+        assert_eq!(webhook(&server, dialect, "incoming", &call).await.0, 200, "{name}");
         for strange in ["", "a/b", "a b", "<x>", &"x".repeat(129)] {
             let (status, _) = webhook(&server, dialect, "incoming", strange).await;
             assert_eq!(status, 400, "{name} {strange:?}");

@@ -9,6 +9,8 @@ mod engines;
 mod exchange;
 mod faults;
 mod guided;
+#[path = "../server/log.rs"]
+mod log;
 mod real;
 mod steps;
 mod support;

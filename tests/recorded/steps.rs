@@ -206,6 +206,31 @@ async fn an_answer_that_was_lost_is_given_again_by_the_fallback() {
 }
 
 #[tokio::test]
+async fn a_first_request_that_comes_again_begins_no_call_that_is_over() {
+    let exchange = Exchange::start().await;
+    let server = Server::start(&exchange, Setup::default()).await;
+    Caller::rings(&server, &exchange, "CAover").await;
+    let recorder = server.app.recorder.as_ref().expect("calls are recorded");
+    recorder.hung_up("CAover");
+    server.over("CAover").await;
+    // Another server, or this one started anew.
+    let setup = Setup {
+        store: Some(server.store.clone()),
+        ..Setup::default()
+    };
+    let other = Server::start(&exchange, setup).await;
+    let mut caller = Caller::new(&other, &exchange, "CAover");
+    for path in ["/voice/incoming", "/voice/process-speech", "/api/phone/process-speech"] {
+        let (status, document) = caller.post(&other.url(path), &[]).await;
+        assert!(
+            status == 200 && document.contains("<Response><Hangup/></Response>"),
+            "{path}: {status} {document}"
+        );
+    }
+    assert_eq!(other.app.registry.live(), 0);
+}
+
+#[tokio::test]
 async fn only_twilio_may_post_and_to_look_takes_nothing() {
     let exchange = Exchange::start().await;
     let server = Server::start(&exchange, Setup::default()).await;

@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tieline::call::driver::Services;
-use tieline::call::progress::Progress;
 use tieline::call::recorded::{Patience, Recorder};
 use tieline::call::registry::Registry;
-use tieline::config::{ApiLimits, Config, Secret, Strings};
+use tieline::config::{Config, Secret, Strings};
 use tieline::dialog::agent::{Agents, parse};
 use tieline::dialog::conversation::{Mind, Staff};
 use tieline::engine::{Engine, Sizes};
-use tieline::http::{Api, App, Lines, Probe, TwilioAccount, router};
+use tieline::http::{App, TwilioAccount, router};
 use tieline::privacy::egress::Egress;
 use tieline::speech::spoken::spoken;
 use tieline::store::{RecordedCall, Store};
@@ -116,27 +115,15 @@ impl Server {
         let recorder = Recorder::new(services.clone(), Arc::clone(&registry), carrier, setup.patience);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));
+        let twilio = TwilioAccount {
+            account_sid: Some(ACCOUNT.to_owned()),
+            auth_token: Some(Secret::new(AUTH_TOKEN)),
+            ..TwilioAccount::default()
+        };
         let app = Arc::new(App {
-            services,
-            registry,
-            twilio: TwilioAccount {
-                account_sid: Some(ACCOUNT.to_owned()),
-                auth_token: Some(Secret::new(AUTH_TOKEN)),
-                ..TwilioAccount::default()
-            },
             public_url: Some(base.parse().expect("a URL")),
-            probe: Probe::default(),
-            egress: Egress::default(),
-            lines: Lines::default(),
-            waiting: Default::default(),
-            api: Api::new(&ApiLimits {
-                per_key: 1_000,
-                per_address: 1_000,
-                proxies: Vec::new(),
-            }),
-            also_public: Vec::new(),
-            progress: Progress::new(),
             recorder: Some(Arc::new(recorder)),
+            ..App::new(services, registry, twilio, &config.api)
         });
         let service = router(Arc::clone(&app)).into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async move { axum::serve(listener, service).await });

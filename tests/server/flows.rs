@@ -436,6 +436,48 @@ async fn who_waits_for_a_line_is_connected_when_one_is_free() {
 }
 
 #[tokio::test]
+async fn a_webhook_of_the_queue_that_comes_again_opens_nothing() {
+    let office = Office::open("[line.queue]\nrounds = 3\n", 1).await;
+    let server = &office.server;
+    let first = Phone::greeted(server, "CA1").await;
+    let (_, hold) = server.webhook("/voice/incoming", "CA2").await;
+    let again = redirect(&hold, server);
+    first.hang_up().await;
+    office.ended("CA1").await;
+    let (_, twiml) = server.webhook(&again, "CA2").await;
+    let mut phone = Phone::connected(server, "CA2", &token_in(&twiml)).await;
+    phone.turn().await;
+    let opens_nothing = async |server: &TestServer, path: &str| {
+        let (status, twiml) = server.webhook(path, "CA2").await;
+        assert_eq!(status, 200);
+        assert!(twiml.contains("<Response><Hangup/></Response>"), "{path}: {twiml}");
+    };
+    for path in [&again, "/voice/incoming"] {
+        opens_nothing(server, path).await;
+        assert!(server.app.registry.is_live("CA2"), "{path}: the call goes on");
+    }
+    phone.hang_up().await;
+    office.ended("CA2").await;
+    let elsewhere = TestServer::start(Setup {
+        auth_token: Some(AUTH_TOKEN),
+        store: Some(office.store.clone()),
+        ..Setup::default()
+    })
+    .await;
+    for server in [server, &elsewhere] {
+        for path in [&again, "/voice/incoming"] {
+            opens_nothing(server, path).await;
+        }
+        assert!(!server.app.registry.is_live("CA2"));
+    }
+    let audited = office.store.audit_events(10).await.expect("readable");
+    let repeated = audited
+        .iter()
+        .filter(|event| (event.subject.as_str(), event.detail.as_str()) == ("CA2", "repeated"));
+    assert_eq!(repeated.count(), 6);
+}
+
+#[tokio::test]
 async fn who_hangs_up_while_waiting_has_a_finished_record() {
     let office = Office::open("", 1).await;
     office.change("[line.queue]\n", |agent| {

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 use crate::phone::voice;
-use crate::support::{ACCOUNT, AUTH_TOKEN, FROM, GREETING, Setup, TestServer, pace, soon};
+use crate::support::{ACCOUNT, AUTH_TOKEN, FROM, GREETING, Setup, TestServer, pace, soon, until};
 
 /// nginx with the configuration that we recommend, but for names, ports and paths; and a server behind it.
 struct Proxied {
@@ -189,6 +189,39 @@ pub(crate) async fn call(
     };
     let trust = Trust::with_file(certificate).expect("a certificate");
     soon("the call", Box::pin(place_call_trusting(plan, &trust, observe))).await
+}
+
+#[tokio::test]
+async fn what_is_secret_in_a_path_is_not_logged() {
+    let Some(proxied) = Proxied::start().await else { return };
+    let pem = std::fs::read(&proxied.certificate).expect("readable");
+    let root = reqwest::Certificate::from_pem(&pem).expect("a certificate");
+    let client = reqwest::Client::builder()
+        .add_root_certificate(root)
+        .build()
+        .expect("a client");
+    let paths = [
+        ("/exotel/incoming/s3cret?CallSid=s3cret", "/exotel/incoming/-"),
+        ("/exotel/stream/s3cret/s3cret", "/exotel/stream/-"),
+        ("/plivo/stream/s3cret/s3cret", "/plivo/stream/-"),
+        ("/telnyx/stream/s3cret/s3cret", "/telnyx/stream/-"),
+        ("/voice/audio/s3cret.wav", "/voice/audio/-"),
+        ("/api/customers/s3cret", "/api/customers/-"),
+        ("/api/task-orders/s3cret", "/api/task-orders/-"),
+        ("/voice/health?s3cret", "/voice/health"),
+    ];
+    for (path, _) in paths {
+        let asked = client.get(format!("{}{path}", proxied.url)).send();
+        soon("an answer", asked).await.expect("an answer");
+    }
+    let log = || std::fs::read_to_string(proxied.dir.path().join("access.log")).unwrap_or_default();
+    let all_logged = || {
+        paths
+            .iter()
+            .all(|(_, logged)| log().contains(&format!("GET {logged}\"")))
+    };
+    until("the log", all_logged).await;
+    assert!(!log().contains("s3cret"), "{}", log());
 }
 
 fn free_port() -> u16 {

@@ -4,23 +4,19 @@ use std::collections::VecDeque;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tieline::audio::mulaw;
-use tieline::call::trace::TraceEvent;
 use tieline::twilio::signature;
-use tokio::net::TcpStream;
-use tokio::sync::broadcast;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use crate::support::{ACCOUNT, TestServer, soon};
+use crate::support::{ACCOUNT, TestServer};
+pub(crate) use crate::wire::Seen;
+use crate::wire::{self, Turn, Wire};
 
 /// One media stream.
 pub(crate) struct Phone {
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
-    trace: Option<broadcast::Receiver<TraceEvent>>,
+    wire: Wire,
     pub(crate) call_sid: String,
     pub(crate) stream_sid: String,
     sequence: u64,
@@ -33,32 +29,6 @@ pub(crate) struct Phone {
     /// Bytes of audio received.
     pub(crate) audio: usize,
     pub(crate) clears: usize,
-    seen: VecDeque<Seen>,
-}
-
-/// What happens on a call.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Seen {
-    /// So many bytes of audio.
-    Media(Vec<u8>),
-    Mark(String),
-    Clear,
-    Event(TraceEvent),
-    /// The server closed, with this code if it gave one.
-    Closed(Option<u16>),
-}
-
-/// One finished turn.
-#[derive(Debug, Default, PartialEq)]
-pub(crate) struct Turn {
-    pub(crate) number: u32,
-    pub(crate) outcome: String,
-    /// What the server understood.
-    pub(crate) caller: Option<String>,
-    /// What it gave to the synthesiser.
-    pub(crate) agent: Vec<String>,
-    /// What it believes was heard.
-    pub(crate) heard: String,
 }
 
 impl Phone {
@@ -71,7 +41,7 @@ impl Phone {
     /// Connects the stream that an answer of the server names.
     pub(crate) async fn connected(server: &TestServer, call_sid: &str, token: &str) -> Self {
         let mut phone = Self::dial(server, call_sid).await;
-        phone.trace = server.app.registry.watch(call_sid, token);
+        phone.wire.trace = server.app.registry.watch(call_sid, token);
         phone.start(token).await;
         phone
     }
@@ -94,12 +64,8 @@ impl Phone {
             let header = signature.parse().expect("a header");
             request.headers_mut().insert("x-twilio-signature", header);
         }
-        let (socket, _) = soon("the upgrade", Box::pin(connect_async(request)))
-            .await
-            .expect("a socket");
         Self {
-            socket,
-            trace: None,
+            wire: Wire::open(request).await.expect("a socket"),
             call_sid: call_sid.to_owned(),
             stream_sid: format!("MZ{call_sid}"),
             sequence: 0,
@@ -108,7 +74,6 @@ impl Phone {
             marks: VecDeque::new(),
             audio: 0,
             clears: 0,
-            seen: VecDeque::new(),
         }
     }
 
@@ -136,7 +101,7 @@ impl Phone {
 
     /// A failure to send shows as [`Seen::Closed`] later.
     pub(crate) async fn raw(&mut self, message: Message) {
-        let _ = soon("sending", self.socket.send(message)).await;
+        self.wire.send(message).await;
     }
 
     /// Sends caller audio in one message.
@@ -181,43 +146,9 @@ impl Phone {
 
     /// The next thing that happens. Checks every message, and returns marks if told to.
     pub(crate) async fn next(&mut self) -> Seen {
-        if let Some(seen) = self.seen.pop_front() {
-            return seen;
-        }
-        let seen = soon("the call", Self::receive(&mut self.socket, &mut self.trace)).await;
-        let Ok(message) = seen.map_err(|event| self.seen.push_back(event)) else {
-            return self.seen.pop_front().expect("just pushed");
-        };
-        self.take(&message).await
-    }
-
-    /// A message, or what is not one.
-    async fn receive(
-        socket: &mut WebSocketStream<MaybeTlsStream<TcpStream>>,
-        trace: &mut Option<broadcast::Receiver<TraceEvent>>,
-    ) -> Result<Value, Seen> {
-        loop {
-            let event = async {
-                match trace {
-                    Some(trace) => trace.recv().await.ok(),
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                // What led to a message is told before it.
-                biased;
-                event = event => match event {
-                    Some(event) => return Err(Seen::Event(event)),
-                    None => *trace = None,
-                },
-                message = socket.next() => match message {
-                    Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).expect("JSON")),
-                    Some(Ok(Message::Close(frame))) => return Err(Seen::Closed(frame.map(|frame| frame.code.into()))),
-                    Some(Ok(Message::Binary(_))) => panic!("the server sent a binary frame"),
-                    Some(Ok(_)) => {}
-                    Some(Err(_)) | None => return Err(Seen::Closed(None)),
-                },
-            }
+        match self.wire.receive().await {
+            Ok(message) => self.take(&message).await,
+            Err(seen) => seen,
         }
     }
 
@@ -264,41 +195,13 @@ impl Phone {
     }
 
     /// Goes on until something is as wanted.
-    pub(crate) async fn until<T>(&mut self, what: &str, mut wanted: impl FnMut(&Seen) -> Option<T>) -> T {
-        loop {
-            let seen = self.next().await;
-            if let Some(found) = wanted(&seen) {
-                return found;
-            }
-            assert!(
-                !matches!(seen, Seen::Closed(_)),
-                "the call ended before {what}: {seen:?}"
-            );
-        }
+    pub(crate) async fn until<T>(&mut self, what: &str, wanted: impl FnMut(&Seen) -> Option<T>) -> T {
+        wire::until(async || self.next().await, what, wanted).await
     }
 
     /// Goes on to the end of the present turn.
     pub(crate) async fn turn(&mut self) -> Turn {
-        let mut turn = Turn::default();
-        self.until("the end of the turn", |seen| {
-            let Seen::Event(event) = seen else { return None };
-            match event.clone() {
-                TraceEvent::Caller { text, .. } => turn.caller = Some(text),
-                TraceEvent::Agent { text, .. } => turn.agent.push(text),
-                TraceEvent::Heard { text, .. } => turn.heard = text,
-                TraceEvent::Tool { .. } => {}
-                TraceEvent::Turn {
-                    turn: number, outcome, ..
-                } => {
-                    (turn.number, turn.outcome) = (number, outcome);
-                    return Some(());
-                }
-                TraceEvent::End => panic!("the call ended in the turn"),
-            }
-            None
-        })
-        .await;
-        turn
+        wire::turn(async || self.next().await).await
     }
 
     /// Says something and hears the answer out.
@@ -309,14 +212,7 @@ impl Phone {
 
     /// Goes on until the server closes, and returns the code.
     pub(crate) async fn closed(&mut self) -> Option<u16> {
-        self.until("the close", |seen| {
-            if let Seen::Closed(code) = seen {
-                Some(*code)
-            } else {
-                None
-            }
-        })
-        .await
+        wire::closed(async || self.next().await).await
     }
 
     /// Hangs up as Twilio does, and sees the server close too.

@@ -8,8 +8,7 @@ use tieline::store::{RecordedCall, Store};
 use crate::engines::Order;
 use crate::http_server::{HttpServer, tokens};
 use crate::phone::Phone;
-use crate::status::fresh_store;
-use crate::support::{GREETING, Setup, TestServer, pace, soon, token_in, until};
+use crate::support::{GREETING, Setup, TestServer, fresh_store, pace, soon, token_in, until};
 
 async fn server(store: &Store) -> (TestServer, HttpServer) {
     TestServer::with_llm(Setup {

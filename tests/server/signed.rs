@@ -7,8 +7,9 @@ use tieline::twilio::signature::{Algorithm, candidates, sign, sign_with};
 use tieline::twilio::status::CallStatus;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
-use crate::status::fresh_store;
-use crate::support::{ACCOUNT, AUTH_TOKEN, Setup, TestServer, encoded, form, soon, token_in};
+use crate::support::{
+    ACCOUNT, AUTH_TOKEN, Setup, TestServer, encoded, form, fresh_store, soon, token_in, with_moved_borders,
+};
 
 /// All webhooks; the stream's upgrade has tests of its own.
 const WEBHOOKS: [&str; 9] = [
@@ -94,6 +95,29 @@ async fn every_webhook_wants_a_signature() {
         }
         let (status, body) = post(&server, path, FORM, &body, &[(SIGNATURE, &good)]).await;
         assert!(matches!(status, 200 | 204), "{path}: {status} {body}");
+    }
+}
+
+#[tokio::test]
+async fn a_signed_form_whose_borders_were_moved_is_refused() {
+    let server = TestServer::start(signed()).await;
+    for (n, path) in WEBHOOKS.into_iter().enumerate() {
+        let fields = form(&format!("CA5ea1e6d0c3b2a1908f7e6d5c4b3a29{n:02}"));
+        let url = server.url(path);
+        let signature = sign(AUTH_TOKEN, &url, &fields);
+        for forged in with_moved_borders(&fields, "CallSid") {
+            // The very signature, as if it had been overheard.
+            assert_eq!(sign(AUTH_TOKEN, &url, &forged), signature, "{forged:?}");
+            let answer = post(&server, path, FORM, &encoded(&forged), &[(SIGNATURE, &signature)]).await;
+            assert_eq!(answer.0, 400, "{path} {forged:?}");
+        }
+        let answer = post(&server, path, FORM, &encoded(&fields), &[(SIGNATURE, &signature)]).await;
+        assert!(matches!(answer.0, 200 | 204), "{path}: {answer:?}");
+    }
+    for (length, status) in [(40, 200), (41, 400)] {
+        let fields = form(&"C".repeat(length));
+        let answer = server.post("/voice/incoming", &fields, Some(AUTH_TOKEN)).await;
+        assert_eq!(answer.0, status, "{length} characters");
     }
 }
 

@@ -1,23 +1,15 @@
 //! What Twilio reports beside the stream, and what is made of webhooks that are late or come again.
 
-use tempfile::TempDir;
+use std::time::Duration;
+
 use tieline::call::progress::{News, What};
-use tieline::config::{Config, Strings};
 use tieline::store::{NewCall, Store};
+use tieline::turn::policy::Policy;
 use tieline::twilio::status::{AnsweredBy, CallStatus};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::phone::{Phone, Seen};
-use crate::support::{AUTH_TOKEN, Setup, TestServer, form, token_in, until};
-
-/// A database of one's own, for as long as the directory lives.
-pub(crate) async fn fresh_store() -> (Store, TempDir) {
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    let url = format!("sqlite:{}", dir.path().join("tieline.db").display());
-    let strings: Strings = [("DATABASE_URL", url.as_str())].into_iter().collect();
-    let config = Config::parse(&strings).expect("valid");
-    (Store::open(&config.database).await.expect("a usable database"), dir)
-}
+use crate::support::{AUTH_TOKEN, Setup, TestServer, form_with, fresh_store, policy, token_in, until};
 
 async fn server(store: Option<&Store>) -> TestServer {
     TestServer::start(Setup {
@@ -28,20 +20,8 @@ async fn server(store: Option<&Store>) -> TestServer {
     .await
 }
 
-/// A form of this call with these fields instead of or beside the usual.
-fn with(call_sid: &str, fields: &[(&str, &str)]) -> Vec<(String, String)> {
-    let mut form = form(call_sid);
-    form.retain(|(name, _)| !fields.iter().any(|(other, _)| other == name));
-    form.extend(
-        fields
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
-    );
-    form
-}
-
 async fn report(server: &TestServer, path: &str, call_sid: &str, fields: &[(&str, &str)]) {
-    let answer = server.post(path, &with(call_sid, fields), Some(AUTH_TOKEN)).await;
+    let answer = server.post(path, &form_with(call_sid, fields), Some(AUTH_TOKEN)).await;
     assert_eq!(answer, (204, String::new()), "{path} {fields:?}");
 }
 
@@ -128,7 +108,7 @@ async fn a_webhook_that_comes_again_opens_no_call() {
     }
     for path in ["/voice/fallback", "/voice/stream-ended"] {
         for status in ["completed", "failed", "canceled"] {
-            let fields = with("CA3", &[("CallStatus", status)]);
+            let fields = form_with("CA3", &[("CallStatus", status)]);
             assert!(
                 is_hung_up(&server.post(path, &fields, Some(AUTH_TOKEN)).await),
                 "{path}"
@@ -192,6 +172,36 @@ async fn a_stream_that_ended_is_followed_by_what_became_of_its_call() {
         ];
         report(&server, "/voice/stream-status", "CA1", &fields).await;
     }
+}
+
+#[tokio::test]
+async fn a_stream_that_was_replaced_leaves_the_call_and_its_record_to_its_successor() {
+    let (store, _dir) = fresh_store().await;
+    let server = TestServer::start(Setup {
+        auth_token: Some(AUTH_TOKEN),
+        store: Some(store.clone()),
+        // A stream without audio does not end by itself.
+        policy: Policy {
+            media_timeout: Duration::from_secs(3_600),
+            ..policy()
+        },
+        ..Setup::default()
+    })
+    .await;
+    let mut first = Phone::greeted(&server, "CA1").await;
+    // Twilio has lost the stream, and this side has not noticed.
+    let (_, twiml) = server.webhook("/voice/fallback", "CA1").await;
+    first.closed().await;
+    let call = store.call("CA1").await.expect("answered").expect("there").call;
+    assert_eq!((call.outcome, call.ended_at), (None, None), "the call goes on");
+    let mut second = Phone::connected(&server, "CA1", &token_in(&twiml)).await;
+    second.turn().await;
+    assert_eq!(second.exchange().await.number, 1);
+    assert!(server.app.registry.is_live("CA1"));
+    second.hang_up().await;
+    until("the end", || server.app.registry.live() == 0).await;
+    let call = store.call("CA1").await.expect("answered").expect("there").call;
+    assert_eq!(call.outcome.as_deref(), Some("caller"));
 }
 
 #[tokio::test]

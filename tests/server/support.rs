@@ -5,19 +5,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tempfile::TempDir;
 use tieline::call::driver::Services;
-use tieline::call::progress::Progress;
 use tieline::call::registry::Registry;
 use tieline::call::switchboard::Switchboard;
 use tieline::call::voicemail::Mailbox;
-use tieline::config::{ApiLimits, Llm, Secret};
+use tieline::config::{ApiLimits, Config, Llm, Secret, Strings};
 use tieline::dialog::agent::{self, Agents};
 use tieline::dialog::conversation::{Mind, Staff};
 use tieline::dialog::llm::LlmClient;
 use tieline::dialog::slot::Slot;
 use tieline::dialog::tool::sms::Texts;
 use tieline::engine::{Engine, Sizes};
-use tieline::http::{Api, App, Lines, Probe, TwilioAccount, Waiting, router};
+use tieline::http::{App, Lines, TwilioAccount, Waiting, router};
 use tieline::privacy::egress::Egress;
 use tieline::speech::spoken::spoken;
 use tieline::store::Store;
@@ -150,42 +150,35 @@ impl TestServer {
             .texting(setup.texts.clone());
         let staff = watch::Sender::new(Arc::new(staff));
         let mailbox = setup.store.clone().zip(setup.voicemail.clone());
+        let services = Services {
+            engine: Arc::new(engine),
+            mind: Mind::new(
+                LlmClient::new(&llm(&setup), &Egress::default()).expect("a client"),
+                setup.policy.reply_deadline,
+            ),
+            staff: staff.subscribe(),
+            store: setup.store,
+            policy: setup.policy,
+            vad_mode: 0,
+            silero: None,
+            log_transcripts: setup.log_transcripts,
+            switchboard: setup.switchboard,
+            mailbox: mailbox.map(|(store, dir)| Mailbox::new(dir, store)),
+        };
+        let twilio = setup.twilio.unwrap_or_else(|| TwilioAccount {
+            account_sid: setup.account_sid.map(str::to_owned),
+            auth_token: setup.auth_token.map(Secret::new),
+            unverified: setup.auth_token.is_none(),
+            ..TwilioAccount::default()
+        });
+        let registry = Arc::new(Registry::new(setup.max_calls));
+        let url = |url: &str| url.parse().expect("a URL");
         let app = Arc::new(App {
-            services: Services {
-                engine: Arc::new(engine),
-                mind: Mind::new(
-                    LlmClient::new(&llm(&setup), &Egress::default()).expect("a client"),
-                    setup.policy.reply_deadline,
-                ),
-                staff: staff.subscribe(),
-                store: setup.store,
-                policy: setup.policy,
-                vad_mode: 0,
-                silero: None,
-                log_transcripts: setup.log_transcripts,
-                switchboard: setup.switchboard,
-                mailbox: mailbox.map(|(store, dir)| Mailbox::new(dir, store)),
-            },
-            registry: Arc::new(Registry::new(setup.max_calls)),
-            twilio: setup.twilio.unwrap_or_else(|| TwilioAccount {
-                account_sid: setup.account_sid.map(str::to_owned),
-                auth_token: setup.auth_token.map(Secret::new),
-                unverified: setup.auth_token.is_none(),
-                ..TwilioAccount::default()
-            }),
-            public_url: setup.public_url.map(|url| url.parse().expect("a URL")),
-            probe: Probe::default(),
-            egress: Egress::default(),
+            public_url: setup.public_url.map(url),
+            also_public: setup.also_public.iter().map(|address| url(address)).collect(),
             lines: setup.lines,
-            api: Api::new(&setup.api),
-            also_public: setup
-                .also_public
-                .iter()
-                .map(|url| url.parse().expect("a URL"))
-                .collect(),
-            progress: Progress::new(),
-            recorder: None,
             waiting: Waiting::new(Duration::from_millis(50)),
+            ..App::new(services, registry, twilio, &setup.api)
         });
         let listener = listener(setup.send_buffer);
         let address = listener.local_addr().expect("an address");
@@ -270,10 +263,53 @@ pub(crate) fn form(call_sid: &str) -> Vec<(String, String)> {
     fields.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec()
 }
 
+/// The same with these fields instead of or beside the usual.
+pub(crate) fn form_with(call_sid: &str, fields: &[(&str, &str)]) -> Vec<(String, String)> {
+    let mut form = form(call_sid);
+    form.retain(|(name, _)| !fields.iter().any(|(other, _)| other == name));
+    form.extend(
+        fields
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+    );
+    form
+}
+
+/// The form with other borders between its fields, so that the same text is signed: the id has swallowed the field behind it, or it is shorter and
+/// its rest has swallowed all of them.
+pub(crate) fn with_moved_borders(form: &[(String, String)], id: &str) -> [Vec<(String, String)>; 2] {
+    let mut sorted = form.to_vec();
+    sorted.sort();
+    let at = sorted.iter().position(|(name, _)| name == id).expect("an id");
+    let mut longer = sorted.clone();
+    let (name, value) = longer.remove(at + 1);
+    longer[at].1 += &format!("{name}{value}");
+    let (mut shorter, behind) = (sorted[..=at].to_vec(), &sorted[at + 1..]);
+    let letter = |c: char| c.is_ascii_lowercase();
+    let cut = shorter[at].1.rfind(letter).expect("an id with a letter");
+    let mut name = shorter[at].1.split_off(cut);
+    name.extend(behind.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]));
+    shorter.push((name, String::new()));
+    [longer, shorter]
+}
+
 pub(crate) fn encoded(fields: &[(String, String)]) -> String {
     form_urlencoded::Serializer::new(String::new())
         .extend_pairs(fields)
         .finish()
+}
+
+/// A database of one's own, for as long as the directory lives.
+pub(crate) async fn fresh_store() -> (Store, TempDir) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let strings: Strings = [("DATABASE_URL", database(&dir))].into_iter().collect();
+    let config = Config::parse(&strings).expect("valid");
+    (Store::open(&config.database).await.expect("a usable database"), dir)
+}
+
+/// Its URL.
+pub(crate) fn database(dir: &TempDir) -> String {
+    format!("sqlite:{}", dir.path().join("tieline.db").display())
 }
 
 /// Waits, and fails the test if it takes so long that it must be a hang.

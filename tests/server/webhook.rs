@@ -83,6 +83,15 @@ async fn an_unsigned_upgrade_is_refused() {
     Phone::greeted(&server, "CA1").await.hang_up().await;
 }
 
+/// `TRANSPORT` was changed while a call went on: it gets a stream, if it is not over.
+#[tokio::test]
+async fn a_step_of_a_call_without_streams_leads_to_the_fallback() {
+    let server = TestServer::start(signed()).await;
+    let (status, twiml) = server.webhook("/voice/process-speech?step=3&part=0", "CA1").await;
+    let fallback = format!("<Redirect method=\"POST\">{}</Redirect>", server.url("/voice/fallback"));
+    assert!(status == 200 && twiml.contains(&fallback), "{status} {twiml}");
+}
+
 #[tokio::test]
 async fn webhooks_are_posts() {
     let server = TestServer::start(Setup::default()).await;

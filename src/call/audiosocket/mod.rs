@@ -85,6 +85,8 @@ async fn admit(line: &mut Line, registry: &Arc<Registry>, callers: &Callers) -> 
     let token = token.map_err(|refused| match refused {
         Refused::Full => "all lines are busy (MAX_CALLS)",
         Refused::Draining => "the server is draining",
+        // The id was drawn a moment ago.
+        Refused::Foreign => "its id is another call's",
     })?;
     if callers.known.is_empty() {
         let uuid = hex(id);
@@ -129,8 +131,8 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// The account of all calls that have no carrier.
-const ACCOUNT: &str = "audiosocket";
+/// The account of all calls that have no carrier. No [`Dialect`](crate::twilio::dialect::Dialect) has this name.
+const ACCOUNT: &str = "audiosocket:";
 /// Before the next attempt to take a connection.
 const PAUSE: Duration = Duration::from_millis(100);
 const ID_TIMEOUT: Duration = Duration::from_secs(5);

@@ -10,7 +10,7 @@ use crate::call::command::{AnsweredBy, Command, Order};
 use crate::call::end::CallEnd;
 use crate::call::opening::{Back, Direction, Opening};
 use crate::call::switchboard::{HandOver, Switchboard};
-use crate::call::work::{Done, Kind};
+use crate::call::work::{Done, Kind, Transferred};
 use crate::turn::event::{HangupReason, Input, TurnId};
 
 /// How far a caller is with being handed over.
@@ -25,22 +25,26 @@ pub(super) enum Handing {
     Asked,
     /// The carrier takes the call from this stream, by then.
     Leaving(Instant),
+    /// It failed, and may do so all the same, by then. The caller is talked with meanwhile.
+    Unclear(Instant),
 }
 
 impl Handing {
     pub(super) fn due(&self) -> Option<Instant> {
         match self {
             Self::Leaving(until) => Some(*until),
-            Self::No | Self::To(..) | Self::Asked => None,
+            Self::No | Self::To(..) | Self::Asked | Self::Unclear(_) => None,
         }
     }
 
     /// How a call has ended whose stream stops: the carrier does that to one that it hands over.
     pub(super) fn end(&self) -> Option<CallEnd> {
-        match self {
-            Self::Asked | Self::Leaving(_) => Some(CallEnd::Agent(HangupReason::HandOver)),
-            Self::No | Self::To(..) => None,
-        }
+        let over = match self {
+            Self::Asked | Self::Leaving(_) => true,
+            Self::Unclear(until) => now() < *until,
+            Self::No | Self::To(..) => false,
+        };
+        over.then_some(CallEnd::Agent(HangupReason::HandOver))
     }
 }
 
@@ -121,7 +125,7 @@ impl Driver<'_> {
 
     /// The language model names a number. It is looked at when the call is handed over.
     pub(super) fn destination(&mut self, turn: TurnId, number: String) {
-        if matches!(self.handing, Handing::No | Handing::To(..)) {
+        if matches!(self.handing, Handing::No | Handing::To(..) | Handing::Unclear(_)) {
             self.handing = Handing::To(Some(turn), number);
         }
     }
@@ -141,7 +145,7 @@ impl Driver<'_> {
         let agent = Arc::clone(self.standing.agent());
         let number = match std::mem::take(&mut self.handing) {
             Handing::To(_, number) => Some(number),
-            Handing::No | Handing::Asked | Handing::Leaving(_) => {
+            Handing::No | Handing::Asked | Handing::Leaving(_) | Handing::Unclear(_) => {
                 switchboard.destination(agent.hand_over.to.as_deref())
             }
         };
@@ -179,12 +183,15 @@ impl Driver<'_> {
         })
     }
 
-    /// The carrier has answered.
-    pub(super) fn handed_over(&mut self, transferred: bool) {
-        if transferred {
-            self.handing = Handing::Leaving(now() + LEAVING);
-        } else {
-            self.handing = Handing::No;
+    /// The carrier has answered, or not.
+    pub(super) fn handed_over(&mut self, transferred: Transferred) {
+        let by = now() + LEAVING;
+        self.handing = match transferred {
+            Transferred::Yes => Handing::Leaving(by),
+            Transferred::No => Handing::No,
+            Transferred::Unclear => Handing::Unclear(by),
+        };
+        if transferred != Transferred::Yes {
             let text = self.standing.agent().phrases.no_one_free.clone();
             self.machine.handle(Input::Stay { text }, now());
         }
@@ -193,8 +200,14 @@ impl Driver<'_> {
 
 /// Goes on by itself when the stream ends, as it does when the carrier is quicker with the call than with its answer.
 fn asked(switchboard: Arc<Switchboard>, hand_over: HandOver) -> impl futures_util::Stream<Item = Done> + Send {
-    let asking = tokio::spawn(async move { switchboard.hand_over(hand_over).await.is_ok() });
-    stream::once(async move { Done::HandedOver(asking.await.unwrap_or(false)) })
+    let asking = tokio::spawn(async move {
+        match switchboard.hand_over(hand_over).await {
+            Ok(()) => Transferred::Yes,
+            Err(error) if error.may_be_done() => Transferred::Unclear,
+            Err(_) => Transferred::No,
+        }
+    });
+    stream::once(async move { Done::HandedOver(asking.await.unwrap_or(Transferred::No)) })
 }
 
 /// How long the carrier may take to end the stream of a call that it was told to hand over.

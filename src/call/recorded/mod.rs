@@ -187,14 +187,14 @@ impl Recorder {
 
     /// Takes a call that rings, or that has lost its server. A call that is known goes on instead: a repeated first request gets
     /// the same answer; one that comes later says that an answer was lost, and gets that one anew.
-    pub async fn begin(&self, call_sid: &str, account_sid: &str, parties: Parties) -> Result<Arc<Answer>, NoAnswer> {
+    pub async fn begin(&self, call_sid: &str, account: &str, parties: Parties) -> Result<Arc<Answer>, NoAnswer> {
         if let Some(line) = self.line(call_sid) {
             let (reply, answer) = oneshot::channel();
             // A task that is gone drops the reply.
             let _ = line.send(Ask::Again { reply }).await;
             return answer.await.unwrap_or(Err(NoAnswer::Gone));
         }
-        let line = self.answer_call(call_sid, account_sid, parties)?;
+        let line = self.answer_call(call_sid, account, parties)?;
         step(&line, Step::default(), Posted::default()).await
     }
 
@@ -259,7 +259,7 @@ impl Recorder {
     }
 
     /// Begins a call that is not known.
-    fn answer_call(&self, call_sid: &str, account_sid: &str, parties: Parties) -> Result<mpsc::Sender<Ask>, Refused> {
+    fn answer_call(&self, call_sid: &str, account: &str, parties: Parties) -> Result<mpsc::Sender<Ask>, Refused> {
         let now = now();
         let mut lines = self.lock();
         // Two requests at once begin one call.
@@ -267,8 +267,8 @@ impl Recorder {
         if let Some(line) = lines.get(call_sid) {
             return Ok(line.clone());
         }
-        let token = self.registry.expect(call_sid, account_sid, parties, now)?;
-        let opened = self.registry.open(call_sid, account_sid, &token, now);
+        let token = self.registry.expect(call_sid, account, parties, now)?;
+        let opened = self.registry.open(call_sid, account, &token, now);
         let mut live = opened.map_err(|_| Refused::Full)?;
         let seat = live.seat().ok_or(Refused::Full)?;
         let (asks, asked) = mpsc::channel(ASKS);

@@ -177,10 +177,9 @@ fn difference(change: &Change, masked: &str) -> Line {
         change.parameter, change.is
     );
     match change.parameter {
-        // Calls come without them; what comes of a call, and of one whose stream breaks, does not.
-        "StatusCallback" | "StatusCallbackMethod" | "VoiceFallbackUrl" | "VoiceFallbackMethod" => {
-            Line::warn(WEBHOOKS, found, FIX)
-        }
+        // Calls come without it; what comes of one that finds this server down does not.
+        "VoiceFallbackUrl" | "VoiceFallbackMethod" => Line::warn(WEBHOOKS, found, FIX),
+        // The others have calls come, or, the status callback, tell that they are over: old webhooks would open them again.
         _ => Line::fail(WEBHOOKS, found, FIX),
     }
 }

@@ -39,7 +39,7 @@ fn joined(spoken: &str) -> String {
     for word in spoken.split_whitespace() {
         let mut letters = word.chars();
         let is_letter = letters.next().is_some_and(char::is_uppercase) && letters.next().is_none();
-        if !text.is_empty() && !(after_letter && is_letter) {
+        if !(text.is_empty() || after_letter && is_letter) {
             text.push(' ');
         }
         text.push_str(word);

@@ -22,7 +22,6 @@ use crate::call::outgoing::{OutboundRequest, RefusedOutbound};
 use crate::call::registry::LiveInfo;
 use crate::http::App;
 use crate::store::{Call, CallState, Scope};
-use crate::twilio::rest::CarrierError;
 
 pub(super) fn routes(routes: Routes) -> Routes {
     routes
@@ -271,7 +270,7 @@ fn refused(refused: RefusedOutbound) -> Problem {
         RefusedOutbound::QuietHours => Problem::conflict(detail, "Try again in OUTBOUND_HOURS"),
         RefusedOutbound::TooMany => Problem::conflict(detail, "Try again tomorrow, or raise OUTBOUND_PER_DAY"),
         RefusedOutbound::NoDatabase => Problem::unavailable(detail, "See the server's log"),
-        RefusedOutbound::Carrier(CarrierError::Unanswered) => Problem::timeout(),
+        RefusedOutbound::Carrier(error) if error.may_be_done() => Problem::timeout(),
         RefusedOutbound::Carrier(_) => Problem::carrier(detail),
     }
 }

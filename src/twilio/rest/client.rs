@@ -131,7 +131,7 @@ impl TwilioRest {
         };
         match asked {
             Ok(created) => Ok(created.sid),
-            Err(error) if unclear(&error) => self.placed(&call, since).await?.ok_or(error),
+            Err(error) if error.may_be_done() => self.placed(&call, since).await?.ok_or(error),
             Err(error) => Err(error),
         }
     }
@@ -160,14 +160,16 @@ impl TwilioRest {
 
     async fn change(&self, call_sid: &str, update: CallUpdate) -> Result<(), CarrierError> {
         let path = format!("Calls/{}.json", sid(call_sid)?);
-        let form = match &update {
-            CallUpdate::HangUp => ("Status", "completed"),
+        let (form, again) = match &update {
+            // To end it twice ends it once.
+            CallUpdate::HangUp => (("Status", "completed"), Again::Harmless),
             CallUpdate::Twiml(document) if document.chars().count() > MAX_TWIML => {
                 return Err(CarrierError::Malformed);
             }
-            CallUpdate::Twiml(document) => ("Twiml", document.as_str()),
+            // A call that has begun with the document would begin with it anew, and ring somebody twice.
+            CallUpdate::Twiml(document) => (("Twiml", document.as_str()), Again::Never),
         };
-        match self.ask(Method::POST, &path, &[form], Again::Harmless).await {
+        match self.ask(Method::POST, &path, &[form], again).await {
             Ok(_)
             | Err(CarrierError::Refused {
                 code: ALREADY_ENDED, ..
@@ -251,15 +253,6 @@ struct ListedCall {
 struct Fault {
     #[serde(default)]
     code: u32,
-}
-
-/// Whether a request may have been carried out although it failed.
-fn unclear(error: &CarrierError) -> bool {
-    match error {
-        CarrierError::Unanswered | CarrierError::Unreadable => true,
-        CarrierError::Refused { status, .. } => *status >= 500,
-        CarrierError::Busy | CarrierError::Unreachable | CarrierError::TooLarge | CarrierError::Malformed => false,
-    }
 }
 
 async fn refused(response: Response) -> CarrierError {

@@ -72,13 +72,25 @@ pub enum CarrierError {
     Malformed,
 }
 
+impl CarrierError {
+    /// Whether the request may have been carried out although it failed. What is known of it is then kept, and it is not made again.
+    pub fn may_be_done(&self) -> bool {
+        match self {
+            Self::Unanswered | Self::Unreadable | Self::TooLarge => true,
+            Self::Refused { status, .. } => *status >= 500,
+            Self::Busy | Self::Unreachable | Self::Malformed => false,
+        }
+    }
+}
+
 /// A telephone company's API.
 pub trait Carrier: Send + Sync {
     /// Places a call and returns its sid. Never placed twice: where it is unknown whether a request was carried out, the
     /// carrier's list of calls is looked at.
     fn create_call(&self, call: NewCall) -> BoxFuture<'_, Result<String, CarrierError>>;
 
-    /// Changes a call. One that has ended already is as good as changed.
+    /// Changes a call. One that has ended already is as good as changed. A document is sent once: where it is unknown whether the call goes on
+    /// with it, the call itself tells.
     fn update_call<'a>(&'a self, call_sid: &'a str, update: CallUpdate) -> BoxFuture<'a, Result<(), CarrierError>>;
 
     /// Sends a text message from our number and returns its sid.
@@ -94,5 +106,33 @@ pub trait Carrier: Send + Sync {
 impl fmt::Debug for dyn Carrier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Carrier")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_surely_did_not_happen_is_known_not_to_have() {
+        let refused = |status| CarrierError::Refused { status, code: 0 };
+        for error in [
+            refused(500),
+            refused(503),
+            CarrierError::Unanswered,
+            CarrierError::Unreadable,
+            CarrierError::TooLarge,
+        ] {
+            assert!(error.may_be_done(), "{error}");
+        }
+        for error in [
+            refused(400),
+            refused(404),
+            CarrierError::Busy,
+            CarrierError::Unreachable,
+            CarrierError::Malformed,
+        ] {
+            assert!(!error.may_be_done(), "{error}");
+        }
     }
 }

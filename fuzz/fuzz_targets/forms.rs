@@ -1,0 +1,16 @@
+//! Random webhooks, against the rules in `tests/fuzz_corpus/forms.rs`.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+#[path = "../../tests/fuzz_corpus/forms.rs"]
+#[allow(dead_code, reason = "what a corpus must reach is asked by the test alone")]
+mod forms;
+#[path = "../../tests/fuzz_corpus/reader.rs"]
+#[allow(dead_code, reason = "shared by all targets")]
+mod reader;
+
+fuzz_target!(|bytes: &[u8]| {
+    forms::run(bytes);
+});
