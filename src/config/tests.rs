@@ -187,7 +187,10 @@ fn no_secret_is_ever_shown() {
             .all(|message| message.contains("is ***") && !message.contains("hid")),
         "{found:?}"
     );
-    let secrets: Vec<_> = secrets.iter().map(|(name, _)| (*name, "hidden")).collect();
+    let secrets: Vec<_> = secrets
+        .iter()
+        .map(|(name, _)| (*name, "hidden-hidden-hidden-hidden"))
+        .collect();
     let config = good(&secrets);
     let all = format!("{config:?} {:?}", config.describe());
     assert!(!all.contains("hidden") && all.contains("***"), "{all}");
