@@ -12,7 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["models", "store"],
     &["speech"],
     &["config"],
-    &["turn", "twilio"],
+    &["turn", "twilio", "privacy"],
     &["audio"],
     &["time"],
 ];

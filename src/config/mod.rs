@@ -24,6 +24,7 @@ mod twilio;
 
 use parse::Reader;
 
+pub use crate::privacy::kek::KekSource;
 pub use api::ApiLimits;
 pub use database::{Database, Location};
 pub use error::{ConfigError, ConfigErrors};

@@ -155,6 +155,8 @@ fn every_example_that_a_fault_offers_is_accepted() {
     }
     let any_text = [
         "DATA_DIR",
+        "KEK_FILE",
+        "CREDENTIALS_DIRECTORY",
         "MODELS_DIR",
         "AGENTS_DIR",
         "LLM_MODEL",
@@ -385,4 +387,28 @@ fn env_example_uncommented_gives_the_defaults() {
     std::fs::write(&path, uncommented).expect("a writable directory");
     let strings = gather(std::iter::empty(), Some(&path)).expect("a readable file");
     assert_eq!(Config::parse(&strings).expect("good defaults"), good(&[]));
+}
+
+#[test]
+fn the_key_is_in_one_place() {
+    let kek = |pairs: &[(&str, &str)]| good(pairs).database.kek;
+    assert_eq!(kek(&[]), KekSource::File("./data/kek.key".into()));
+    let dirs = [("DATA_DIR", "/srv"), ("CREDENTIALS_DIRECTORY", "/run/c")];
+    assert_eq!(kek(&dirs[..1]), KekSource::File("/srv/kek.key".into()));
+    let credential = KekSource::Credential {
+        directory: "/run/c".into(),
+        otherwise: "/srv/kek.key".into(),
+    };
+    assert_eq!(kek(&dirs), credential);
+    let file = ("KEK_FILE", "/keys/kek");
+    assert_eq!(kek(&[dirs[1], file]), KekSource::File("/keys/kek".into()));
+    let given = ("KEK", "aGlkZGVu");
+    assert_eq!(kek(&[dirs[1], given]), KekSource::Given("aGlkZGVu".into()));
+    let described = format!("{:?} {:?}", good(&[given]).describe(), good(&[given]));
+    assert!(described.contains("(\"KEK\", \"set\")") && !described.contains("aGlkZGVu"));
+    let found = messages(&[given, file]);
+    assert!(
+        found.len() == 1 && found[0].contains("KEK and KEK_FILE are both set"),
+        "{found:?}"
+    );
 }

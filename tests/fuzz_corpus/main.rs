@@ -1,11 +1,13 @@
 //! Replays what fuzzing has found, on the stable compiler and without a fuzzer: see `fuzz/README.md`.
 
+mod chunks;
 mod harness;
 
 use std::fs;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 
+use chunks::End;
 use harness::Report;
 
 #[test]
@@ -34,20 +36,57 @@ fn the_corpus_keeps_the_rules() {
 #[test]
 fn random_calls_keep_the_rules() {
     let mut state = 0x7E11_14E5_u64;
-    let mut random = move || {
-        // Xorshift: the same calls on every machine and in every version.
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state
-    };
     for call in 0..4_000 {
-        let length = 20 + random() % 160;
+        let length = 20 + random(&mut state) % 160;
         // Every other call has the default policy and comes further.
         let plain = call % 2 == 0;
-        let bytes = (0..length).map(|at| if plain && at < 19 { 0 } else { (random() >> 32) as u8 });
+        let bytes = (0..length).map(|at| {
+            if plain && at < 19 {
+                0
+            } else {
+                (random(&mut state) >> 32) as u8
+            }
+        });
         check(&bytes.collect::<Vec<u8>>(), &format!("random call {call}"));
     }
+}
+
+#[test]
+fn sealed_files_that_were_altered_are_found_out() {
+    let mut ends: Vec<_> = files("corpus/chunks")
+        .iter()
+        .map(|file| chunks::run(&fs::read(file).expect("readable")))
+        .collect();
+    ends.sort();
+    ends.dedup();
+    // A corpus that reaches nothing would find everything.
+    let all = [
+        End::Whole,
+        End::NotSealed,
+        End::Header,
+        End::Damaged,
+        End::Cut,
+        End::Trailing,
+    ];
+    assert_eq!(ends, all);
+}
+
+#[test]
+fn sealed_files_that_are_altered_at_random_are_found_out() {
+    let mut state = 0x5EA1_ED01_u64;
+    for _ in 0..2_000 {
+        let length = 1 + random(&mut state) % 60;
+        let bytes: Vec<u8> = (0..length).map(|_| (random(&mut state) >> 32) as u8).collect();
+        chunks::run(&bytes);
+    }
+}
+
+/// Xorshift: the same on every machine and in every version.
+fn random(state: &mut u64) -> u64 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    *state
 }
 
 /// Runs the bytes twice: the same calls must go the same way. Shows the whole call if a rule is broken.
