@@ -19,6 +19,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Config, gather};
+use crate::telemetry::logging;
 
 /// A self-hosted phone voice agent: local Whisper and Piper, your own LLM endpoint.
 #[derive(Debug, Parser)]
@@ -40,9 +41,9 @@ enum Command {
     /// Measure on this machine.
     #[command(subcommand)]
     Bench(bench::Bench),
-    /// Import customers and coverage.
+    /// Import customers and coverage; look whether all records are whole.
     Data(data::DataArgs),
-    /// Make, list and revoke keys of the management API.
+    /// Make, list and revoke keys of the management API; change the key that records are encrypted with.
     Keys(keys::KeysArgs),
     /// List, fetch and check model files.
     Models(models::ModelsArgs),
@@ -81,11 +82,9 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             sign_as_local(&mut config);
             bench::run(&what, &config, &runtime)
         }
-        Command::Data(args) => {
-            runtime.block_on(data::run(args, &config.database))?;
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::Data(args) => runtime.block_on(data::run(args, &config)),
         Command::Keys(args) => {
+            logging::init(&config.log);
             runtime.block_on(keys::run(args, &config.database))?;
             Ok(ExitCode::SUCCESS)
         }

@@ -127,7 +127,7 @@ fn expect(app: &App, form: &SignedForm, agent: &Agent, queue: &Queue, round: u32
     let (waiting, registry) = (app.waiting.clone(), Arc::clone(&app.registry));
     let (new, until) = (new_call(form, agent), now() + queue.wait + waiting.late);
     tokio::spawn(async move {
-        written(&new, store.begin_call(&new).await);
+        written(&new, store.begin_call(&new).await.map(drop));
         tokio::time::sleep_until(until.into()).await;
         if waiting.has_left(&new.call_sid, round) && !registry.knows(&new.call_sid) {
             written(&new, store.end_call(&new.call_sid, LEFT).await);
@@ -143,7 +143,7 @@ fn give_up(app: &App, form: &SignedForm, agent: &Agent) {
     app.waiting.lock().remove(&form.call_sid);
     let new = new_call(form, agent);
     tokio::spawn(async move {
-        written(&new, store.begin_call(&new).await);
+        written(&new, store.begin_call(&new).await.map(drop));
         written(&new, store.end_call(&new.call_sid, BUSY).await);
     });
 }

@@ -9,8 +9,9 @@ use sqlx::{AnyConnection, Connection as _, Executor as _};
 use super::connect::{
     NEWER, POSTGRES_TABLES, PREPARE_TIMEOUT, SQLITE, SQLITE_TABLES, Why, explain, set_up, sqlite_url,
 };
-use super::{Kind, OpenError, Store};
-use crate::config::{Database, Location};
+use super::{Kind, OpenError, Store, vault};
+use crate::config::{Database, KekSource, Location};
+use crate::privacy::kek::KeyRing;
 
 /// How a database stands that can be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +33,7 @@ impl Store {
             reason,
             remedy,
         };
+        let ring = KeyRing::load(&database.kek).map_err(|error| fail(vault::told(error)))?;
         let (url, kind) = match &database.location {
             Location::Sqlite(path) if !path.exists() => return can_create(path).map_err(fail),
             Location::Sqlite(path) => (sqlite_url(path), Kind::Sqlite),
@@ -40,7 +42,7 @@ impl Store {
         let options: AnyConnectOptions = url
             .parse()
             .map_err(|_| fail(("it is not a URL".to_owned(), kind.remedy())))?;
-        let looking = tokio::time::timeout(PREPARE_TIMEOUT, look(&options, kind));
+        let looking = tokio::time::timeout(PREPARE_TIMEOUT, look(&options, kind, &database.kek, ring.as_ref()));
         looking
             .await
             .map_err(|_| fail(("it did not answer in time".to_owned(), kind.remedy())))?
@@ -69,7 +71,12 @@ fn nearest(path: &Path) -> PathBuf {
     above.next().map_or_else(|| PathBuf::from("."), Path::to_owned)
 }
 
-async fn look(options: &AnyConnectOptions, kind: Kind) -> Result<Condition, Why> {
+async fn look(
+    options: &AnyConnectOptions,
+    kind: Kind,
+    source: &KekSource,
+    ring: Option<&KeyRing>,
+) -> Result<Condition, Why> {
     let because = |error: sqlx::Error| (explain(&error), kind.remedy());
     let mut connection = AnyConnection::connect_with(options).await.map_err(because)?;
     set_up(&mut connection, kind).await.map_err(because)?;
@@ -98,6 +105,9 @@ async fn look(options: &AnyConnectOptions, kind: Kind) -> Result<Condition, Why>
             .map_err(because)?
     };
     can_write(&mut connection, kind).await?;
+    if theirs >= ENCRYPTED {
+        vault::examine(&mut connection, kind, source, ring).await?;
+    }
     // Nothing is left to lose when closing fails.
     let _ = connection.close().await;
     let ours = ours.iter().map(|migration| migration.version).max().unwrap_or(0);
@@ -134,3 +144,6 @@ async fn can_write(connection: &mut AnyConnection, kind: Kind) -> Result<(), Why
         }
     }
 }
+
+/// The version of the tables since which there are keys.
+const ENCRYPTED: i64 = 7;

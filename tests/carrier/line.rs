@@ -108,7 +108,10 @@ impl Line {
 
 pub(crate) async fn store(dir: &TempDir) -> Store {
     let url = format!("sqlite:{}", dir.path().join("tieline.db").display());
-    let strings: Strings = [("DATABASE_URL", url.as_str())].into_iter().collect();
+    let data = dir.path().to_str().expect("UTF-8");
+    let strings: Strings = [("DATABASE_URL", url.as_str()), ("DATA_DIR", data)]
+        .into_iter()
+        .collect();
     let config = Config::parse(&strings).expect("valid");
     Store::open(&config.database).await.expect("a usable database")
 }

@@ -14,7 +14,10 @@ use crate::support::{AUTH_TOKEN, Setup, TestServer, form, token_in, until};
 pub(crate) async fn fresh_store() -> (Store, TempDir) {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let url = format!("sqlite:{}", dir.path().join("tieline.db").display());
-    let strings: Strings = [("DATABASE_URL", url.as_str())].into_iter().collect();
+    let data = dir.path().to_str().expect("UTF-8");
+    let strings: Strings = [("DATABASE_URL", url.as_str()), ("DATA_DIR", data)]
+        .into_iter()
+        .collect();
     let config = Config::parse(&strings).expect("valid");
     (Store::open(&config.database).await.expect("a usable database"), dir)
 }
