@@ -135,11 +135,17 @@ impl Mailbox {
         Ok(Some(read.await??))
     }
 
-    /// Looks through the files of all messages. Faults name the message, not what is in it.
+    /// Looks through the files of all messages. Faults name the message, not what is in it. Rows are for [`Store::verify`] to look
+    /// through: without a good one there is nothing to compare a file with.
     pub async fn verify(&self) -> Result<Vec<String>, MailboxError> {
         let mut faults = Vec::new();
-        for Voicemail { new, .. } in self.store.recent_voicemails(u32::MAX).await? {
-            let (path, id) = (self.path(&new.id), &new.id);
+        for id in &self.store.voicemail_ids().await? {
+            let new = match self.store.voicemail(id).await {
+                Ok(Some(Voicemail { new, .. })) => new,
+                Err(error @ StoreError::Database { .. }) => return Err(error.into()),
+                Ok(None) | Err(_) => continue,
+            };
+            let path = self.path(id);
             match on_a_thread(move || sha256(&path)).await {
                 Ok(found) if found == new.sha256 => {}
                 Ok(_) => faults.push(format!("the file of voicemail {id} is not the one that was written")),

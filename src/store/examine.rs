@@ -105,7 +105,17 @@ async fn look(
             .map_err(because)?
     };
     can_write(&mut connection, kind).await?;
-    if theirs >= ENCRYPTED {
+    let keys = match kind {
+        Kind::Sqlite => "SELECT count(*) FROM sqlite_master WHERE name = 'data_keys'",
+        Kind::Postgres => {
+            "SELECT count(*) FROM information_schema.tables WHERE table_schema = current_schema() AND table_name = 'data_keys'"
+        }
+    };
+    let keys: i64 = sqlx::query_scalar(keys)
+        .fetch_one(&mut connection)
+        .await
+        .map_err(because)?;
+    if keys > 0 {
         vault::examine(&mut connection, kind, source, ring).await?;
     }
     // Nothing is left to lose when closing fails.
@@ -144,6 +154,3 @@ async fn can_write(connection: &mut AnyConnection, kind: Kind) -> Result<(), Why
         }
     }
 }
-
-/// The version of the tables since which there are keys.
-const ENCRYPTED: i64 = 7;

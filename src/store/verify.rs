@@ -105,11 +105,15 @@ impl Store {
             return Ok(());
         };
         let sid = call.call_sid.as_str();
-        let (hash,): (Option<String>,) = sqlx::query_as("SELECT from_hash FROM calls WHERE call_sid = $1")
+        let hash: Option<(Option<String>,)> = sqlx::query_as("SELECT from_hash FROM calls WHERE call_sid = $1")
             .bind(sid)
-            .fetch_one(&self.pool)
+            .fetch_optional(&self.pool)
             .await
             .map_err(cannot(WHAT))?;
+        let Some((hash,)) = hash else {
+            // Deleted meanwhile.
+            return Ok(());
+        };
         let expected = call.from.as_deref().map(|from| self.caller_hash(FROM, from));
         found.same(hash == expected, || format!("calls.from_hash of {sid}"));
         let turns: Vec<PartRow> = self.page(TURNS, sid).await?;

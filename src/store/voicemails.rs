@@ -150,6 +150,15 @@ impl Store {
         row.map(|row| self.read_voicemail(row)).transpose()
     }
 
+    /// The ids of all messages, those that were deleted for good too.
+    pub async fn voicemail_ids(&self) -> Result<Vec<String>, StoreError> {
+        let rows: Vec<(String,)> = sqlx::query_as("SELECT id FROM voicemails ORDER BY id")
+            .fetch_all(&self.pool)
+            .await
+            .map_err(cannot("list voicemails"))?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+
     /// The newest messages.
     pub async fn recent_voicemails(&self, limit: u32) -> Result<Vec<Voicemail>, StoreError> {
         let rows: Vec<Row> = sqlx::query_as(RECENT)

@@ -140,6 +140,12 @@ async fn an_altered_file_is_found(fresh: Fresh) {
     std::fs::write(path("a"), &file).expect("written");
     std::fs::copy(path("c"), path("b")).expect("copied");
     std::fs::remove_file(path("d")).expect("removed");
+    // What is wrong with a row is told elsewhere, and does not hide what is wrong with files.
+    plain(&store, dir.path(), "e").await;
+    sqlx::query("UPDATE voicemails SET message_sealed = '1:x' WHERE id = 'e'")
+        .execute(&fresh.raw().await)
+        .await
+        .expect("written");
     let faults = mailbox.verify().await.expect("readable");
     let told = |part: &str| faults.iter().any(|fault| fault.contains(part));
     assert!(
