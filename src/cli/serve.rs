@@ -56,6 +56,10 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let app = Arc::new(app);
     let (registry, recorder) = (Arc::clone(&app.registry), app.recorder.clone());
     if let Some(mailbox) = app.services.mailbox.clone() {
+        mailbox
+            .seal_plain_files()
+            .await
+            .context("voicemail files of an earlier version cannot be encrypted")?;
         tokio::spawn(mailbox.catch_up(Arc::clone(&app.services.engine)));
     }
     let address = listener.local_addr().context("the listener has no address")?;
