@@ -87,16 +87,27 @@ fn moved_borders(reader: &mut Reader<'_>, report: &mut Report) {
     }
     for _ in 0..=reader.below(6) {
         let at = reader.below(cuts.len());
-        match reader.next() % 4 {
+        match reader.next() % 6 {
             // The borders on both sides of a name or of a value.
             0 if cuts.len() > at + 3 => drop(cuts.drain(at + 1..at + 3)),
             1 => cuts.extend([reader.below(text.len() + 1), reader.below(text.len() + 1)]),
             2 => cuts[at] = reader.below(text.len() + 1),
+            // The end of a value begins the name of all that is behind it.
+            3 => {
+                cuts.truncate(at + 1);
+                cuts[at] = cuts[at].saturating_sub(reader.below(40));
+            }
+            // Where the id's name stands once more, a field begins; what is before it was a value.
+            4 => {
+                let again = text.match_indices(name).nth(1).map_or(0, |(again, _)| again);
+                let before = cuts[at].min(again);
+                cuts.retain(|&cut| cut <= before || cut > again);
+                cuts.extend([again, again + name.len()]);
+            }
             _ => cuts[at] = (cuts[at] + reader.below(40)).saturating_sub(20).min(text.len()),
         }
+        cuts.sort_unstable();
     }
-    cuts.extend([0, text.len()]);
-    cuts.sort_unstable();
     // The ends stand there once, and what an odd number of borders leaves over is nobody's.
     let inner: Vec<usize> = cuts.into_iter().filter(|&cut| cut > 0 && cut < text.len()).collect();
     let ends = [vec![0], inner, vec![text.len()]].concat();
