@@ -127,7 +127,7 @@ impl Store {
     }
 
     /// Deletes the data key of a record, so that nobody can read it any more: neither here nor from a file or a copy that lacks the key.
-    /// Whether there was one.
+    /// What its telephone number was found by goes too. Whether there was one.
     pub async fn shred(&self, record: Record<'_>) -> Result<bool, StoreError> {
         let what = "delete a data key";
         let id = self.key_id(record)?;
@@ -137,6 +137,19 @@ impl Store {
             .execute(&mut *transaction)
             .await
             .map_err(cannot(what))?;
+        let found_by = match record {
+            Record::Call(_) => Some("UPDATE calls SET from_hash = NULL WHERE call_sid = $1"),
+            Record::Customer(_) => Some("UPDATE customers SET phone_hash = NULL WHERE number_hash = $1"),
+            Record::Voicemail(_) => Some("UPDATE voicemails SET from_hash = NULL WHERE id = $1"),
+            Record::Patient(_) | Record::Order(_) => None,
+        };
+        if let Some((statement, (_, name))) = found_by.zip(id.split_once('/')) {
+            sqlx::query(statement)
+                .bind(name)
+                .execute(&mut *transaction)
+                .await
+                .map_err(cannot(what))?;
+        }
         transaction.commit().await.map_err(cannot(what))?;
         self.forget_old_pages(what).await?;
         Ok(gone.rows_affected() == 1)
