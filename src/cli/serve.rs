@@ -20,6 +20,7 @@ use crate::call::switchboard::Switchboard;
 use crate::call::voicemail::Mailbox;
 use crate::cli::{agents, destinations, engines, local_key};
 use crate::config::{Config, Transport};
+use crate::dialog::agent::Agent;
 use crate::dialog::conversation::Mind;
 use crate::dialog::llm::LlmClient;
 use crate::dialog::tool::sms::Texts;
@@ -119,6 +120,16 @@ pub(super) fn spawn(listener: TcpListener, app: Arc<App>) -> JoinHandle<std::io:
 
 /// Everything a server needs: engines loaded and warm. Without a store nothing is looked up or written down.
 pub(super) async fn app(config: Config, store: Option<Store>, egress: Egress) -> anyhow::Result<App> {
+    app_of(config, store, egress, None).await
+}
+
+/// The same, with one agent instead of those in files.
+pub(super) async fn app_of(
+    config: Config,
+    store: Option<Store>,
+    egress: Egress,
+    only: Option<Agent>,
+) -> anyhow::Result<App> {
     let switchboard = switchboard(&config, store.clone(), &egress)?;
     let files = agents::Files {
         dir: config.server.agents_dir.clone(),
@@ -129,6 +140,7 @@ pub(super) async fn app(config: Config, store: Option<Store>, egress: Egress) ->
             .zip(store.clone())
             .and_then(|(switchboard, store)| Texts::new(Arc::clone(switchboard.carrier()), store, &config.outbound)),
         egress: egress.clone(),
+        only,
     };
     let staff = files.load()?;
     destinations::admit(&egress, destinations::tools(&staff.agents)).await?;
