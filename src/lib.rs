@@ -11,6 +11,7 @@
 //! | [`engine`], [`dialog`], [`telemetry`] | inference threads; what to say; logs and latency |
 //! | [`models`], [`store`] | which weights there are, where they come from, whether they are intact; what outlives a call |
 //! | [`speech`] | what an engine must do, and the engines |
+//! | [`privacy`] | keys, sealed values, sealed files |
 //! | [`config`] | typed settings, a pure function of strings |
 //! | [`turn`], [`twilio`], [`privacy`] | the pure turn-taking machine; Twilio's wire formats; what may leave the house |
 //! | [`audio`] | μ-law, frames, resampling, level, WAV |

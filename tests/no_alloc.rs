@@ -18,6 +18,8 @@ use tieline::call::inbound::Inbound;
 use tieline::call::outbound::Outbound;
 use tieline::call::socket::{Outgoing, Received};
 use tieline::engine::LineAudio;
+use tieline::privacy::chunks::ChunkWriter;
+use tieline::privacy::seal::DataKey;
 use tieline::speech::WINDOW;
 use tieline::speech::ear::Ear;
 use tieline::speech::webrtc::WebRtcVad;
@@ -145,6 +147,19 @@ fn buzz(seconds: usize) -> impl Iterator<Item = i16> {
         let syllable = (4.0 * phase).sin().abs();
         mulaw::to_i16(0.2 * wave * syllable)
     })
+}
+
+#[test]
+fn sealing_a_recording_allocates_nothing_per_frame() {
+    let key = DataKey::random("call/CA1");
+    let mut writer = ChunkWriter::new(std::io::sink(), &key, "CA1").expect("begun");
+    // Ten minutes of both sides.
+    let (count, ()) = allocations(|| {
+        for _ in 0..30_000 {
+            writer.write(&[0x5A; 640]).expect("written");
+        }
+    });
+    assert_eq!(count, 0);
 }
 
 #[test]

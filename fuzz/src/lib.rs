@@ -1,4 +1,4 @@
-//! The pure parts of tieline that are fuzzed, compiled from their own sources without anything they do not need.
+//! The parts of tieline that are fuzzed, pure or reading sealed files, compiled from their own sources without anything they do not need.
 
 #[path = "../../src/audio"]
 pub mod audio {
@@ -16,6 +16,12 @@ pub mod call {
 pub mod time;
 #[path = "../../src/turn/mod.rs"]
 pub mod turn;
+/// Without the keys' files.
+#[path = "../../src/privacy"]
+pub mod privacy {
+    pub mod chunks;
+    pub mod seal;
+}
 #[path = "../../src/twilio"]
 pub mod twilio {
     pub mod dialect;

@@ -227,11 +227,16 @@ fn may_pass(error: &StoreError, repeatable: bool) -> bool {
             Fault::Code(_) | Fault::Timeout => !fault.is_of_values(),
             Fault::Io(_) | Fault::Other => repeatable,
         },
+        // An operator may put the key there; nothing was written without it.
+        StoreError::NoKek { .. } => true,
         StoreError::UnknownCustomer
         | StoreError::UnknownCall
         | StoreError::BadText { .. }
         | StoreError::NumbersUsedUp { .. }
-        | StoreError::Unreadable { .. } => false,
+        | StoreError::Unreadable { .. }
+        | StoreError::Altered { .. }
+        | StoreError::Missing { .. }
+        | StoreError::Shredded => false,
     }
 }
 

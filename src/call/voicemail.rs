@@ -1,9 +1,10 @@
-//! Messages that callers leave: the audio in a file of ours, a row that names it, and its words as soon as a transcriber is free.
+//! Messages that callers leave: the audio in a sealed file, a row that names it, and its words as soon as a transcriber is free.
 //!
-//! The file is on the disk before the row, and the row before the caller hears that the message is kept.
+//! The file is on the disk before the row, which has its key, and the row before the caller hears that the message is kept. What a crash
+//! leaves between the two can be read by nobody.
 
 use std::fs;
-use std::io::{self, Cursor, Write as _};
+use std::io::{self, Cursor, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,8 +17,10 @@ use crate::audio::resample::resample;
 use crate::audio::wav::{self, Recording};
 use crate::dialog::slot::Language;
 use crate::engine::{Engine, EngineError, Urgency};
+use crate::privacy::chunks::{ChunkError, ChunkReader, ChunkWriter};
+use crate::privacy::seal::DataKey;
 use crate::speech::{Code, Listen};
-use crate::store::{NewVoicemail, Store, StoreError, Voicemail};
+use crate::store::{NewVoicemail, Record, Store, StoreError, Voicemail};
 use crate::time::SampleRate;
 
 /// Where messages are kept.
@@ -45,6 +48,9 @@ pub enum MailboxError {
     /// The file could not be written or read.
     #[error("the file of a voicemail cannot be used: {0}; see that DATA_DIR is writable and has room")]
     File(#[from] io::Error),
+    /// The sealed file does not open.
+    #[error("the file of a voicemail does not open: {0}")]
+    Sealed(#[from] ChunkError),
     /// The audio could not be made a WAV, or is none.
     #[error("the file of a voicemail is not good: {0}")]
     Wav(#[from] wav::WavError),
@@ -63,10 +69,10 @@ impl Mailbox {
     pub(super) async fn keep(&self, message: &Message) -> Result<String, MailboxError> {
         let id = format!("{:032x}", rand::random::<u128>());
         let file = to_wav(&message.audio)?;
-        let sha256 = Sha256::digest(&file).iter().map(|byte| format!("{byte:02x}")).collect();
+        let key = Store::new_voicemail_key(&id);
         let path = self.path(&id);
-        let target = path.clone();
-        on_a_thread(move || write(&target, &file)).await?;
+        let (target, sealing, record) = (path.clone(), key.clone(), id.clone());
+        let sha256 = on_a_thread(move || write(&target, &sealing, &record, &file)).await?;
         let new = NewVoicemail {
             id: id.clone(),
             call_sid: message.call_sid.clone(),
@@ -77,7 +83,7 @@ impl Mailbox {
             duration_ms: message.audio.len() as u64 * 1_000 / u64::from(SampleRate::LINE.get()),
             sha256,
         };
-        if let Err(error) = self.store.save_voicemail(&new).await {
+        if let Err(error) = self.store.save_voicemail(&new, &key).await {
             // Nobody would ever find it, and the caller is told that it is lost.
             on_a_thread(move || fs::remove_file(path)).await?;
             return Err(error.into());
@@ -114,15 +120,92 @@ impl Mailbox {
         }
     }
 
+    /// A message as WAV, for whoever may hear it. `None` if there is none, or it was deleted for good.
+    pub async fn wav(&self, id: &str) -> Result<Option<Vec<u8>>, MailboxError> {
+        let key = match self.store.data_key(Record::Voicemail(id)).await {
+            Ok(Some(key)) => key,
+            Ok(None) | Err(StoreError::Shredded) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let (path, id) = (self.path(id), id.to_owned());
+        let read = on_a_thread(move || {
+            let reader = ChunkReader::open(&path, &key, &id);
+            Ok(reader.and_then(ChunkReader::read_to_end))
+        });
+        Ok(Some(read.await??))
+    }
+
+    /// Looks through the files of all messages. Faults name the message, not what is in it. Rows are for [`Store::verify`] to look
+    /// through: without a good one there is nothing to compare a file with.
+    pub async fn verify(&self) -> Result<Vec<String>, MailboxError> {
+        let mut faults = Vec::new();
+        for id in &self.store.voicemail_ids().await? {
+            let new = match self.store.voicemail(id).await {
+                Ok(Some(Voicemail { new, .. })) => new,
+                Err(error @ StoreError::Database { .. }) => return Err(error.into()),
+                Ok(None) | Err(_) => continue,
+            };
+            let path = self.path(id);
+            match on_a_thread(move || sha256(&path)).await {
+                Ok(found) if found == new.sha256 => {}
+                Ok(_) => faults.push(format!("the file of voicemail {id} is not the one that was written")),
+                Err(error) => faults.push(format!("the file of voicemail {id} cannot be read: {error}")),
+            }
+            if let Err(error) = self.wav(id).await {
+                faults.push(format!("voicemail {id}: {error}"));
+            }
+        }
+        Ok(faults)
+    }
+
+    /// Seals the files that a version without encryption has written, and removes them. For the start of a server.
+    pub async fn seal_plain_files(&self) -> Result<(), MailboxError> {
+        let dir = self.dir.clone();
+        let plain = on_a_thread(move || plain_files(&dir)).await?;
+        let mut sealed = 0;
+        for (id, path) in plain {
+            let key = match self.store.data_key(Record::Voicemail(&id)).await {
+                Ok(Some(key)) => key,
+                Ok(None) | Err(StoreError::Shredded) => {
+                    let path = path.display();
+                    tracing::warn!(%path, "{path} is not encrypted and belongs to no voicemail: delete it");
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            let (target, record, from) = (self.path(&id), id.clone(), path.clone());
+            let written = on_a_thread(move || {
+                let file = fs::read(from)?;
+                // Of an earlier start that did not come to its end.
+                match fs::remove_file(&target) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                    _ => write(&target, &key, &record, &file),
+                }
+            });
+            self.store.replace_voicemail_file(&id, &written.await?).await?;
+            on_a_thread(move || wipe(&path)).await?;
+            sealed += 1;
+        }
+        if sealed > 0 {
+            tracing::info!(
+                files = sealed,
+                "encrypted {sealed} voicemail files that an earlier version has written"
+            );
+        }
+        Ok(())
+    }
+
     async fn read(&self, id: &str) -> Result<Vec<i16>, MailboxError> {
-        let path = self.path(id);
-        let file = on_a_thread(move || fs::read(path)).await?;
+        let file = self
+            .wav(id)
+            .await?
+            .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
         let recording = Recording::read(Cursor::new(file))?;
         Ok(recording.samples.into_iter().map(mulaw::to_i16).collect())
     }
 
     fn path(&self, id: &str) -> PathBuf {
-        self.dir.join(format!("{id}.wav"))
+        self.dir.join(format!("{id}{SEALED}"))
     }
 }
 
@@ -188,25 +271,61 @@ fn to_wav(audio: &[i16]) -> Result<Vec<u8>, wav::WavError> {
     Ok(file.into_inner())
 }
 
-/// On the disk when it returns; for the owner's eyes only.
-fn write(path: &Path, file: &[u8]) -> io::Result<()> {
+/// On the disk when it returns; for the owner's eyes only. Gives the SHA-256 of the sealed file.
+fn write(path: &Path, key: &DataKey, id: &str, file: &[u8]) -> io::Result<String> {
     let dir = path.parent().unwrap_or_else(|| Path::new("."));
     let mut made = fs::DirBuilder::new();
     made.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut made, 0o700);
     made.create(dir)?;
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut target = options.open(path)?;
-    let written = target.write_all(file).and_then(|()| target.sync_all());
+    let mut writer = ChunkWriter::create(path, key, id)?;
+    let written = writer
+        .write(file)
+        .and_then(|()| writer.finish())
+        .and_then(|()| sha256(path));
     if written.is_err() {
         // Half a message is none.
         fs::remove_file(path)?;
     }
-    written.and_then(|()| fs::File::open(dir)?.sync_all())
+    written
+}
+
+fn sha256(path: &Path) -> io::Result<String> {
+    let mut hash = Sha256::new();
+    io::copy(&mut fs::File::open(path)?, &mut hash)?;
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// The files of messages that are not sealed, by the message's id.
+fn plain_files(dir: &Path) -> io::Result<Vec<(String, PathBuf)>> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut plain = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        let id = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .and_then(|name| name.strip_suffix(PLAIN));
+        if let Some(id) = id {
+            plain.push((id.to_owned(), path));
+        }
+    }
+    Ok(plain)
+}
+
+/// Overwrites a file and removes it: as much as can be done where the file system writes in place.
+fn wipe(path: &Path) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new().write(true).open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(0))?;
+    io::copy(&mut io::Read::take(io::repeat(0), length), &mut file)?;
+    file.flush()?;
+    file.sync_all()?;
+    fs::remove_file(path)
 }
 
 /// A disk may take its time, and calls may not wait for it.
@@ -231,6 +350,10 @@ fn now() -> Instant {
     Instant::now()
 }
 
+/// How the name of a message's file ends, after its id.
+const SEALED: &str = ".wav.sealed";
+/// How it ended before files were sealed.
+const PLAIN: &str = ".wav";
 /// Line samples of the longest piece: 25 s.
 const PIECE: usize = 25 * 8_000;
 /// At the end of a piece, where a pause is looked for.
@@ -273,11 +396,26 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let file = dir.path().join("there");
         fs::write(&file, "a file where the directory should be").expect("written");
-        assert!(write(&file.join("x.wav"), b"x").is_err());
-        write(&dir.path().join("new/x.wav"), b"x").expect("written");
-        assert!(
-            write(&dir.path().join("new/x.wav"), b"y").is_err(),
-            "nothing is overwritten"
-        );
+        let key = Store::new_voicemail_key("x");
+        let write = |path: &Path, text: &[u8]| write(path, &key, "x", text);
+        assert!(write(&file.join("x.wav.sealed"), b"x").is_err());
+        let path = dir.path().join("new/x.wav.sealed");
+        assert_eq!(write(&path, b"x").expect("written"), sha256(&path).expect("readable"));
+        assert!(write(&path, b"y").is_err(), "nothing is overwritten");
+        let read = ChunkReader::open(&path, &key, "x").and_then(ChunkReader::read_to_end);
+        assert_eq!(read.expect("readable"), b"x");
+    }
+
+    #[test]
+    fn only_files_that_are_not_sealed_are_plain() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        assert!(plain_files(&dir.path().join("none")).expect("none").is_empty());
+        for name in ["a.wav", "b.wav.sealed", "c.txt"] {
+            fs::write(dir.path().join(name), "RIFF").expect("written");
+        }
+        let plain = plain_files(dir.path()).expect("listed");
+        assert_eq!(plain, [("a".to_owned(), dir.path().join("a.wav"))]);
+        wipe(&plain[0].1).expect("removed");
+        assert!(plain_files(dir.path()).expect("listed").is_empty());
     }
 }

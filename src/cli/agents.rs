@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::dialog::agent::{Agent, Agents};
 use crate::dialog::conversation::{Staff, StaffError};
 use crate::dialog::tool::sms::Texts;
 use crate::privacy::egress::Egress;
@@ -20,6 +21,8 @@ pub(super) struct Files {
     pub(super) store: Option<Store>,
     pub(super) texts: Option<Texts>,
     pub(super) egress: Egress,
+    /// Who answers instead of those in files.
+    pub(super) only: Option<Agent>,
 }
 
 impl Files {
@@ -29,7 +32,11 @@ impl Files {
     )]
     pub(super) fn load(&self) -> Result<Staff, StaffError> {
         let lookup = |name: &str| std::env::var(name).ok();
-        let staff = Staff::load(&self.dir, &self.default, self.store.clone(), lookup, &self.egress)?;
+        let agents = match &self.only {
+            Some(agent) => Agents::single(agent.clone()),
+            None => Agents::load(&self.dir, &self.default)?,
+        };
+        let staff = Staff::of(agents, self.store.clone(), lookup, &self.egress)?;
         Ok(staff.texting(self.texts.clone()))
     }
 }

@@ -1,16 +1,18 @@
-//! `tieline data`: records in and out.
+//! `tieline data`: records in and out, and whether they are whole.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
-use crate::config::Database;
+use crate::call::voicemail::Mailbox;
+use crate::config::Config;
 use crate::privacy::egress::Egress;
-use crate::store::Store;
+use crate::store::{AuditEvent, Record, Store};
 
-/// Brings records into the database.
+/// Brings records into the database, and looks through those there are.
 #[derive(Debug, Args)]
 pub(super) struct DataArgs {
     #[command(subcommand)]
@@ -25,18 +27,105 @@ enum DataCommand {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Opens every record and every voicemail file, and names what was altered or is missing; exit code 1 if anything was
+    Verify,
+    /// Writes a voicemail as WAV, decrypted; the audit trail says so
+    Voicemail {
+        /// Its id, as in the table `voicemails`
+        id: String,
+        /// The file, which must not be there
+        file: PathBuf,
+    },
+    /// Prints what stands for a customer or patient in the audit trail and in messages, which do not name them
+    Reference {
+        #[command(flatten)]
+        of: Whose,
+    },
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Whose {
+    /// A customer number
+    #[arg(long)]
+    customer: Option<String>,
+    /// A member id
+    #[arg(long)]
+    member: Option<String>,
 }
 
 /// Runs `tieline data` on the configured database.
-pub(super) async fn run(args: DataArgs, database: &Database, egress: &Egress) -> anyhow::Result<()> {
-    let DataCommand::Import { files } = args.command;
-    let store = Store::open_within(database, egress).await?;
-    for file in &files {
+pub(super) async fn run(args: DataArgs, config: &Config, egress: &Egress) -> anyhow::Result<ExitCode> {
+    let store = Store::open_within(&config.database, egress).await?;
+    let mailbox = Mailbox::new(config.server.data_dir.join("voicemail"), store.clone());
+    let mut whole = true;
+    match args.command {
+        DataCommand::Import { files } => import(&store, &files).await?,
+        DataCommand::Verify => whole = verify(&store, &mailbox).await?,
+        DataCommand::Voicemail { id, file } => voicemail(&store, &mailbox, &id, &file).await?,
+        DataCommand::Reference { of } => {
+            let record = of.customer.as_deref().map(Record::Customer);
+            let record = record.or_else(|| of.member.as_deref().map(Record::Patient));
+            let record = record.context("name a customer or a member")?;
+            say(&format!("{}\n", store.key_id(record)?))?;
+        }
+    }
+    store.close().await;
+    Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn import(store: &Store, files: &[PathBuf]) -> anyhow::Result<()> {
+    for file in files {
         let name = file.display();
         let csv = std::fs::read(file).with_context(|| format!("{name} cannot be read"))?;
         let imported = store.import(&csv).await.with_context(|| name.to_string())?;
-        writeln!(std::io::stdout(), "{name}: {imported}").context("standard output is closed")?;
+        say(&format!("{name}: {imported}\n"))?;
     }
-    store.close().await;
     Ok(())
+}
+
+/// Whether all is whole.
+async fn verify(store: &Store, mailbox: &Mailbox) -> anyhow::Result<bool> {
+    let mut found = store.verify().await?;
+    found.faults.extend(mailbox.verify().await?);
+    for fault in &found.faults {
+        say(&format!("{fault}\n"))?;
+    }
+    let (records, shredded, faults) = (found.records, found.shredded, found.faults.len());
+    say(&format!(
+        "{records} records looked at, {shredded} deleted for good, {faults} faults\n"
+    ))?;
+    Ok(faults == 0)
+}
+
+async fn voicemail(store: &Store, mailbox: &Mailbox, id: &str, file: &Path) -> anyhow::Result<()> {
+    let name = file.display();
+    let found = store.voicemail(id).await?;
+    let found = found.with_context(|| format!("there is no voicemail {id:?}, or it was deleted for good"))?;
+    let event = AuditEvent {
+        actor: "operator (command line)",
+        action: "export",
+        subject: &found.new.id,
+        outcome: "allowed",
+        detail: "voicemail",
+    };
+    store.audit(&event).await?;
+    let wav = mailbox.wav(&found.new.id).await?.context("it was deleted for good")?;
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut target = options.open(file).with_context(|| format!("{name} cannot be made"))?;
+    target
+        .write_all(&wav)
+        .with_context(|| format!("{name} cannot be written"))?;
+    say(&format!(
+        "{name}: not encrypted any more; delete it when you have heard it\n"
+    ))
+}
+
+fn say(text: &str) -> anyhow::Result<()> {
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .context("standard output is closed")
 }

@@ -1,4 +1,4 @@
-//! `tieline keys`: who may use the management API.
+//! `tieline keys`: who may use the management API, and the key that records are encrypted with.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -10,9 +10,10 @@ use jiff::Timestamp;
 
 use crate::config::Database;
 use crate::privacy::egress::Egress;
-use crate::store::{ApiKey, NewApiKey, Scope, Store};
+use crate::privacy::kek::KeyRing;
+use crate::store::{ApiKey, NewApiKey, Rotated, Scope, Store};
 
-/// Makes, lists and revokes keys of the management API.
+/// Makes, lists and revokes keys of the management API; changes the key that records are encrypted with.
 #[derive(Debug, Args)]
 pub(super) struct KeysArgs {
     #[command(subcommand)]
@@ -42,6 +43,12 @@ enum KeysCommand {
     Revoke {
         /// Its id or, if only one good key has it, its name
         key: String,
+    },
+    /// Encrypts the keys of all records with a new key, while servers run
+    RotateKek {
+        /// Only put the new key into the key file, so that it can be copied to servers with files of their own
+        #[arg(long)]
+        stage: bool,
     },
 }
 
@@ -83,11 +90,45 @@ pub(super) async fn run(args: KeysArgs, database: &Database, egress: &Egress) ->
             let revoked = store.revoke_api_key(&id).await?.context("the key is gone")?;
             format!("key {} ({}) is revoked\n", revoked.id, revoked.name)
         }
+        KeysCommand::RotateKek { stage: true } => {
+            let id = store.stage_kek().await?;
+            format!(
+                "the key {id} is the first of {}. Nothing is encrypted with it yet: bring the file to all servers of this database, then run \
+                 tieline keys rotate-kek\n",
+                KeyRing::place(&database.kek)
+            )
+        }
+        KeysCommand::RotateKek { stage: false } => told(&store.rotate_kek().await?, &KeyRing::place(&database.kek)),
     };
     store.close().await;
     std::io::stdout()
         .write_all(text.as_bytes())
         .context("standard output is closed")
+}
+
+fn told(rotated: &Rotated, place: &str) -> String {
+    let Rotated {
+        kek_id,
+        keys,
+        unreadable,
+        old,
+    } = rotated;
+    let mut text = format!("{keys} data keys are encrypted with the key {kek_id} now\n");
+    if !unreadable.is_empty() {
+        text.push_str(&format!(
+            "{} do not open and were left as they were: {}\n",
+            unreadable.len(),
+            unreadable.join(", ")
+        ));
+    }
+    if !old.is_empty() {
+        text.push_str(&format!(
+            "{place} still holds {}. Older backups of the database need it; once they are gone, or if they are to become unreadable, \
+             delete its line\n",
+            old.join(", ")
+        ));
+    }
+    text
 }
 
 /// The id of the key that is meant.

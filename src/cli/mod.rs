@@ -21,6 +21,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::{Config, gather};
 use crate::privacy::egress::Egress;
+use crate::telemetry::logging;
 
 /// A self-hosted phone voice agent: local Whisper and Piper, your own LLM endpoint.
 #[derive(Debug, Parser)]
@@ -42,9 +43,9 @@ enum Command {
     /// Measure on this machine.
     #[command(subcommand)]
     Bench(bench::Bench),
-    /// Import customers and coverage.
+    /// Import customers and coverage; look whether all records are whole.
     Data(data::DataArgs),
-    /// Make, list and revoke keys of the management API.
+    /// Make, list and revoke keys of the management API; change the key that records are encrypted with.
     Keys(keys::KeysArgs),
     /// List, fetch and check model files.
     Models(models::ModelsArgs),
@@ -94,11 +95,11 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             bench::run(&what, &config, &runtime)
         }
         Command::Data(args) => {
-            let egress = Egress::new(config.egress);
-            runtime.block_on(data::run(args, &config.database, &egress))?;
-            Ok(ExitCode::SUCCESS)
+            let egress = Egress::new(config.egress.clone());
+            runtime.block_on(data::run(args, &config, &egress))
         }
         Command::Keys(args) => {
+            logging::init(&config.log);
             let egress = Egress::new(config.egress);
             runtime.block_on(keys::run(args, &config.database, &egress))?;
             Ok(ExitCode::SUCCESS)

@@ -20,6 +20,7 @@ use crate::call::switchboard::Switchboard;
 use crate::call::voicemail::Mailbox;
 use crate::cli::{agents, destinations, engines, local_key};
 use crate::config::{Config, Transport};
+use crate::dialog::agent::Agent;
 use crate::dialog::conversation::Mind;
 use crate::dialog::llm::LlmClient;
 use crate::dialog::tool::sms::Texts;
@@ -56,6 +57,10 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let app = Arc::new(app);
     let (registry, recorder) = (Arc::clone(&app.registry), app.recorder.clone());
     if let Some(mailbox) = app.services.mailbox.clone() {
+        mailbox
+            .seal_plain_files()
+            .await
+            .context("voicemail files of an earlier version cannot be encrypted")?;
         tokio::spawn(mailbox.catch_up(Arc::clone(&app.services.engine)));
     }
     let address = listener.local_addr().context("the listener has no address")?;
@@ -115,6 +120,16 @@ pub(super) fn spawn(listener: TcpListener, app: Arc<App>) -> JoinHandle<std::io:
 
 /// Everything a server needs: engines loaded and warm. Without a store nothing is looked up or written down.
 pub(super) async fn app(config: Config, store: Option<Store>, egress: Egress) -> anyhow::Result<App> {
+    app_of(config, store, egress, None).await
+}
+
+/// The same, with one agent instead of those in files.
+pub(super) async fn app_of(
+    config: Config,
+    store: Option<Store>,
+    egress: Egress,
+    only: Option<Agent>,
+) -> anyhow::Result<App> {
     let switchboard = switchboard(&config, store.clone(), &egress)?;
     let files = agents::Files {
         dir: config.server.agents_dir.clone(),
@@ -125,6 +140,7 @@ pub(super) async fn app(config: Config, store: Option<Store>, egress: Egress) ->
             .zip(store.clone())
             .and_then(|(switchboard, store)| Texts::new(Arc::clone(switchboard.carrier()), store, &config.outbound)),
         egress: egress.clone(),
+        only,
     };
     let staff = files.load()?;
     destinations::admit(&egress, destinations::tools(&staff.agents)).await?;

@@ -7,6 +7,7 @@ use url::Url;
 
 use super::parse::{self, Bad, Reader};
 use super::secret::Secret;
+use crate::privacy::kek::KekSource;
 
 /// The database and what a new one begins with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub struct Database {
     /// Whether a database that is created gets the example customers and test patients. Default yes, so that the demo has
     /// somebody to talk about.
     pub seed: bool,
+    /// Where the keys are that it is encrypted with.
+    pub kek: KekSource,
 }
 
 /// One database. `Display` and `Debug` show no password.
@@ -33,6 +36,7 @@ impl Database {
         Self {
             location: reader.optional("DATABASE_URL", location).unwrap_or_else(default),
             seed: reader.or_default("SEED_DATA", parse::on_or_off),
+            kek: kek(reader, data_dir),
         }
     }
 
@@ -41,7 +45,44 @@ impl Database {
             ("DATABASE_URL", self.location.to_string()),
             ("SEED_DATA", if self.seed { "on" } else { "off" }.to_owned()),
         ]);
+        describe_kek(&self.kek, lines);
     }
+}
+
+fn kek(reader: &mut Reader<'_>, data_dir: &Path) -> KekSource {
+    let given = reader.optional("KEK", parse::secret);
+    let file = reader.optional("KEK_FILE", parse::text);
+    let credentials = reader.optional("CREDENTIALS_DIRECTORY", parse::text);
+    if given.is_some() && file.is_some() {
+        reader.conflict(
+            "KEK and KEK_FILE are both set, and only one of them can hold the key of the database. Unset the other"
+                .to_owned(),
+        );
+    }
+    let default = || data_dir.join("kek.key");
+    match (given, file, credentials) {
+        (Some(keys), ..) => KekSource::Given(keys.expose().into()),
+        (None, Some(path), _) => KekSource::File(path.into()),
+        (None, None, Some(directory)) => KekSource::Credential {
+            directory: directory.into(),
+            otherwise: default(),
+        },
+        (None, None, None) => KekSource::File(default()),
+    }
+}
+
+fn describe_kek(kek: &KekSource, lines: &mut Vec<(&'static str, String)>) {
+    let (given, file, credentials) = match kek {
+        KekSource::Given(_) => ("set", None, None),
+        KekSource::File(path) => ("not set", Some(path), None),
+        KekSource::Credential { directory, otherwise } => ("not set", Some(otherwise), Some(directory)),
+    };
+    let shown = |path: Option<&PathBuf>| super::or_unset(path.map(|path| path.display()).as_ref(), "not set");
+    lines.extend([
+        ("KEK", given.to_owned()),
+        ("KEK_FILE", shown(file)),
+        ("CREDENTIALS_DIRECTORY", shown(credentials)),
+    ]);
 }
 
 impl fmt::Display for Location {

@@ -265,6 +265,15 @@ pub const KEYS: &[Key] = &[
         "on",
         "whether a new database begins with example customers and test patients",
     ),
+    unset(
+        "KEK_FILE",
+        "the file of the key that all records are encrypted with; kek.key in DATA_DIR when unset",
+    ),
+    secret("KEK", "that key itself, instead of a file"),
+    unset(
+        "CREDENTIALS_DIRECTORY",
+        "set by systemd: where that key is as the credential tieline-kek",
+    ),
     key("MODELS_DIR", "./models", "where model files are"),
     key("AGENTS_DIR", "./agents", "where agent files are"),
     unset("MAX_CALLS", "calls at the same time; 4 per core when unset"),

@@ -26,6 +26,7 @@ mod twilio;
 use crate::privacy::egress::Policy;
 use parse::Reader;
 
+pub use crate::privacy::kek::KekSource;
 pub use api::ApiLimits;
 pub use database::{Database, Location};
 pub use error::{ConfigError, ConfigErrors};

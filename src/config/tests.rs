@@ -161,6 +161,8 @@ fn every_example_that_a_fault_offers_is_accepted() {
         "TLS_CERT",
         "TLS_KEY",
         "DATA_DIR",
+        "KEK_FILE",
+        "CREDENTIALS_DIRECTORY",
         "MODELS_DIR",
         "AGENTS_DIR",
         "LLM_MODEL",
@@ -410,4 +412,28 @@ fn tls_takes_a_certificate_and_its_key() {
         let found = messages(&[(one, "/etc/tls/file.pem")]);
         assert!(found.len() == 1 && found[0].contains("TLS needs both"), "{found:?}");
     }
+}
+
+#[test]
+fn the_key_is_in_one_place() {
+    let kek = |pairs: &[(&str, &str)]| good(pairs).database.kek;
+    assert_eq!(kek(&[]), KekSource::File("./data/kek.key".into()));
+    let dirs = [("DATA_DIR", "/srv"), ("CREDENTIALS_DIRECTORY", "/run/c")];
+    assert_eq!(kek(&dirs[..1]), KekSource::File("/srv/kek.key".into()));
+    let credential = KekSource::Credential {
+        directory: "/run/c".into(),
+        otherwise: "/srv/kek.key".into(),
+    };
+    assert_eq!(kek(&dirs), credential);
+    let file = ("KEK_FILE", "/keys/kek");
+    assert_eq!(kek(&[dirs[1], file]), KekSource::File("/keys/kek".into()));
+    let given = ("KEK", "aGlkZGVu");
+    assert_eq!(kek(&[dirs[1], given]), KekSource::Given("aGlkZGVu".into()));
+    let described = format!("{:?} {:?}", good(&[given]).describe(), good(&[given]));
+    assert!(described.contains("(\"KEK\", \"set\")") && !described.contains("aGlkZGVu"));
+    let found = messages(&[given, file]);
+    assert!(
+        found.len() == 1 && found[0].contains("KEK and KEK_FILE are both set"),
+        "{found:?}"
+    );
 }

@@ -1,3 +1,6 @@
-//! What keeps calls private.
+//! What keeps calls private: the guard of what leaves, keys, sealed values, sealed files.
 
+pub mod chunks;
 pub mod egress;
+pub mod kek;
+pub mod seal;

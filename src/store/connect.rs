@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{AnyConnection, Connection as _, Executor as _};
 
+use super::vault::Vault;
 use super::{Kind, OpenError, Store, reach};
 use crate::config::{Database, Location};
 use crate::privacy::egress::Egress;
@@ -66,7 +68,13 @@ impl Store {
         if let Location::Postgres(url) = &database.location {
             reach::follow(pool.clone(), url.expose().to_owned(), egress.clone(), options);
         }
-        let store = Self { pool, kind };
+        let vault = Vault::open(&pool, kind, &database.kek).await.map_err(fail)?;
+        let vault = Arc::new(vault);
+        let store = Self { pool, kind, vault };
+        store
+            .seal_plain_rows()
+            .await
+            .map_err(|error| fail((error.to_string(), kind.remedy())))?;
         store
             .seed_once(database.seed)
             .await
@@ -127,7 +135,11 @@ async fn prepare(options: &AnyConnectOptions, kind: Kind) -> Result<(), Why> {
 /// What each connection needs by itself.
 pub(super) async fn set_up(connection: &mut AnyConnection, kind: Kind) -> Result<(), sqlx::Error> {
     let settings = match kind {
-        Kind::Sqlite => "PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL",
+        // What is deleted is overwritten, and what is sorted stays in memory.
+        Kind::Sqlite => {
+            "PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; \
+             PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY"
+        }
         // Else each start logs that the table of migrations is there already.
         Kind::Postgres => "SET client_min_messages = warning",
     };

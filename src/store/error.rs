@@ -32,6 +32,33 @@ pub enum StoreError {
         /// The table and column.
         column: &'static str,
     },
+    /// A sealed value does not open. Names where, without what was there.
+    #[error("{what} was altered, or belongs to another record")]
+    Altered {
+        /// Table, column and record.
+        what: String,
+    },
+    /// A part of a record is gone, and nothing of ours has deleted it.
+    #[error("{what} is missing; was it deleted by hand?")]
+    Missing {
+        /// Table and record.
+        what: String,
+    },
+    /// The record was deleted for good: its key is gone.
+    #[error("the record was deleted for good")]
+    Shredded,
+    /// The key that a record's key is wrapped by is not at hand.
+    #[error(
+        "{record} is encrypted with the key {kek_id}, which is not in {place}; put it there, as one of several lines"
+    )]
+    NoKek {
+        /// What names the record in `data_keys`.
+        record: String,
+        /// Its id.
+        kek_id: String,
+        /// Where keys are looked for.
+        place: String,
+    },
     /// The database refused or did not answer.
     #[error("cannot {what}: {fault}")]
     Database {

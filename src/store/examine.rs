@@ -9,9 +9,10 @@ use sqlx::{AnyConnection, Connection as _, Executor as _};
 use super::connect::{
     NEWER, POSTGRES_TABLES, PREPARE_TIMEOUT, SQLITE, SQLITE_TABLES, Why, explain, set_up, sqlite_options,
 };
-use super::{Kind, OpenError, Store, reach};
-use crate::config::{Database, Location};
+use super::{Kind, OpenError, Store, reach, vault};
+use crate::config::{Database, KekSource, Location};
 use crate::privacy::egress::Egress;
+use crate::privacy::kek::KeyRing;
 
 /// How a database stands that can be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +39,7 @@ impl Store {
             reason,
             remedy,
         };
+        let ring = KeyRing::load(&database.kek).map_err(|error| fail(vault::told(error)))?;
         let (options, kind) = match &database.location {
             Location::Sqlite(path) if !path.exists() => return can_create(path).map_err(fail),
             Location::Sqlite(path) => (sqlite_options(path).map_err(fail)?, Kind::Sqlite),
@@ -46,7 +48,7 @@ impl Store {
                 Kind::Postgres,
             ),
         };
-        let looking = tokio::time::timeout(PREPARE_TIMEOUT, look(&options, kind));
+        let looking = tokio::time::timeout(PREPARE_TIMEOUT, look(&options, kind, &database.kek, ring.as_ref()));
         looking
             .await
             .map_err(|_| fail(("it did not answer in time".to_owned(), kind.remedy())))?
@@ -75,7 +77,12 @@ fn nearest(path: &Path) -> PathBuf {
     above.next().map_or_else(|| PathBuf::from("."), Path::to_owned)
 }
 
-async fn look(options: &AnyConnectOptions, kind: Kind) -> Result<Condition, Why> {
+async fn look(
+    options: &AnyConnectOptions,
+    kind: Kind,
+    source: &KekSource,
+    ring: Option<&KeyRing>,
+) -> Result<Condition, Why> {
     let because = |error: sqlx::Error| (explain(&error), kind.remedy());
     let mut connection = AnyConnection::connect_with(options).await.map_err(because)?;
     set_up(&mut connection, kind).await.map_err(because)?;
@@ -104,6 +111,19 @@ async fn look(options: &AnyConnectOptions, kind: Kind) -> Result<Condition, Why>
             .map_err(because)?
     };
     can_write(&mut connection, kind).await?;
+    let keys = match kind {
+        Kind::Sqlite => "SELECT count(*) FROM sqlite_master WHERE name = 'data_keys'",
+        Kind::Postgres => {
+            "SELECT count(*) FROM information_schema.tables WHERE table_schema = current_schema() AND table_name = 'data_keys'"
+        }
+    };
+    let keys: i64 = sqlx::query_scalar(keys)
+        .fetch_one(&mut connection)
+        .await
+        .map_err(because)?;
+    if keys > 0 {
+        vault::examine(&mut connection, kind, source, ring).await?;
+    }
     // Nothing is left to lose when closing fails.
     let _ = connection.close().await;
     let ours = ours.iter().map(|migration| migration.version).max().unwrap_or(0);

@@ -38,6 +38,8 @@ pub struct CallFilter {
     pub outcome: Option<String>,
     /// Ended, or not.
     pub ended: Option<bool>,
+    /// From that number. PHI.
+    pub caller: Option<String>,
 }
 
 /// Which task orders; what is `None` does not matter.
@@ -84,12 +86,21 @@ impl Store {
             .bind(text::optional(filter.outcome.as_deref(), "outcome")?)
             .bind(filter.ended.map(i64::from))
             .bind(i64::from(limit) + 1)
+            .bind(
+                filter
+                    .caller
+                    .as_deref()
+                    .map(|number| self.caller_hash(calls::FROM, number)),
+            )
             .fetch_all(&self.pool)
             .await
             .map_err(cannot("list calls"))?;
-        let items = rows.into_iter().map(calls::call).collect::<Result<_, _>>()?;
+        let items = rows
+            .into_iter()
+            .map(|row| self.call_of(row))
+            .collect::<Result<_, _>>()?;
         Ok(page(items, limit, |call: &Call| {
-            (call.started_at, call.call_sid.as_str())
+            (call.started_at, call.call_sid.clone())
         }))
     }
 
@@ -100,7 +111,7 @@ impl Store {
             .fetch_optional(&self.pool)
             .await
             .map_err(cannot("find a call"))?;
-        row.map(calls::call).transpose()
+        row.map(|row| self.call_of(row)).transpose()
     }
 
     /// All customers.
@@ -113,9 +124,12 @@ impl Store {
             .fetch_all(&self.pool)
             .await
             .map_err(cannot("list customers"))?;
-        let items = rows.into_iter().map(customers::customer).collect::<Result<_, _>>()?;
+        let items = rows
+            .into_iter()
+            .map(|row| self.customer(row))
+            .collect::<Result<_, _>>()?;
         Ok(page(items, limit, |customer: &Customer| {
-            (customer.created_at, customer.customer_number.as_str())
+            (customer.created_at, self.customer_hash(&customer.customer_number))
         }))
     }
 
@@ -131,77 +145,59 @@ impl Store {
         let rows: Vec<orders::Row> = sqlx::query_as(ORDERS)
             .bind(at_ms)
             .bind(id)
-            .bind(customer.map(str::to_uppercase))
+            .bind(customer.map(|number| self.customer_hash(&number.to_uppercase())))
             .bind(text::optional(filter.status.as_deref(), "status")?)
             .bind(text::optional(filter.call_sid.as_deref(), "call_sid")?)
             .bind(i64::from(limit) + 1)
             .fetch_all(&self.pool)
             .await
             .map_err(cannot("list task orders"))?;
-        let items = rows.into_iter().map(orders::order).collect::<Result<_, _>>()?;
+        let items = rows.into_iter().map(|row| self.order(row)).collect::<Result<_, _>>()?;
         Ok(page(items, limit, |order: &TaskOrder| {
-            (order.created_at, order.order_number.as_str())
+            (order.created_at, order.order_number.clone())
         }))
     }
 
     /// A task order by its number.
     pub async fn task_order(&self, order_number: &str) -> Result<Option<TaskOrder>, StoreError> {
-        let row: Option<orders::Row> = sqlx::query_as(ORDER)
+        let row: Option<orders::Row> = sqlx::query_as(orders::BY_NUMBER)
             .bind(text::required(order_number, "order_number")?)
             .fetch_optional(&self.pool)
             .await
             .map_err(cannot("find a task order"))?;
-        row.map(orders::order).transpose()
-    }
-
-    /// Sets how far an order has come. `None` if there is no such order.
-    pub async fn set_task_order_status(
-        &self,
-        order_number: &str,
-        status: &str,
-    ) -> Result<Option<TaskOrder>, StoreError> {
-        let what = "change a task order";
-        let mut transaction = self.begin(what).await?;
-        sqlx::query(SET_STATUS)
-            .bind(text::required(order_number, "order_number")?)
-            .bind(text::required(status, "status")?)
-            .execute(&mut *transaction)
-            .await
-            .map_err(cannot(what))?;
-        transaction.commit().await.map_err(cannot(what))?;
-        self.task_order(order_number).await
+        row.map(|row| self.order(row)).transpose()
     }
 
     /// Changes what is known of a customer. `None` if there is no such customer.
     pub async fn change_customer(&self, number: &str, change: &CustomerChange) -> Result<Option<Customer>, StoreError> {
         let what = "change a customer";
         let number = text::id(number, "customer_number")?;
-        let given = |field: &Option<Option<String>>| i64::from(field.is_some());
         let name = change
             .name
             .as_deref()
             .map(|name| text::required(name, "name"))
             .transpose()?;
         let phone = text::optional_phone(change.phone.as_ref().and_then(Option::as_deref))?;
+        let email = text::optional(change.email.as_ref().and_then(Option::as_deref), "email")?;
+        let address = text::optional(change.address.as_ref().and_then(Option::as_deref), "address")?;
         let mut transaction = self.begin(what).await?;
-        sqlx::query(CHANGE_CUSTOMER)
-            .bind(&number)
-            .bind(name)
-            .bind(given(&change.phone))
-            .bind(phone)
-            .bind(given(&change.email))
-            .bind(text::optional(
-                change.email.as_ref().and_then(Option::as_deref),
-                "email",
-            )?)
-            .bind(given(&change.address))
-            .bind(text::optional(
-                change.address.as_ref().and_then(Option::as_deref),
-                "address",
-            )?)
-            .execute(&mut *transaction)
-            .await
-            .map_err(cannot(what))?;
+        let hash = self.customer_hash(&number);
+        let Some(mut details) = self.customer_to_change(&mut transaction, &hash).await? else {
+            return Ok(None);
+        };
+        if let Some(name) = name {
+            name.clone_into(&mut details.name);
+        }
+        if change.phone.is_some() {
+            details.phone = phone;
+        }
+        if change.email.is_some() {
+            details.email = email.map(str::to_owned);
+        }
+        if change.address.is_some() {
+            details.address = address.map(str::to_owned);
+        }
+        self.put_customer(&mut transaction, &details).await?;
         transaction.commit().await.map_err(cannot(what))?;
         self.find_customer(super::CustomerKey::Number(&number)).await
     }
@@ -215,38 +211,35 @@ fn bounds(after: Option<&After>) -> Result<(i64, &str), StoreError> {
 }
 
 /// `items` holds one more than `limit` if there is another page.
-fn page<T>(mut items: Vec<T>, limit: u32, key: impl Fn(&T) -> (Timestamp, &str)) -> Page<T> {
+fn page<T>(mut items: Vec<T>, limit: u32, key: impl Fn(&T) -> (Timestamp, String)) -> Page<T> {
     let more = items.len() > limit as usize;
     items.truncate(limit as usize);
     let next = items.last().filter(|_| more).map(|item| {
         let (at, id) = key(item);
         After {
             at_ms: at.as_millisecond(),
-            id: id.to_owned(),
+            id,
         }
     });
     Page { items, next }
 }
 
 // PostgreSQL must be told the type of a parameter that may be NULL.
-const CALLS: &str = "SELECT call_sid, from_number, to_number, agent, started_at_ms, ended_at_ms, outcome FROM calls \
+const CALLS: &str = "SELECT call_sid, numbers_sealed, contents_sealed, agent, started_at_ms, ended_at_ms, outcome, k.id, k.kek_id, k.wrapped \
+     FROM calls LEFT JOIN data_keys k ON k.id = 'call/' || call_sid \
      WHERE (started_at_ms < $1 OR (started_at_ms = $1 AND call_sid > $2)) AND started_at_ms >= $3 AND started_at_ms < $4 \
      AND (CAST($5 AS TEXT) IS NULL OR agent = CAST($5 AS TEXT)) AND (CAST($6 AS TEXT) IS NULL OR outcome = CAST($6 AS TEXT)) \
      AND (CAST($7 AS BIGINT) IS NULL OR CAST($7 AS BIGINT) = CASE WHEN ended_at_ms IS NULL THEN 0 ELSE 1 END) \
-     ORDER BY started_at_ms DESC, call_sid LIMIT $8";
-const ONE_CALL: &str = "SELECT call_sid, from_number, to_number, agent, started_at_ms, ended_at_ms, outcome FROM calls \
-     WHERE call_sid = $1";
-const CUSTOMERS: &str = "SELECT customer_number, name, phone, email, address, created_at_ms FROM customers \
-     WHERE created_at_ms < $1 OR (created_at_ms = $1 AND customer_number > $2) \
-     ORDER BY created_at_ms DESC, customer_number LIMIT $3";
-const ORDERS: &str = "SELECT order_number, customer_number, service_type, description, location, urgency, status, call_sid, \
-     created_at_ms FROM task_orders WHERE (created_at_ms < $1 OR (created_at_ms = $1 AND order_number > $2)) \
-     AND (CAST($3 AS TEXT) IS NULL OR customer_number = CAST($3 AS TEXT)) AND (CAST($4 AS TEXT) IS NULL OR status = CAST($4 AS TEXT)) \
+     AND (CAST($9 AS TEXT) IS NULL OR from_hash = CAST($9 AS TEXT)) ORDER BY started_at_ms DESC, call_sid LIMIT $8";
+const ONE_CALL: &str = "SELECT call_sid, numbers_sealed, contents_sealed, agent, started_at_ms, ended_at_ms, outcome, k.id, k.kek_id, \
+     k.wrapped FROM calls LEFT JOIN data_keys k ON k.id = 'call/' || call_sid WHERE call_sid = $1";
+const CUSTOMERS: &str = "SELECT number_hash, customer_sealed, c.created_at_ms, kek_id, wrapped FROM customers c \
+     JOIN data_keys k ON k.id = 'customer/' || number_hash \
+     WHERE (c.created_at_ms < $1 OR (c.created_at_ms = $1 AND number_hash > $2)) AND wrapped IS NOT NULL \
+     ORDER BY c.created_at_ms DESC, number_hash LIMIT $3";
+const ORDERS: &str = "SELECT order_number, customer_hash, order_sealed, status, call_sid, o.created_at_ms, kek_id, wrapped \
+     FROM task_orders o JOIN data_keys k ON k.id = 'order/' || order_number \
+     WHERE (o.created_at_ms < $1 OR (o.created_at_ms = $1 AND order_number > $2)) AND wrapped IS NOT NULL \
+     AND (CAST($3 AS TEXT) IS NULL OR customer_hash = CAST($3 AS TEXT)) AND (CAST($4 AS TEXT) IS NULL OR status = CAST($4 AS TEXT)) \
      AND (CAST($5 AS TEXT) IS NULL OR call_sid = CAST($5 AS TEXT)) \
-     ORDER BY created_at_ms DESC, order_number LIMIT $6";
-const ORDER: &str = "SELECT order_number, customer_number, service_type, description, location, urgency, status, call_sid, \
-     created_at_ms FROM task_orders WHERE order_number = $1";
-const SET_STATUS: &str = "UPDATE task_orders SET status = $2 WHERE order_number = $1";
-const CHANGE_CUSTOMER: &str = "UPDATE customers SET name = coalesce(CAST($2 AS TEXT), name), \
-     phone = CASE WHEN $3 = 1 THEN CAST($4 AS TEXT) ELSE phone END, email = CASE WHEN $5 = 1 THEN CAST($6 AS TEXT) ELSE email END, \
-     address = CASE WHEN $7 = 1 THEN CAST($8 AS TEXT) ELSE address END WHERE customer_number = $1";
+     ORDER BY o.created_at_ms DESC, order_number LIMIT $6";

@@ -3,6 +3,8 @@
 //! Rows in, domain types out. Money is in cents; times are UTC, kept as milliseconds since 1970 by the database's own clock, so
 //! that several servers agree; dates are `YYYY-MM-DD`. Types that hold PHI have no `Debug`, and no error tells what a row holds.
 //!
+//! What is private is sealed (see `vault`): rows hold it encrypted by a data key of each record, and what is looked up by as a keyed hash.
+//!
 //! Every write is one committed transaction. On SQLite it takes the write lock at once (`BEGIN IMMEDIATE`), so that writers queue
 //! instead of failing, and is on the disk when it returns (`synchronous=FULL`). Statements are the same text for both databases.
 
@@ -17,14 +19,19 @@ pub mod import;
 mod keys;
 mod lists;
 mod orders;
+mod plain;
 mod reach;
 mod recordings;
 mod requests;
+mod rotate;
 mod seed;
 mod status;
 mod text;
+mod vault;
+mod verify;
 mod voicemails;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -42,8 +49,11 @@ pub use lists::{After, CallFilter, CustomerChange, OrderFilter, Page};
 pub use orders::{NewTaskOrder, TaskOrder};
 pub use reach::postgres_origin;
 pub use requests::{Answer, Claim};
+pub use rotate::{RotateError, Rotated};
 pub use status::CallState;
 pub use text::phone;
+pub use vault::Record;
+pub use verify::Verified;
 pub use voicemails::{NewVoicemail, Transcript, Voicemail};
 
 /// An open database with its tables as this version needs them. Clones share one bounded pool of connections.
@@ -51,6 +61,7 @@ pub use voicemails::{NewVoicemail, Transcript, Voicemail};
 pub struct Store {
     pool: AnyPool,
     kind: Kind,
+    vault: Arc<vault::Vault>,
 }
 
 /// Where the two databases differ.

@@ -3,7 +3,8 @@
 
 use super::error::cannot;
 use super::keys::now;
-use super::{Store, StoreError, text};
+use super::{Store, StoreError, text, vault};
+use crate::privacy::seal::{DataKey, Place};
 
 /// What was answered to a request. May hold PHI.
 #[derive(Clone, PartialEq, Eq)]
@@ -32,18 +33,21 @@ impl Store {
     /// Claims a request for the one who asks first. What is older than a day is forgotten.
     pub async fn claim_request(&self, api_key: &str, key: &str, request_hash: &str) -> Result<Claim, StoreError> {
         let what = "claim a request";
-        let key = text::required(key, "Idempotency-Key")?;
+        let key = self.request_key_hash(text::required(key, "Idempotency-Key")?);
+        let request_hash = self.request_hash(request_hash);
         let mut transaction = self.begin(what).await?;
         let now = now(self.kind, &mut transaction).await.map_err(cannot(what))?;
-        sqlx::query(FORGET)
-            .bind(now - KEPT)
-            .execute(&mut *transaction)
-            .await
-            .map_err(cannot(what))?;
+        for statement in [FORGET_KEYS, FORGET] {
+            sqlx::query(statement)
+                .bind(now - KEPT)
+                .execute(&mut *transaction)
+                .await
+                .map_err(cannot(what))?;
+        }
         let inserted = sqlx::query(CLAIM)
             .bind(api_key)
-            .bind(key)
-            .bind(request_hash)
+            .bind(&key)
+            .bind(&request_hash)
             .execute(&mut *transaction)
             .await
             .map_err(cannot(what))?;
@@ -53,38 +57,51 @@ impl Store {
         }
         let row: Option<Row> = sqlx::query_as(FIND)
             .bind(api_key)
-            .bind(key)
+            .bind(&key)
             .fetch_optional(&mut *transaction)
             .await
             .map_err(cannot(what))?;
         transaction.commit().await.map_err(cannot(what))?;
-        Ok(match row {
-            Some((hash, ..)) if hash != request_hash => Claim::Other,
-            Some((_, Some(status), Some(content_type), Some(body))) => Claim::Answered(Answer {
-                status: u16::try_from(status).map_err(|_| StoreError::Unreadable {
-                    column: "api_requests.status",
-                })?,
-                content_type,
-                body,
-            }),
+        let Some((hash, status, content_type, body, kek_id, wrapped)) = row else {
             // Gone again: released in this moment.
-            Some(_) | None => Claim::Open,
-        })
+            return Ok(Claim::Open);
+        };
+        if hash != request_hash {
+            return Ok(Claim::Other);
+        }
+        let ((Some(status), Some(content_type), Some(body)), (Some(kek_id), Some(wrapped))) =
+            ((status, content_type, body), (kek_id, wrapped))
+        else {
+            return Ok(Claim::Open);
+        };
+        let record = record(api_key, &key);
+        let data_key = self.vault.unlock(&answer_key(&record), &kek_id, &wrapped)?;
+        Ok(Claim::Answered(Answer {
+            status: u16::try_from(status).map_err(|_| StoreError::Unreadable {
+                column: "api_requests.status",
+            })?,
+            content_type,
+            body: vault::open(&data_key, place(&record), &body)?,
+        }))
     }
 
     /// Keeps the answer to a request that was claimed.
     pub async fn finish_request(&self, api_key: &str, key: &str, answer: &Answer) -> Result<(), StoreError> {
         let what = "keep an answer";
+        let key = self.request_key_hash(text::required(key, "Idempotency-Key")?);
+        let record = record(api_key, &key);
+        let data_key = DataKey::random(answer_key(&record));
         let mut transaction = self.begin(what).await?;
         sqlx::query(FINISH)
             .bind(api_key)
-            .bind(text::required(key, "Idempotency-Key")?)
+            .bind(&key)
             .bind(i64::from(answer.status))
             .bind(&answer.content_type)
-            .bind(&answer.body)
+            .bind(vault::seal(&data_key, place(&record), &answer.body))
             .execute(&mut *transaction)
             .await
             .map_err(cannot(what))?;
+        self.add_key(&mut transaction, &data_key).await?;
         transaction.commit().await.map_err(cannot(what))
     }
 
@@ -94,24 +111,61 @@ impl Store {
         let mut transaction = self.begin(what).await?;
         sqlx::query(RELEASE)
             .bind(api_key)
-            .bind(text::required(key, "Idempotency-Key")?)
+            .bind(self.request_key_hash(text::required(key, "Idempotency-Key")?))
             .execute(&mut *transaction)
             .await
             .map_err(cannot(what))?;
         transaction.commit().await.map_err(cannot(what))
     }
+
+    /// What stands for an idempotency key: clients choose them, and may have chosen something private.
+    pub(super) fn request_key_hash(&self, key: &str) -> String {
+        self.vault.hash("api_requests.key", key)
+    }
+
+    /// What stands for a request: its plain hash could be found by trying names and numbers.
+    pub(super) fn request_hash(&self, hash: &str) -> String {
+        self.vault.hash("api_requests.request", hash)
+    }
 }
 
-type Row = (String, Option<i64>, Option<String>, Option<String>);
+/// What names a kept answer.
+pub(super) fn record(api_key: &str, key_hash: &str) -> String {
+    format!("{api_key}/{key_hash}")
+}
+
+pub(super) fn answer_key(record: &str) -> String {
+    format!("answer/{record}")
+}
+
+pub(super) fn place(record: &str) -> Place<'_> {
+    Place {
+        table: "api_requests",
+        column: "body_sealed",
+        record,
+    }
+}
+
+/// Hash of the request, status, content type, sealed body, wrapping key, data key.
+type Row = (
+    String,
+    Option<i64>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+);
 
 /// A day, in milliseconds.
 const KEPT: i64 = 86_400_000;
 
+const FORGET_KEYS: &str = "DELETE FROM data_keys WHERE id IN \
+     (SELECT 'answer/' || api_key || '/' || key_hash FROM api_requests WHERE created_at_ms < $1)";
 const FORGET: &str = "DELETE FROM api_requests WHERE created_at_ms < $1";
 const CLAIM: &str =
-    "INSERT INTO api_requests (api_key, idempotency_key, request_hash) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
-const FIND: &str =
-    "SELECT request_hash, status, content_type, body FROM api_requests WHERE api_key = $1 AND idempotency_key = $2";
+    "INSERT INTO api_requests (api_key, key_hash, request_hash) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+const FIND: &str = "SELECT request_hash, status, content_type, body_sealed, kek_id, wrapped FROM api_requests \
+     LEFT JOIN data_keys k ON k.id = 'answer/' || api_key || '/' || key_hash WHERE api_key = $1 AND key_hash = $2";
 const FINISH: &str =
-    "UPDATE api_requests SET status = $3, content_type = $4, body = $5 WHERE api_key = $1 AND idempotency_key = $2";
-const RELEASE: &str = "DELETE FROM api_requests WHERE api_key = $1 AND idempotency_key = $2 AND status IS NULL";
+    "UPDATE api_requests SET status = $3, content_type = $4, body_sealed = $5 WHERE api_key = $1 AND key_hash = $2";
+const RELEASE: &str = "DELETE FROM api_requests WHERE api_key = $1 AND key_hash = $2 AND status IS NULL";

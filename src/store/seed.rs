@@ -1,7 +1,9 @@
 //! Example customers and test patients, for a database that is new.
 
-use sqlx::AnyConnection;
+use sqlx::{Any, Transaction};
 
+use super::coverage::{self, Terms};
+use super::customers::Details;
 use super::error::cannot;
 use super::{Store, StoreError};
 
@@ -23,46 +25,47 @@ impl Store {
             .await
             .map_err(cannot(what))?;
         if first.rows_affected() == 1 && wanted {
-            insert(&mut transaction).await.map_err(cannot(what))?;
+            self.insert_seed(&mut transaction).await?;
         }
         transaction.commit().await.map_err(cannot(what))
     }
-}
 
-async fn insert(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
-    for [number, name, phone, address] in CUSTOMERS {
-        sqlx::query("INSERT INTO customers (customer_number, name, phone, address) VALUES ($1, $2, $3, $4)")
-            .bind(*number)
-            .bind(*name)
-            .bind(*phone)
-            .bind(*address)
-            .execute(&mut *connection)
-            .await?;
-    }
-    for patient in PATIENTS {
-        sqlx::query(PATIENT)
-            .bind(patient.member_id)
-            .bind(patient.name)
-            .bind(patient.born)
-            .bind(patient.plan)
-            .bind(patient.terminated_on.map_or("active", |_| "terminated"))
-            .bind(patient.terminated_on)
-            .bind(patient.deductible_total_cents)
-            .bind(patient.deductible_remaining_cents)
-            .execute(&mut *connection)
-            .await?;
-        for (procedure, copay_cents, coinsurance_percent, prior_authorization) in patient.covered {
-            sqlx::query(TERMS)
-                .bind(patient.member_id)
-                .bind(*procedure)
-                .bind(*copay_cents)
-                .bind(*coinsurance_percent)
-                .bind(i64::from(*prior_authorization))
-                .execute(&mut *connection)
-                .await?;
+    async fn insert_seed(&self, transaction: &mut Transaction<'static, Any>) -> Result<(), StoreError> {
+        for [number, name, phone, address] in CUSTOMERS {
+            let details = Details {
+                customer_number: (*number).to_owned(),
+                name: (*name).to_owned(),
+                phone: Some((*phone).to_owned()),
+                email: None,
+                address: Some((*address).to_owned()),
+            };
+            self.insert_customer(transaction, &details, None).await?;
         }
+        for patient in PATIENTS {
+            let known = coverage::Patient {
+                member_id: patient.member_id.to_owned(),
+                name: patient.name.to_owned(),
+                date_of_birth: patient.born.to_owned(),
+                plan: patient.plan.to_owned(),
+                status: patient.terminated_on.map_or("active", |_| "terminated").to_owned(),
+                terminated_on: patient.terminated_on.map(str::to_owned),
+                deductible_total_cents: patient.deductible_total_cents,
+                deductible_remaining_cents: patient.deductible_remaining_cents,
+            };
+            let (key, _) = self.put_patient(transaction, &known).await?;
+            for (procedure, copay_cents, coinsurance_percent, prior_authorization) in patient.covered {
+                let terms = Terms {
+                    covered: true,
+                    copay_cents: *copay_cents,
+                    coinsurance_percent: *coinsurance_percent,
+                    prior_authorization: *prior_authorization,
+                };
+                self.put_terms(transaction, &key, patient.member_id, procedure, terms)
+                    .await?;
+            }
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 struct Patient {
@@ -76,11 +79,6 @@ struct Patient {
     /// Procedure, copay in cents, coinsurance in percent, whether the plan must agree beforehand.
     covered: &'static [(&'static str, i64, i64, bool)],
 }
-
-const PATIENT: &str = "INSERT INTO patients (member_id, name, date_of_birth, plan, status, terminated_on, \
-     deductible_total_cents, deductible_remaining_cents) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-const TERMS: &str = "INSERT INTO coverage (member_id, procedure_name, covered, copay_cents, coinsurance_percent, \
-     prior_authorization) VALUES ($1, $2, 1, $3, $4, $5)";
 
 /// Number, name, telephone (555-01xx is nobody's), address.
 const CUSTOMERS: &[[&str; 4]] = &[

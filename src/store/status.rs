@@ -85,7 +85,7 @@ impl Store {
         Ok(Some(state))
     }
 
-    fn by_kind(&self, sqlite: &'static str, postgres: &'static str) -> &'static str {
+    pub(super) fn by_kind(&self, sqlite: &'static str, postgres: &'static str) -> &'static str {
         match self.kind {
             Kind::Sqlite => sqlite,
             Kind::Postgres => postgres,

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
-use tieline::store::{Claim, Scope};
+use tieline::store::{Claim, Record, Scope};
 
 use crate::desk::{Desk, Reply};
 use crate::fresh::count;
@@ -41,6 +41,15 @@ async fn customers_are_made_found_and_changed() {
     let found = desk.get(&path, &key).await.ok();
     assert_eq!((&found, &found["name"]), (&changed, &json!("Ann Lee")));
     desk.patch("/api/customers/999999", &key, &change).await.problem(404);
+
+    // The audit trail names them by what stands for them.
+    let number = found["customer_number"].as_str().expect("a number");
+    let stands = desk.store.key_id(Record::Customer(number)).expect("a reference");
+    let events = desk.store.audit_events(50).await.expect("listed");
+    let acts = events.iter().filter(|event| event.subject == stands);
+    let acts: Vec<&str> = acts.map(|event| event.action.as_str()).collect();
+    assert_eq!(acts, ["api-read", "api-change", "api-create"]);
+    assert!(events.iter().all(|event| !format!("{event:?}").contains(number)));
 
     for (body, field) in [
         (json!({"name": ""}), "name"),

@@ -9,7 +9,7 @@ use tieline::caller::calls::{Said as Spoken, ScriptedCall, Talk};
 use tieline::dialog::conversation::{CallerTurn, Ending, Mind, Said, Staff};
 use tieline::dialog::form::{CallFacts, Dialog};
 use tieline::dialog::slot::Date;
-use tieline::store::{NewCall, Store, ToolRun};
+use tieline::store::{NewCall, Store, ToolRun, Turn};
 use tokio::sync::watch;
 
 /// Which of a line's two texts the agent gets.
@@ -95,6 +95,14 @@ pub(crate) async fn hold(
         }
         lines.push(format!("agent: {}", reply.join(" ")));
         said.push(reply.join(" "));
+        let written = Turn {
+            number: turn,
+            said: text.to_owned(),
+            heard: reply.join(" "),
+            outcome: "answered".to_owned(),
+            ledger: serde_json::json!({}),
+        };
+        store.save_turn(&call_sid, &written).await.expect("written down");
         if let Some(ending) = ended {
             end = match ending {
                 Ending::Goodbye => "goodbye",

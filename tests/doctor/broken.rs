@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use tokio::net::TcpListener;
+use tokio::process::Command;
 
 use crate::{doctor, run};
 
@@ -117,6 +118,35 @@ async fn a_database_that_cannot_be_written_is_told_and_none_is_made() {
     let page = doctor(dir.path(), &["--offline"], &[("DATA_DIR", "not/yet")]).await;
     page.says("ok", "database", "sqlite:not/yet/tieline.db is new", "");
     assert!(!dir.path().join("not").exists());
+}
+
+#[tokio::test]
+async fn a_key_that_others_may_read_and_one_that_is_missing_are_told() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let made = Command::new(env!("CARGO_BIN_EXE_tieline"))
+        .args(["keys", "list"])
+        .env_clear()
+        .current_dir(dir.path())
+        .output()
+        .await
+        .expect("it runs");
+    assert!(made.status.success());
+    let key = dir.path().join("data/kek.key");
+    doctor(dir.path(), &["--offline"], &[])
+        .await
+        .says("ok", "database", "tables are up to date", "");
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).expect("changed");
+    let page = doctor(dir.path(), &["--offline"], &[]).await;
+    page.says(
+        "fail",
+        "database",
+        "may be used by others than its owner (mode 0644)",
+        "chmod 600",
+    );
+    std::fs::remove_file(&key).expect("removed");
+    let page = doctor(dir.path(), &["--offline"], &[]).await;
+    page.says("fail", "database", "its key is missing", "Put the right key back");
+    assert!(!key.exists(), "a look makes none");
 }
 
 #[tokio::test]

@@ -51,7 +51,10 @@ impl Base {
     pub(crate) async fn new() -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let url = format!("sqlite:{}", dir.path().join("tieline.db").display());
-        let strings: Strings = [("DATABASE_URL", url.as_str())].into_iter().collect();
+        let data = dir.path().to_str().expect("UTF-8");
+        let strings: Strings = [("DATABASE_URL", url.as_str()), ("DATA_DIR", data)]
+            .into_iter()
+            .collect();
         let config = Config::parse(&strings).expect("valid");
         let store = Store::open(&config.database).await.expect("a usable database");
         sqlx::any::install_default_drivers();
@@ -67,15 +70,6 @@ impl Base {
             .expect("a count")
     }
 
-    /// Of all customers.
-    async fn numbers(&self) -> Vec<String> {
-        let question = "SELECT customer_number FROM customers";
-        sqlx::query_scalar(question)
-            .fetch_all(&self.raw)
-            .await
-            .expect("numbers")
-    }
-
     /// Dana's orders.
     pub(crate) async fn orders(&self) -> Vec<TaskOrder> {
         self.store.task_orders("482615").await.expect("readable")
@@ -83,12 +77,7 @@ impl Base {
 
     /// A call's orders, whoever's.
     pub(crate) async fn orders_of(&self, sid: &str) -> Vec<TaskOrder> {
-        let mut all = Vec::new();
-        for number in self.numbers().await {
-            all.extend(self.store.task_orders(&number).await.expect("readable"));
-        }
-        all.retain(|order| order.call_sid.as_deref() == Some(sid));
-        all
+        self.store.task_orders_of_call(sid).await.expect("readable")
     }
 
     pub(crate) async fn is_untouched(&self) -> bool {

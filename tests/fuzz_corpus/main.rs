@@ -1,5 +1,6 @@
 //! Replays what fuzzing has found, on the stable compiler and without a fuzzer: see `fuzz/README.md`.
 
+mod chunks;
 mod forms;
 mod frames;
 mod harness;
@@ -11,6 +12,7 @@ use std::fs;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 
+use chunks::End;
 use harness::Report;
 
 #[test]
@@ -55,6 +57,36 @@ fn xorshift() -> impl FnMut() -> u64 {
         state ^= state >> 7;
         state ^= state << 17;
         state
+    }
+}
+
+#[test]
+fn sealed_files_that_were_altered_are_found_out() {
+    let mut ends: Vec<_> = files("corpus/chunks")
+        .iter()
+        .map(|file| chunks::run(&fs::read(file).expect("readable")))
+        .collect();
+    ends.sort();
+    ends.dedup();
+    // A corpus that reaches nothing would find everything.
+    let all = [
+        End::Whole,
+        End::NotSealed,
+        End::Header,
+        End::Damaged,
+        End::Cut,
+        End::Trailing,
+    ];
+    assert_eq!(ends, all);
+}
+
+#[test]
+fn sealed_files_that_are_altered_at_random_are_found_out() {
+    let mut random = xorshift();
+    for _ in 0..2_000 {
+        let length = 1 + random() % 60;
+        let bytes: Vec<u8> = (0..length).map(|_| (random() >> 32) as u8).collect();
+        chunks::run(&bytes);
     }
 }
 

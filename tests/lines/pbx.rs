@@ -31,7 +31,8 @@ impl Office {
     pub(crate) async fn open(setup: Setup, callers: Callers) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let url = format!("sqlite:{}", dir.path().join("tieline.db").display());
-        let strings: Strings = [("DATABASE_URL", url.as_str()), ("SEED_DATA", "off")]
+        let data = dir.path().to_str().expect("UTF-8");
+        let strings: Strings = [("DATABASE_URL", url.as_str()), ("SEED_DATA", "off"), ("DATA_DIR", data)]
             .into_iter()
             .collect();
         let config = Config::parse(&strings).expect("valid");

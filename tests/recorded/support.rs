@@ -74,7 +74,10 @@ impl Server {
     pub(crate) async fn start(exchange: &Exchange, setup: Setup) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let url = format!("sqlite:{}", dir.path().join("tieline.db").display());
-        let strings: Strings = [("DATABASE_URL", url.as_str())].into_iter().collect();
+        let data = dir.path().to_str().expect("UTF-8");
+        let strings: Strings = [("DATABASE_URL", url.as_str()), ("DATA_DIR", data)]
+            .into_iter()
+            .collect();
         let config = Config::parse(&strings).expect("valid");
         let store = match setup.store {
             Some(store) => store,

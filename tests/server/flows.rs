@@ -12,8 +12,9 @@ use tieline::call::trace::TraceEvent;
 use tieline::config::{Config, Strings};
 use tieline::dialog::agent::{Agent, Agents, parse};
 use tieline::dialog::conversation::Staff;
+use tieline::privacy::chunks::ChunkReader;
 use tieline::privacy::egress::Egress;
-use tieline::store::{RecordedCall, Store, Transcript, Voicemail};
+use tieline::store::{Record, RecordedCall, Store, Transcript, Voicemail};
 
 use crate::phone::{Phone, Seen, silence, voice};
 use crate::support::{AUTH_TOKEN, FROM, Setup, TestServer, form, pace, soon, token_in};
@@ -68,7 +69,10 @@ impl Office {
     async fn open(tables: &str, max_calls: usize) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let url = format!("sqlite:{}", dir.path().join("tieline.db").display());
-        let strings: Strings = [("DATABASE_URL", url.as_str())].into_iter().collect();
+        let data = dir.path().to_str().expect("UTF-8");
+        let strings: Strings = [("DATABASE_URL", url.as_str()), ("DATA_DIR", data)]
+            .into_iter()
+            .collect();
         let config = Config::parse(&strings).expect("valid");
         let store = Store::open(&config.database).await.expect("a usable database");
         let server = TestServer::start(Setup {
@@ -139,7 +143,7 @@ impl Office {
         self.dir
             .path()
             .join("voicemail")
-            .join(format!("{}.wav", message.new.id))
+            .join(format!("{}.wav.sealed", message.new.id))
     }
 
     async fn hang_up_follows(&self, call_sid: &str) {
@@ -298,6 +302,18 @@ async fn a_message_is_recorded_as_it_was_said_and_transcribed() {
     assert_eq!((mode(&path), mode(path.parent().expect("a directory"))), (0o600, 0o700));
     let digest: String = Sha256::digest(&file).iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(digest, new.sha256);
+    let key = office
+        .store
+        .data_key(Record::Voicemail(&new.id))
+        .await
+        .expect("readable");
+    let reader = ChunkReader::open(&path, &key.expect("a key"), &new.id).expect("sealed");
+    let sealed = file;
+    let file = reader.read_to_end().expect("whole");
+    assert!(
+        !sealed.windows(100).any(|window| window == &file[200..300]),
+        "nothing of it is plain"
+    );
     // A header of 44 bytes, then each sample as the line had it.
     let samples: Vec<i16> = file[44..]
         .chunks(2)

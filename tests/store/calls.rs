@@ -46,7 +46,7 @@ async fn a_call_is_kept_with_its_turns_and_tools(fresh: Fresh) {
         store.save_turn("CA1", &turn(number, heard)).await.expect("saved");
     }
     let run = ToolRun {
-        turn: 1,
+        turn: 4,
         tool: "lookup_customer".to_owned(),
         args: json!({ "phone": "+12125550101" }),
         outcome: "found".to_owned(),
@@ -64,7 +64,7 @@ async fn a_call_is_kept_with_its_turns_and_tools(fresh: Fresh) {
     assert!(call.ended_at.is_some_and(|ended| ended >= call.started_at));
     assert!(call.started_at.to_string().starts_with("20"), "{}", call.started_at);
     let free = store.begin_call(&again).await.expect("goes on");
-    assert_eq!(free, 3, "after the turns there are");
+    assert_eq!(free, 5, "the turn of the tool may still come");
     store
         .save_tool_run("CA1", &ToolRun { turn: 5, ..run })
         .await

@@ -2,11 +2,14 @@
 
 use std::process::{Command, Output};
 
-use crate::fresh::{Fresh, count, on_both};
+use crate::fresh::{Fresh, KEK, count, on_both};
+use crate::private::fill;
 
 on_both! {
     import_says_what_it_did
     import_says_what_is_wrong
+    verify_names_what_was_altered
+    a_voicemail_is_exported_and_the_audit_trail_says_so
 }
 
 /// In an empty directory, so that no `.env` is read.
@@ -17,6 +20,7 @@ fn tieline(url: &str, args: &[&str]) -> Output {
         .current_dir(dir.path())
         .env_clear()
         .env("DATABASE_URL", url)
+        .env("KEK", KEK)
         .env("BIND", "127.0.0.1:0")
         .output()
         .expect("the program starts")
@@ -67,4 +71,137 @@ fn serve_refuses_to_start_without_its_database() {
     );
     assert!(said.contains("DATABASE_URL = postgres://tieline:***@"), "{said}");
     assert!(!said.contains("hidden-word"), "{said}");
+}
+
+fn said(output: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&output.stdout), text(&output.stderr))
+}
+
+async fn verify_names_what_was_altered(fresh: Fresh) {
+    fill(&fresh.open().await).await;
+    // The rows name files that were never written.
+    sqlx::query("DELETE FROM voicemails")
+        .execute(&fresh.raw().await)
+        .await
+        .expect("written");
+    sqlx::query("DELETE FROM data_keys WHERE id LIKE 'voicemail/%'")
+        .execute(&fresh.raw().await)
+        .await
+        .expect("written");
+    let output = tieline(&fresh.url, &["data", "verify"]);
+    let (out, err) = said(&output);
+    assert!(
+        output.status.success() && out.ends_with(" records looked at, 0 deleted for good, 0 faults\n"),
+        "{out}{err}"
+    );
+    sqlx::query("UPDATE turns SET turn_sealed = '1:x' WHERE call_sid = 'CA2' AND number = 3")
+        .execute(&fresh.raw().await)
+        .await
+        .expect("written");
+    let output = tieline(&fresh.url, &["data", "verify"]);
+    let (out, err) = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{out}{err}");
+    assert!(
+        out.starts_with("turns.turn_sealed of CA2/3 was altered, or belongs to another record\n"),
+        "{out}"
+    );
+    let output = tieline(&fresh.url, &["data", "reference", "--customer", "482615"]);
+    let (out, _) = said(&output);
+    assert!(
+        out.starts_with("customer/") && out.trim_end().len() == "customer/".len() + 32,
+        "{out}"
+    );
+    assert_eq!(
+        said(&tieline(&fresh.url, &["data", "reference", "--member", "mb123456"]))
+            .0
+            .find("patient/"),
+        Some(0)
+    );
+    assert!(!tieline(&fresh.url, &["data", "reference"]).status.success());
+}
+
+async fn a_voicemail_is_exported_and_the_audit_trail_says_so(fresh: Fresh) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let store = fresh.open().await;
+    fill(&store).await;
+    let data = dir.path().join("data");
+    std::fs::create_dir_all(data.join("voicemail")).expect("a directory");
+    std::fs::write(data.join("voicemail/a1.wav"), "RIFF of an earlier version").expect("written");
+    let mailbox = tieline::call::voicemail::Mailbox::new(data.join("voicemail"), store.clone());
+    mailbox.seal_plain_files().await.expect("sealed");
+    let target = dir.path().join("heard.wav");
+    let (data, file) = (data.to_str().expect("UTF-8"), target.to_str().expect("UTF-8"));
+    let export = |id: &str| {
+        Command::new(env!("CARGO_BIN_EXE_tieline"))
+            .args(["data", "voicemail", id, file])
+            .current_dir(dir.path())
+            .env_clear()
+            .envs([("DATABASE_URL", fresh.url.as_str()), ("KEK", KEK), ("DATA_DIR", data)])
+            .output()
+            .expect("the program starts")
+    };
+    let (out, err) = said(&export("a1"));
+    assert!(out.contains("not encrypted any more"), "{out}{err}");
+    assert_eq!(std::fs::read(&target).expect("a file"), b"RIFF of an earlier version");
+    let event = store.audit_events(1).await.expect("listed").remove(0);
+    assert_eq!(
+        (event.action.as_str(), event.subject.as_str(), event.detail.as_str()),
+        ("export", "a1", "voicemail")
+    );
+    assert!(
+        said(&export("a1")).1.contains("cannot be made"),
+        "nothing is overwritten"
+    );
+    assert!(
+        said(&export("zz")).1.contains("there is no voicemail"),
+        "and nothing is made up"
+    );
+}
+
+#[test]
+fn the_first_to_open_a_database_makes_its_key_and_says_where() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let run = |args: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_tieline"))
+            .args(args)
+            .current_dir(dir.path())
+            .env_clear()
+            .env("DATA_DIR", "here")
+            .output()
+            .expect("the program starts");
+        (output.status.success(), said(&output))
+    };
+    let (_, (out, err)) = run(&["keys", "list"]);
+    assert!(
+        out.starts_with("there are no keys")
+            && err.contains("made the key that all records are encrypted with: here/kek.key"),
+        "{err}"
+    );
+    let key = std::fs::read_to_string(dir.path().join("here/kek.key")).expect("a key");
+    let (good, (out, err)) = run(&["keys", "rotate-kek"]);
+    assert!(
+        good && out.contains("here/kek.key still holds ") && err.is_empty(),
+        "{out}{err}"
+    );
+    let now = std::fs::read_to_string(dir.path().join("here/kek.key")).expect("a key");
+    let lines = |text: &str| {
+        text.lines()
+            .filter(|line| !line.starts_with('#'))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(lines(&now)[1..], lines(&key));
+    assert!(
+        lines(&now)
+            .iter()
+            .all(|key| !format!("{out}{err}").contains(key.as_str()))
+    );
+    std::fs::remove_file(dir.path().join("here/kek.key")).expect("removed");
+    let (good, (_, err)) = run(&["serve"]);
+    assert!(
+        !good && err.contains("its key is missing") && err.contains("Put the right key back"),
+        "{err}"
+    );
+    assert!(!dir.path().join("here/kek.key").exists());
 }

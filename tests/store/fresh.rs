@@ -33,7 +33,7 @@ pub(crate) use on_both;
 pub(crate) struct Fresh {
     /// As in `DATABASE_URL`.
     pub(crate) url: String,
-    _dir: Option<TempDir>,
+    dir: Option<TempDir>,
 }
 
 impl Fresh {
@@ -41,7 +41,7 @@ impl Fresh {
         let dir = tempfile::tempdir().expect("a temporary directory");
         Self {
             url: format!("sqlite:{}", dir.path().join("new/tieline.db").display()),
-            _dir: Some(dir),
+            dir: Some(dir),
         }
     }
 
@@ -58,7 +58,7 @@ impl Fresh {
             .expect("a new database");
         Self {
             url: server.url(&name),
-            _dir: None,
+            dir: None,
         }
     }
 
@@ -71,6 +71,35 @@ impl Fresh {
         Store::open(&self.database(true)).await.expect("a usable database")
     }
 
+    /// Its directory, of a SQLite file.
+    pub(crate) fn dir(&self) -> Option<&Path> {
+        self.dir.as_ref().map(TempDir::path)
+    }
+
+    /// All that is kept: the bytes of SQLite's files, or all rows of PostgreSQL as text.
+    pub(crate) async fn everything(&self) -> Vec<u8> {
+        if let Some(dir) = self.dir() {
+            return bytes_below(dir);
+        }
+        let raw = self.raw().await;
+        let tables: Vec<String> = sqlx::query_scalar(
+            "SELECT CAST(table_name AS TEXT) FROM information_schema.tables WHERE table_schema = 'public'",
+        )
+        .fetch_all(&raw)
+        .await
+        .expect("tables");
+        let mut all = String::new();
+        for table in tables {
+            let question = format!("SELECT CAST(t AS TEXT) FROM {table} t");
+            let rows: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(question))
+                .fetch_all(&raw)
+                .await
+                .expect("rows");
+            all.push_str(&format!("{table}\n{}\n", rows.join("\n")));
+        }
+        all.into_bytes()
+    }
+
     /// The database itself, beside the store.
     pub(crate) async fn raw(&self) -> AnyPool {
         sqlx::any::install_default_drivers();
@@ -79,15 +108,53 @@ impl Fresh {
 }
 
 pub(crate) fn database(url: &str, seed: bool) -> Database {
-    let strings: Strings = [("DATABASE_URL", url), ("SEED_DATA", if seed { "on" } else { "off" })]
+    let seed = if seed { "on" } else { "off" };
+    let strings: Strings = [("DATABASE_URL", url), ("SEED_DATA", seed), ("KEK", KEK)]
         .into_iter()
         .collect();
     Config::parse(&strings).expect("a good URL").database
 }
 
+/// The bytes of all files in a directory and those in it, each after its name.
+pub(crate) fn bytes_below(dir: &Path) -> Vec<u8> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(dir).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        all.extend_from_slice(path.display().to_string().as_bytes());
+        if path.is_dir() {
+            all.extend(bytes_below(&path));
+        } else {
+            // A server that runs removes files of its own meanwhile.
+            all.extend(std::fs::read(&path).unwrap_or_default());
+        }
+    }
+    all
+}
+
+/// Which of the texts are there, as they are or in small letters. They should have six characters: sealed values are base64, in which
+/// anything shorter may be by chance.
+pub(crate) fn found_in<'a>(bytes: &[u8], texts: &[&'a str]) -> Vec<&'a str> {
+    let there = |texts: &[&str]| {
+        let forms = texts.iter().flat_map(|text| [(*text).to_owned(), text.to_lowercase()]);
+        let any: Vec<String> = forms.map(|text| regex::escape(&text)).collect();
+        let any = regex::bytes::RegexBuilder::new(&any.join("|"))
+            .size_limit(1 << 26)
+            .build();
+        any.expect("texts").is_match(bytes)
+    };
+    // All at once, and one by one only if that finds something.
+    if texts.is_empty() || !there(texts) {
+        return Vec::new();
+    }
+    texts.iter().copied().filter(|text| there(&[text])).collect()
+}
+
 pub(crate) async fn count(pool: &AnyPool, question: &'static str) -> i64 {
     sqlx::query_scalar(question).fetch_one(pool).await.expect("a count")
 }
+
+/// The key of all databases of these tests, so that child processes have it too.
+pub(crate) const KEK: &str = "6ZlXh9uMZ9nUj1hN0Yq0F5bX2c7t9m3kQ1w4e5r6t7A=";
 
 struct Server {
     socket_dir: String,

@@ -10,7 +10,7 @@ use tieline::models::{Manifest, Purpose, locate};
 use tieline::speech::Synthesizer as _;
 use tieline::speech::piper::{self, Piper};
 
-use crate::fresh::{Fresh, on_both};
+use crate::fresh::{Fresh, KEK, bytes_below, found_in, on_both};
 
 on_both! {
     finished_turns_outlive_a_server_that_is_killed
@@ -20,33 +20,39 @@ on_both! {
 struct Served {
     child: Child,
     url: String,
-    _dir: TempDir,
+    /// Everything it writes: data, temporary files, log.
+    dir: TempDir,
 }
 
 impl Served {
     /// The guided eligibility line.
     fn start(database: &str) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
+        std::fs::create_dir(dir.path().join("temporary")).expect("a directory");
+        let log = std::fs::File::create(dir.path().join("log.txt")).expect("a file");
         let mut child = Command::new(env!("CARGO_BIN_EXE_tieline"))
             .arg("serve")
             .current_dir(dir.path())
             .env_clear()
             .env("DATABASE_URL", database)
+            .env("KEK", KEK)
             .env("BIND", "127.0.0.1:0")
             .env("AGENT", "eligibility")
             .env("AGENTS_DIR", root().join("agents"))
             .env("MODELS_DIR", models())
             .env("STT_MODEL", "tiny.en")
             .env("TWILIO_VERIFY", "off")
+            .env("TMPDIR", dir.path().join("temporary"))
+            .env("LOG", "debug")
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
             .expect("the program starts");
         let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         let mut ready = lines.map_while(Result::ok);
         let url = ready.find_map(|line| line.strip_prefix("ready ").map(str::to_owned));
         let url = url.expect("a server that is ready; without models run: tieline models pull");
-        Self { child, url, _dir: dir }
+        Self { child, url, dir }
     }
 
     /// SIGKILL.
@@ -103,7 +109,10 @@ async fn finished_turns_outlive_a_server_that_is_killed(fresh: Fresh) {
         "{lines} lines, {finished:?}: {:?}",
         ended.err()
     );
-    let recorded = fresh.open().await.call(&call).await.expect("answered").expect("there");
+    // As the killed server has left it.
+    let left = [bytes_below(server.dir.path()), fresh.everything().await].concat();
+    let store = fresh.open().await;
+    let recorded = store.call(&call).await.expect("answered").expect("there");
     assert!(recorded.call.ended_at.is_none() && recorded.call.agent == "eligibility");
     let kept: Vec<u64> = recorded.turns.iter().map(|turn| turn.number.into()).collect();
     let lost: Vec<&u64> = finished.iter().filter(|turn| !kept.contains(turn)).collect();
@@ -113,6 +122,21 @@ async fn finished_turns_outlive_a_server_that_is_killed(fresh: Fresh) {
         .iter()
         .filter(|turn| !turn.said.is_empty() && !turn.heard.is_empty());
     assert!(said.count() >= 2, "with both sides' words");
+    let texts = recorded
+        .turns
+        .iter()
+        .flat_map(|turn| [turn.said.as_str(), turn.heard.as_str()]);
+    let texts = texts
+        .flat_map(|text| text.split_inclusive(['.', '?']))
+        .map(str::trim)
+        .filter(|text| text.len() >= 8);
+    let private: Vec<&str> = texts
+        .chain(["5005550006", "5005550001", "MB123456", "1985-03-15", "Jordan Avery"])
+        .collect();
+    assert!(private.len() > 8, "{private:?}");
+    assert_eq!(found_in(&left, &private), Vec::<&str>::new());
+    assert_eq!(found_in(&left, &["is live"]).len(), 1, "its log is there");
+    assert_eq!(store.verify().await.expect("readable").faults, Vec::<String>::new());
 }
 
 fn spoken(texts: &[&str]) -> Vec<Utterance> {

@@ -228,7 +228,7 @@ async fn what_cannot_be_stored_is_refused(fresh: Fresh) {
 async fn errors_tell_no_values(fresh: Fresh) {
     let store = fresh.open().await;
     let raw = fresh.raw().await;
-    sqlx::query("UPDATE patients SET date_of_birth = 'Hidden' WHERE member_id = 'MB123456'")
+    sqlx::query("UPDATE patients SET patient_sealed = 'Hidden'")
         .execute(&raw)
         .await
         .expect("written");

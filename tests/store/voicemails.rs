@@ -1,12 +1,17 @@
 //! Messages that callers left.
 
-use tieline::store::{NewVoicemail, StoreError, Transcript};
+use std::path::Path;
 
-use crate::fresh::{Fresh, on_both};
+use tieline::call::voicemail::Mailbox;
+use tieline::store::{NewVoicemail, Record, Store, StoreError, Transcript};
+
+use crate::fresh::{Fresh, found_in, on_both};
 
 on_both! {
     a_message_is_kept_and_its_words_are_added
     a_call_is_answered_by_whom_the_caller_chose
+    files_that_were_plain_are_sealed
+    an_altered_file_is_found
 }
 
 fn message(id: &str) -> NewVoicemail {
@@ -26,11 +31,14 @@ async fn a_message_is_kept_and_its_words_are_added(fresh: Fresh) {
     let store = fresh.open().await;
     for id in ["a", "b", "c"] {
         store
-            .save_voicemail(&message(id))
+            .save_voicemail(&message(id), &Store::new_voicemail_key(id))
             .await
             .expect("saved, without a call's row");
     }
-    assert!(store.save_voicemail(&message("a")).await.is_err(), "an id is used once");
+    let again = store
+        .save_voicemail(&message("a"), &Store::new_voicemail_key("a"))
+        .await;
+    assert!(again.is_err(), "an id is used once");
     let raw = fresh.raw().await;
     sqlx::query("UPDATE voicemails SET created_at_ms = created_at_ms + 60000 WHERE id = 'b'")
         .execute(&raw)
@@ -73,4 +81,87 @@ async fn a_call_is_answered_by_whom_the_caller_chose(fresh: Fresh) {
         store.answered_by("CA2", "billing").await,
         Err(StoreError::UnknownCall)
     ));
+}
+
+/// What an earlier version has written: a row and a plain file.
+async fn plain(store: &Store, dir: &Path, id: &str) -> Vec<u8> {
+    let wav: Vec<u8> = format!("RIFF a message of {id} ").into_bytes().repeat(500);
+    std::fs::write(dir.join(format!("{id}.wav")), &wav).expect("written");
+    store
+        .save_voicemail(&message(id), &Store::new_voicemail_key(id))
+        .await
+        .expect("saved");
+    wav
+}
+
+async fn files_that_were_plain_are_sealed(fresh: Fresh) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let store = fresh.open().await;
+    let mailbox = Mailbox::new(dir.path().to_owned(), store.clone());
+    mailbox.seal_plain_files().await.expect("nothing to do");
+    let (a, b) = (
+        plain(&store, dir.path(), "a").await,
+        plain(&store, dir.path(), "b").await,
+    );
+    // One was sealed, and the server killed before the plain one was removed.
+    mailbox.seal_plain_files().await.expect("sealed");
+    std::fs::write(dir.path().join("a.wav"), &a).expect("written");
+    // Of nobody: left for people to look at. Of one that was deleted for good as well.
+    std::fs::write(dir.path().join("x.wav"), "x").expect("written");
+    plain(&store, dir.path(), "gone").await;
+    store.shred(Record::Voicemail("gone")).await.expect("shredded");
+    mailbox.seal_plain_files().await.expect("sealed");
+    let mut names: Vec<String> = std::fs::read_dir(dir.path())
+        .expect("listed")
+        .map(|entry| entry.expect("a file").file_name().into_string().expect("UTF-8"))
+        .collect();
+    names.sort();
+    assert_eq!(names, ["a.wav.sealed", "b.wav.sealed", "gone.wav", "x.wav"]);
+    for (id, wav) in [("a", a), ("b", b)] {
+        assert!(mailbox.wav(id).await.expect("readable").expect("there") == wav);
+        let file = std::fs::read(dir.path().join(format!("{id}.wav.sealed"))).expect("a file");
+        assert!(found_in(&file, &["RIFF", "message"]).is_empty());
+    }
+    assert!(mailbox.wav("gone").await.expect("answered").is_none());
+    assert_eq!(mailbox.verify().await.expect("readable"), Vec::<String>::new());
+}
+
+async fn an_altered_file_is_found(fresh: Fresh) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let store = fresh.open().await;
+    let mailbox = Mailbox::new(dir.path().to_owned(), store.clone());
+    for id in ["a", "b", "c", "d"] {
+        plain(&store, dir.path(), id).await;
+    }
+    mailbox.seal_plain_files().await.expect("sealed");
+    let path = |id: &str| dir.path().join(format!("{id}.wav.sealed"));
+    let mut file = std::fs::read(path("a")).expect("a file");
+    file[5_000] ^= 1;
+    std::fs::write(path("a"), &file).expect("written");
+    std::fs::copy(path("c"), path("b")).expect("copied");
+    std::fs::remove_file(path("d")).expect("removed");
+    // What is wrong with a row is told elsewhere, and does not hide what is wrong with files.
+    plain(&store, dir.path(), "e").await;
+    sqlx::query("UPDATE voicemails SET message_sealed = '1:x' WHERE id = 'e'")
+        .execute(&fresh.raw().await)
+        .await
+        .expect("written");
+    let faults = mailbox.verify().await.expect("readable");
+    let told = |part: &str| faults.iter().any(|fault| fault.contains(part));
+    assert!(
+        told("the file of voicemail a is not the one that was written"),
+        "{faults:?}"
+    );
+    assert!(
+        told("voicemail a: the file of a voicemail does not open: chunk 1 at byte "),
+        "{faults:?}"
+    );
+    assert!(
+        told("voicemail b: the file of a voicemail does not open: the header does not open"),
+        "{faults:?}"
+    );
+    assert!(
+        told("the file of voicemail d cannot be read") && !told("voicemail c"),
+        "{faults:?}"
+    );
 }

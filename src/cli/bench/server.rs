@@ -13,6 +13,7 @@ use super::stub_llm::{self, Cadence};
 use crate::caller::{Pace, Plan, Target};
 use crate::cli::{call, serve};
 use crate::config::Config;
+use crate::dialog::agent::{self, Agent};
 use crate::privacy::egress::Egress;
 use crate::store::Store;
 use crate::telemetry::logging;
@@ -35,7 +36,10 @@ pub(super) fn elsewhere(config: &Config, url: &str) -> Target {
 /// unless the configured one is to be asked.
 pub(super) async fn start(config: &Config, stub: Option<Cadence>, calls: usize) -> anyhow::Result<Target> {
     let mut config = config.clone();
+    let mut only = None;
     if let Some(cadence) = stub {
+        // What is measured is when it speaks; one that leads callers elsewhere would not say what the stub says.
+        only = Some(agent::parse(AGENT, "the bench's agent")?);
         config.llm.base_url = Some(stub_llm::start(cadence).await?);
         stub_llm::MODEL.clone_into(&mut config.llm.model);
         config.llm.api_key = None;
@@ -44,7 +48,7 @@ pub(super) async fn start(config: &Config, stub: Option<Cadence>, calls: usize) 
         config.llm.base_url.is_some(),
         "--configured-llm: no LLM is configured; set LLM_BASE_URL or LLM_API_KEY"
     );
-    let (target, _) = start_with(&config, None, calls).await?;
+    let (target, _) = run(config, None, calls, only).await?;
     Ok(target)
 }
 
@@ -54,7 +58,15 @@ pub(super) async fn start_with(
     store: Option<Store>,
     calls: usize,
 ) -> anyhow::Result<(Target, JoinHandle<std::io::Result<()>>)> {
-    let mut config = config.clone();
+    run(config.clone(), store, calls, None).await
+}
+
+async fn run(
+    mut config: Config,
+    store: Option<Store>,
+    calls: usize,
+    only: Option<Agent>,
+) -> anyhow::Result<(Target, JoinHandle<std::io::Result<()>>)> {
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let listener = TcpListener::bind(any).await.context("no port for the server")?;
     let address = listener.local_addr().context("the listener has no address")?;
@@ -66,7 +78,7 @@ pub(super) async fn start_with(
     config.twilio.unverified = config.twilio.auth_token.is_none();
     config.server.max_calls = Some(config.server.max_calls.unwrap_or(0).max(calls));
     let egress = Egress::new(config.egress.clone());
-    let app = Arc::new(serve::app(config, store, egress).await?);
+    let app = Arc::new(serve::app_of(config, store, egress, only).await?);
     let serving = serve::spawn(listener, app);
     let target = Target::Webhook {
         url: format!("{base}/voice/incoming"),
@@ -101,6 +113,9 @@ pub(super) fn quiet_log(config: &Config) {
 pub(super) fn now() -> Instant {
     Instant::now()
 }
+
+/// A front desk that leads nobody elsewhere and runs no tools.
+const AGENT: &str = include_str!("agent.toml");
 
 /// Twilio's own number for tests.
 const CALLER: &str = "+15005550006";

@@ -138,6 +138,8 @@ async fn list(
         agent: page::word("agent", query.agent)?,
         outcome: page::word("outcome", query.outcome)?,
         ended: query.status.map(|status| status == CallState::Completed),
+        // No number may be in a URL.
+        caller: None,
     };
     let store = store(&app)?;
     let phi = principal.may(Scope::Phi);

@@ -17,7 +17,7 @@ use super::page::{self, Paging};
 use super::problem::Problem;
 use super::{e164, store};
 use crate::http::App;
-use crate::store::{Customer, CustomerChange, CustomerKey, NewCustomer, Scope};
+use crate::store::{Customer, CustomerChange, CustomerKey, NewCustomer, Record, Scope};
 
 pub(super) fn routes(routes: Routes) -> Routes {
     routes
@@ -135,7 +135,8 @@ async fn create(
         address: request.address.map(|address| short("address", &address)).transpose()?,
     };
     let customer = store.create_customer(&new, &super::fresh_key()).await?;
-    audit::noted(store, &principal, Act::Create, "customer", &customer.customer_number).await;
+    let reference = store.key_id(Record::Customer(&customer.customer_number))?;
+    audit::noted(store, &principal, Act::Create, "customer", &reference).await;
     Ok((StatusCode::CREATED, Json(customer.into())))
 }
 
@@ -146,7 +147,8 @@ async fn create(
         (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no such customer")))]
 async fn get(State(app): State<Arc<App>>, principal: Principal, Id(number): Id) -> Result<Json<CustomerView>, Problem> {
     let store = store(&app)?;
-    audit::note(store, &principal, Act::Read, "customer", Some(&number)).await?;
+    let reference = store.key_id(Record::Customer(&number))?;
+    audit::note(store, &principal, Act::Read, "customer", Some(&reference)).await?;
     let found = store.find_customer(CustomerKey::Number(&number)).await?;
     let customer = found.ok_or_else(|| Problem::not_found("customer"))?;
     Ok(Json(customer.into()))
@@ -179,7 +181,8 @@ async fn change(
     };
     let changed = store.change_customer(&number, &change).await?;
     let customer = changed.ok_or_else(|| Problem::not_found("customer"))?;
-    audit::noted(store, &principal, Act::Change, "customer", &customer.customer_number).await;
+    let reference = store.key_id(Record::Customer(&customer.customer_number))?;
+    audit::noted(store, &principal, Act::Change, "customer", &reference).await;
     Ok(Json(customer.into()))
 }
 

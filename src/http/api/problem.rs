@@ -204,7 +204,12 @@ impl From<StoreError> for Problem {
                 format!("{field} is empty, too long, holds a NUL or has the wrong form"),
                 "See the field's description in /api/docs",
             ),
-            StoreError::NumbersUsedUp { .. } | StoreError::Unreadable { .. } => {
+            StoreError::Shredded => Self::not_found("record"),
+            StoreError::NumbersUsedUp { .. }
+            | StoreError::Unreadable { .. }
+            | StoreError::Altered { .. }
+            | StoreError::Missing { .. }
+            | StoreError::NoKek { .. } => {
                 tracing::error!(%error, "an API request has failed: {error}");
                 Self::internal()
             }

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::AnyConnection;
-
 use super::table::{Row, Table};
 use super::{ImportError, ImportKind, Imported};
+use crate::store::coverage::{Patient, Terms};
 use crate::store::error::cannot;
 use crate::store::{Store, StoreError};
 
@@ -36,33 +35,14 @@ pub(super) struct Member {
     terms: BTreeMap<String, Terms>,
 }
 
-#[derive(PartialEq, Clone)]
-struct Patient {
-    name: String,
-    date_of_birth: String,
-    plan: String,
-    /// `active` or `terminated`.
-    status: String,
-    terminated_on: Option<String>,
-    deductible_total_cents: i64,
-    deductible_remaining_cents: i64,
-}
-
-#[derive(PartialEq, Clone, Copy)]
-struct Terms {
-    covered: bool,
-    copay_cents: i64,
-    coinsurance_percent: i64,
-    prior_authorization: bool,
-}
-
 pub(super) fn read(table: Table) -> Result<Rows, ImportError> {
     let mut patients: BTreeMap<String, (usize, Patient)> = BTreeMap::new();
     let mut seen = BTreeMap::new();
     let rows = table.read(|row| {
         // All three are read before any is missed, so that every fault is told.
         let (member_id, patient, terms) = (row.id("member_id"), patient(row), terms(row));
-        let (member_id, patient, (procedure, terms)) = (member_id?, patient?, terms?);
+        let (member_id, mut patient, (procedure, terms)) = (member_id?, patient?, terms?);
+        patient.member_id.clone_from(&member_id);
         if let Some((first, other)) = patients.get(&member_id)
             && *other != patient
         {
@@ -110,6 +90,8 @@ fn patient(row: &mut Row<'_>) -> Option<Patient> {
     }
     let (status, terminated_on) = ended?;
     Some(Patient {
+        // Of a column that is read beside these.
+        member_id: String::new(),
         name: name?,
         date_of_birth: date_of_birth?.to_string(),
         plan: plan?,
@@ -165,13 +147,11 @@ impl Store {
         let mut transaction = self.begin(what).await?;
         for (member_id, member) in &members {
             let patient = &member.patient;
-            let patient_before = replace_patient(&mut transaction, member_id, patient)
-                .await
-                .map_err(cannot(what))?;
+            let (key, patient_before) = self.put_patient(&mut transaction, patient).await?;
             for (procedure, terms) in &member.terms {
-                let before = replace_terms(&mut transaction, member_id, procedure, *terms)
-                    .await
-                    .map_err(cannot(what))?;
+                let before = self
+                    .put_terms(&mut transaction, &key, member_id, procedure, *terms)
+                    .await?;
                 // A row is the patient's columns and the procedure's.
                 let before = before.map(|terms| (patient_before.as_ref(), terms));
                 imported.count(before.as_ref(), &(Some(patient), *terms));
@@ -181,86 +161,3 @@ impl Store {
         Ok(imported)
     }
 }
-
-/// Gives what was there before.
-async fn replace_patient(
-    connection: &mut AnyConnection,
-    member_id: &str,
-    patient: &Patient,
-) -> Result<Option<Patient>, sqlx::Error> {
-    let before: Option<PatientRow> = sqlx::query_as(PATIENT_BEFORE)
-        .bind(member_id)
-        .fetch_optional(&mut *connection)
-        .await?;
-    sqlx::query(UPSERT_PATIENT)
-        .bind(member_id)
-        .bind(patient.name.as_str())
-        .bind(patient.date_of_birth.as_str())
-        .bind(patient.plan.as_str())
-        .bind(patient.status.as_str())
-        .bind(patient.terminated_on.as_deref())
-        .bind(patient.deductible_total_cents)
-        .bind(patient.deductible_remaining_cents)
-        .execute(connection)
-        .await?;
-    Ok(before.map(
-        |(name, date_of_birth, plan, status, terminated_on, total, remaining)| Patient {
-            name,
-            date_of_birth,
-            plan,
-            status,
-            terminated_on,
-            deductible_total_cents: total,
-            deductible_remaining_cents: remaining,
-        },
-    ))
-}
-
-/// Gives what was there before.
-async fn replace_terms(
-    connection: &mut AnyConnection,
-    member_id: &str,
-    procedure: &str,
-    terms: Terms,
-) -> Result<Option<Terms>, sqlx::Error> {
-    let before: Option<(i64, i64, i64, i64)> = sqlx::query_as(TERMS_BEFORE)
-        .bind(member_id)
-        .bind(procedure)
-        .fetch_optional(&mut *connection)
-        .await?;
-    sqlx::query(UPSERT_TERMS)
-        .bind(member_id)
-        .bind(procedure)
-        .bind(i64::from(terms.covered))
-        .bind(terms.copay_cents)
-        .bind(terms.coinsurance_percent)
-        .bind(i64::from(terms.prior_authorization))
-        .execute(connection)
-        .await?;
-    Ok(before.map(
-        |(covered, copay_cents, coinsurance_percent, prior_authorization)| Terms {
-            covered: covered == 1,
-            copay_cents,
-            coinsurance_percent,
-            prior_authorization: prior_authorization == 1,
-        },
-    ))
-}
-
-/// In the order of [`PATIENT_BEFORE`].
-type PatientRow = (String, String, String, String, Option<String>, i64, i64);
-
-const PATIENT_BEFORE: &str = "SELECT name, date_of_birth, plan, status, terminated_on, deductible_total_cents, \
-     deductible_remaining_cents FROM patients WHERE member_id = $1";
-const UPSERT_PATIENT: &str = "INSERT INTO patients (member_id, name, date_of_birth, plan, status, terminated_on, \
-     deductible_total_cents, deductible_remaining_cents) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
-     ON CONFLICT (member_id) DO UPDATE SET name = excluded.name, date_of_birth = excluded.date_of_birth, plan = excluded.plan, \
-     status = excluded.status, terminated_on = excluded.terminated_on, \
-     deductible_total_cents = excluded.deductible_total_cents, \
-     deductible_remaining_cents = excluded.deductible_remaining_cents";
-const TERMS_BEFORE: &str = "SELECT covered, copay_cents, coinsurance_percent, prior_authorization FROM coverage \
-     WHERE member_id = $1 AND procedure_name = $2";
-const UPSERT_TERMS: &str = "INSERT INTO coverage (member_id, procedure_name, covered, copay_cents, coinsurance_percent, \
-     prior_authorization) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (member_id, procedure_name) DO UPDATE SET \
-     covered = excluded.covered, copay_cents = excluded.copay_cents, coinsurance_percent = excluded.coinsurance_percent, \
-     prior_authorization = excluded.prior_authorization";

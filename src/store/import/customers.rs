@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::table::{Row, Table};
 use super::{ImportError, ImportKind, Imported};
+use crate::store::customers::Details;
 use crate::store::error::cannot;
 use crate::store::{Store, StoreError, phone};
 
@@ -12,15 +13,7 @@ pub(super) const COLUMNS: &[&str] = &["customer_number", "name", "phone", "email
 pub(super) const OPTIONAL: &[&str] = &["email", "address"];
 
 /// By customer number, so that two imports at once lock rows in the same order.
-pub(super) type Rows = BTreeMap<String, Customer>;
-
-#[derive(PartialEq)]
-pub(super) struct Customer {
-    name: String,
-    phone: Option<String>,
-    email: Option<String>,
-    address: Option<String>,
-}
+pub(super) type Rows = BTreeMap<String, Details>;
 
 pub(super) fn read(table: Table) -> Result<Rows, ImportError> {
     let mut seen = BTreeMap::new();
@@ -37,13 +30,15 @@ pub(super) fn read(table: Table) -> Result<Rows, ImportError> {
         // Each is read before any is missed, so that every fault is told.
         let (name, phone) = (row.required("name"), telephone(row));
         let (email, address) = (row.optional("email"), row.optional("address"));
-        let customer = Customer {
-            name: name?,
-            phone: phone?,
-            email: email?,
-            address: address?,
+        let (name, phone, email, address, number) = (name?, phone?, email?, address?, number?);
+        let details = Details {
+            customer_number: number.clone(),
+            name,
+            phone,
+            email,
+            address,
         };
-        Some((number?, customer))
+        Some((number, details))
     })?;
     Ok(rows.into_iter().collect())
 }
@@ -63,38 +58,11 @@ impl Store {
         let what = "import customers";
         let mut imported = Imported::nothing(ImportKind::Customers);
         let mut transaction = self.begin(what).await?;
-        for (number, customer) in &rows {
-            let before: Option<Before> = sqlx::query_as(BEFORE)
-                .bind(number.as_str())
-                .fetch_optional(&mut *transaction)
-                .await
-                .map_err(cannot(what))?;
-            let before = before.map(|(name, phone, email, address)| Customer {
-                name,
-                phone,
-                email,
-                address,
-            });
-            sqlx::query(UPSERT)
-                .bind(number.as_str())
-                .bind(customer.name.as_str())
-                .bind(customer.phone.as_deref())
-                .bind(customer.email.as_deref())
-                .bind(customer.address.as_deref())
-                .execute(&mut *transaction)
-                .await
-                .map_err(cannot(what))?;
-            imported.count(before.as_ref(), customer);
+        for details in rows.values() {
+            let before = self.put_customer(&mut transaction, details).await?;
+            imported.count(before.as_ref(), details);
         }
         transaction.commit().await.map_err(cannot(what))?;
         Ok(imported)
     }
 }
-
-/// Name, telephone, e-mail, address.
-type Before = (String, Option<String>, Option<String>, Option<String>);
-
-const BEFORE: &str = "SELECT name, phone, email, address FROM customers WHERE customer_number = $1";
-const UPSERT: &str = "INSERT INTO customers (customer_number, name, phone, email, address) VALUES ($1, $2, $3, $4, $5) \
-     ON CONFLICT (customer_number) DO UPDATE SET name = excluded.name, phone = excluded.phone, email = excluded.email, \
-     address = excluded.address";

@@ -25,7 +25,7 @@ use super::server::{self, now};
 use crate::caller::calls::{CallSet, Line, Outcome, Said, ScriptedCall, Talk};
 use crate::caller::{Held, Level, Plan, Target, Utterance, hold_call};
 use crate::cli::engines;
-use crate::config::{Config, Database, Location};
+use crate::config::{Config, Database, KekSource, Location};
 use crate::dialog::agent::Agents;
 use crate::dialog::slot::Language;
 use crate::store::Store;
@@ -156,6 +156,7 @@ async fn measure(args: &CallsArgs, config: &Config, prepared: Vec<Prepared>) -> 
     let database = Database {
         location: Location::Sqlite(dir.0.join("calls.db")),
         seed: true,
+        kek: KekSource::File(dir.0.join("kek.key")),
     };
     let store = Store::open(&database).await?;
     let mut by_agent: BTreeMap<String, Vec<Prepared>> = BTreeMap::new();
