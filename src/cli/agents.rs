@@ -137,6 +137,7 @@ mod tests {
             store: None,
             texts: None,
             egress: Egress::default(),
+            only: None,
         };
         let staff = files.load().expect("a good file");
         let mut desk = Desk::new(files, staff);

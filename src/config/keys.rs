@@ -132,6 +132,10 @@ pub const KEYS: &[Key] = &[
     key("LLM_MODEL", "gpt-4o-mini", "the model's name at the LLM endpoint"),
     key("LLM_TEMPERATURE", "0.4", "randomness of replies, 0 to 2"),
     key("LLM_MAX_TOKENS", "200", "longest reply, in tokens"),
+    unset(
+        "LLM_REDACT",
+        "on or off: whether ids, numbers, dates, names and addresses leave as placeholders; unset: on with PRIVACY=cloud-llm",
+    ),
     // Speech
     key(
         "STT_MODEL",

@@ -3,6 +3,7 @@
 use super::parse::{self, Reader};
 use super::secret::Secret;
 use super::{or_unset, set_or_not};
+use crate::privacy::egress::Mode;
 
 /// Any OpenAI-compatible chat endpoint.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,10 +19,12 @@ pub struct Llm {
     pub temperature: f32,
     /// Longest reply in tokens. Default 200: about a minute of speech, more than a caller wants to hear.
     pub max_tokens: u32,
+    /// Whether ids, numbers, dates, names and addresses leave as placeholders. Default: where the endpoint may be outside of the house.
+    pub redact: bool,
 }
 
 impl Llm {
-    pub(super) fn parse(reader: &mut Reader<'_>) -> Self {
+    pub(super) fn parse(reader: &mut Reader<'_>, privacy: Mode) -> Self {
         let own_key = reader.optional("LLM_API_KEY", parse::secret);
         let openai_key = reader.optional("OPENAI_API_KEY", parse::secret);
         let api_key = own_key.or(openai_key);
@@ -32,6 +35,11 @@ impl Llm {
             model: reader.or_default("LLM_MODEL", parse::text),
             temperature: reader.or_default("LLM_TEMPERATURE", parse::number(0.0, 2.0)),
             max_tokens: reader.or_default("LLM_MAX_TOKENS", parse::number(1, 32_768)),
+            redact: reader
+                .optional("LLM_REDACT", |text| {
+                    parse::on_or_off(text).map_err(|bad| bad.example("on"))
+                })
+                .unwrap_or(privacy == Mode::CloudLlm),
         }
     }
 
@@ -47,6 +55,7 @@ impl Llm {
             ("LLM_MODEL", self.model.clone()),
             ("LLM_TEMPERATURE", self.temperature.to_string()),
             ("LLM_MAX_TOKENS", self.max_tokens.to_string()),
+            ("LLM_REDACT", if self.redact { "on" } else { "off" }.to_owned()),
         ]);
     }
 }

@@ -90,6 +90,7 @@ impl Config {
     pub fn read(strings: &Strings) -> (Self, Vec<ConfigError>) {
         let reader = &mut Reader::new(strings);
         let server = Server::parse(reader);
+        let egress = egress::policy(reader);
         let mut config = Self {
             database: Database::parse(reader, &server.data_dir),
             server,
@@ -97,8 +98,8 @@ impl Config {
             twilio: Twilio::parse(reader),
             lines: Lines::parse(reader),
             outbound: Outbound::parse(reader),
-            egress: egress::policy(reader),
-            llm: Llm::parse(reader),
+            llm: Llm::parse(reader, egress.mode),
+            egress,
             stt: Stt::parse(reader),
             tts: Tts::parse(reader),
             turn: Turn::parse(reader),

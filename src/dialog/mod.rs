@@ -4,5 +4,6 @@ pub mod agent;
 pub mod conversation;
 pub mod form;
 pub mod llm;
+pub mod redact;
 pub mod slot;
 pub mod tool;

@@ -17,7 +17,7 @@ use tieline::privacy::egress::Egress;
 use tieline::store::{Store, TaskOrder};
 use tokio::sync::watch;
 
-use crate::llm_calls::{client, client_at, one, piece, say, stream};
+use crate::llm_calls::{client, client_at, one, piece, redacting, say, stream};
 use crate::script::{Answer, Server, soon};
 
 pub(crate) const ELIGIBILITY: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/agents/eligibility.toml"));
@@ -149,6 +149,12 @@ impl Call {
     /// With the LLM at `url` instead.
     pub(crate) fn with_llm(mut self, url: &str) -> Self {
         self.mind.llm = Some(client_at(url));
+        self
+    }
+
+    /// With an LLM that is not to learn who calls.
+    pub(crate) fn redacting(mut self) -> Self {
+        self.mind.llm = Some(redacting(&format!("http://{}/v1", self.server.address)));
         self
     }
 

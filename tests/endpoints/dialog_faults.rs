@@ -14,7 +14,7 @@ use crate::llm_calls::{chunk, one, piece, say, stream};
 use crate::script::Answer;
 
 /// No healthy answer takes so long.
-const PATIENT: Duration = Duration::from_secs(30);
+pub(crate) const PATIENT: Duration = Duration::from_secs(30);
 const IMPATIENT: Duration = Duration::from_millis(150);
 
 /// What an LLM may do instead of its work.

@@ -65,6 +65,7 @@ fn client(url: &str, egress: &Egress) -> LlmClient {
         model: "fake".to_owned(),
         temperature: 0.5,
         max_tokens: 50,
+        redact: false,
     };
     LlmClient::new(&settings, egress)
         .expect("a client")

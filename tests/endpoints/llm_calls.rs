@@ -14,13 +14,29 @@ pub(crate) fn client(server: &Server) -> LlmClient {
 }
 
 pub(crate) fn client_at(url: &str) -> LlmClient {
-    let settings = Llm {
+    client_with(settings(url))
+}
+
+/// One that replaces what is private.
+pub(crate) fn redacting(url: &str) -> LlmClient {
+    client_with(Llm {
+        redact: true,
+        ..settings(url)
+    })
+}
+
+fn settings(url: &str) -> Llm {
+    Llm {
         base_url: Some(url.to_owned()),
         api_key: Some(Secret::new("sk-hidden")),
         model: "fake".to_owned(),
         temperature: 0.5,
         max_tokens: 50,
-    };
+        redact: false,
+    }
+}
+
+fn client_with(settings: Llm) -> LlmClient {
     LlmClient::new(&settings, &Egress::default())
         .expect("a client")
         .expect("an endpoint")

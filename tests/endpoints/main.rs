@@ -8,5 +8,6 @@ mod dialog_random;
 mod egress;
 mod llm_calls;
 mod llm_faults;
+mod redaction;
 mod script;
 mod tools;

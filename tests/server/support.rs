@@ -359,6 +359,7 @@ fn llm(setup: &Setup) -> Llm {
         model: "fake".to_owned(),
         temperature: 0.0,
         max_tokens: 50,
+        redact: false,
     }
 }
 

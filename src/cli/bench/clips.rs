@@ -88,11 +88,11 @@ fn rows(table: &str) -> Option<Vec<(&str, &str)>> {
 
 const FRAME_SECONDS: f32 = 0.02;
 
-/// What callers say, in one breath.
+/// What callers say, in one breath. None asks for a person or says goodbye, which would end the call.
 pub(super) const SENTENCES: [&str; 12] = [
     "Hello, what are your opening hours?",
     "I would like to make an appointment.",
-    "Can I speak to someone in billing?",
+    "Who can explain a bill to me?",
     "I need to change my address.",
     "Is the office open on Saturday?",
     "How long will the repair take?",

@@ -6,6 +6,7 @@ use super::{Answering, Said};
 use crate::dialog::agent::Context;
 use crate::dialog::form::{Next, Step};
 use crate::dialog::llm::{CallRequest, Delta, Message, Prompt, ToolSpec};
+use crate::dialog::redact::Redaction;
 use crate::dialog::tool::{ToolCall, ToolResult};
 
 /// What the LLM's turn came to.
@@ -29,7 +30,13 @@ impl Answering {
         let mut messages = self.heard.history.clone();
         let (mut spoken, mut run) = (false, Vec::new());
         for _ in 0..ROUNDS {
-            let mut deltas = llm.reply(self.prompt(messages.clone())).boxed();
+            let mut prompt = self.prompt(messages.clone());
+            let redaction = llm.redacts().then(|| {
+                let mut redaction = self.redaction();
+                prompt = redaction.prompt(std::mem::take(&mut prompt));
+                redaction
+            });
+            let mut deltas = llm.reply(prompt).boxed();
             let mut calls = Vec::new();
             let mut text = String::new();
             loop {
@@ -41,12 +48,19 @@ impl Answering {
                 match delta {
                     Ok(Delta::FirstToken) => self.emit(Said::FirstToken).await,
                     Ok(Delta::Sentence(sentence)) => {
+                        let sentence = match &redaction {
+                            Some(hidden) => hidden.show(&sentence),
+                            None => sentence,
+                        };
                         spoken = true;
                         text.push_str(&sentence);
                         text.push(' ');
                         self.say(sentence).await;
                     }
-                    Ok(Delta::Call(call)) => calls.push(call),
+                    Ok(Delta::Call(call)) => calls.push(match &redaction {
+                        Some(hidden) => hidden.show_call(call),
+                        None => call,
+                    }),
                     Err(reason) => {
                         tracing::warn!(reason, "the LLM did not answer: {reason}");
                         return if spoken {
@@ -164,6 +178,11 @@ impl Answering {
             messages: messages.into_iter().skip(skip).collect(),
             tools,
         }
+    }
+
+    /// For an LLM that is not to learn who somebody is.
+    fn redaction(&self) -> Redaction {
+        Redaction::new(self.dialog.private(), self.dialog.agent().language, self.heard.today)
     }
 
     fn system_context(&self) -> Context {

@@ -9,6 +9,7 @@ mod answer;
 mod answers;
 mod confirming;
 mod opening;
+mod private;
 mod submit;
 mod words;
 

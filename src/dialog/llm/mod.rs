@@ -175,6 +175,11 @@ impl LlmClient {
         &self.base_url
     }
 
+    /// Whether what is private is replaced before it is asked: see [`crate::dialog::redact`].
+    pub fn redacts(&self) -> bool {
+        self.settings.redact
+    }
+
     /// The HTTP status of its list of models, which tells that it is there.
     pub async fn probe(&self, patience: Duration) -> Result<u16, LlmError> {
         let asked = self.outlet.get("models").timeout(patience).send().await;

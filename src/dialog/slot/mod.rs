@@ -26,6 +26,7 @@ mod lexicon;
 mod number;
 mod pattern;
 mod phone;
+mod private;
 mod resume;
 mod speak;
 mod stutter;
@@ -34,6 +35,7 @@ mod text;
 pub use find::Found;
 pub use jiff::civil::Date;
 pub use pattern::{MAX_LEN, Pattern, PatternError};
+pub use private::{Private, private_spans};
 pub use resume::Resumed;
 
 use crate::speech::Answer;

@@ -101,19 +101,6 @@ impl<'a> Scorer<'a> {
         })
     }
 
-    /// Which of several texts the audio most likely holds, to its end; `None` of none.
-    pub(super) fn likeliest(&mut self, texts: &[String]) -> Result<Option<usize>, WhisperError> {
-        let first = self.start()?;
-        let mut best = None;
-        for (place, text) in texts.iter().enumerate() {
-            let likelihood = self.likelihood(&first, text, f32::NEG_INFINITY)?;
-            if best.is_none_or(|(_, most)| likelihood > most) {
-                best = Some((place, likelihood));
-            }
-        }
-        Ok(best.map(|(place, _)| place))
-    }
-
     /// The log-probabilities of a text's first token.
     fn start(&mut self) -> Result<Vec<f32>, WhisperError> {
         // whisper-rs shows the logits of the first token it is given only, so the last one comes by itself.

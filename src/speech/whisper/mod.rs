@@ -155,20 +155,6 @@ impl Transcriber for Whisper {
 }
 
 impl Whisper {
-    /// Which of several texts the audio most likely holds, all of it and nothing more. For measurements, where it is known what was spoken.
-    pub fn likeliest_text(&mut self, audio: &[f32], texts: &[String]) -> Result<Option<usize>, SpeechError> {
-        self.piece(audio, None, &|| false)?;
-        let language = self.options.language.as_str();
-        let scorer = Scorer::new(
-            &self.model.context,
-            &mut self.state,
-            language,
-            self.options.threads.max(1),
-        );
-        let likeliest = scorer.and_then(|mut scorer| scorer.likeliest(texts));
-        likeliest.map_err(|error| run_error(&error))
-    }
-
     /// The language that the audio of the last run is in; `None` if that is not clear.
     fn likeliest(&self, languages: &[Code]) -> Result<Option<Code>, SpeechError> {
         let (_, all) = self

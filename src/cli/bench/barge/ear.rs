@@ -1,6 +1,7 @@
 //! What a person with the caller's ear would write down: the agent's side of a recording, as played, through Whisper.
 
 use std::ops::Range;
+use std::path::Path;
 
 use anyhow::Context as _;
 
@@ -16,7 +17,8 @@ use crate::speech::whisper::{AudioContext, Whisper, WhisperModel, WhisperOptions
 use crate::time::SampleRate;
 
 pub(super) struct Ear {
-    whisper: Whisper,
+    /// The best first.
+    whispers: Vec<Whisper>,
     pub(super) model: String,
 }
 
@@ -26,61 +28,70 @@ impl Ear {
         let folder = &config.server.models_dir;
         let manifest = Manifest::load(folder)?;
         let names: &[&str] = model.as_ref().map_or(&USUAL, std::slice::from_ref);
-        let located = names
-            .iter()
-            .find_map(|name| locate(&manifest, folder, name, Purpose::Stt).ok());
-        let located = located.with_context(|| format!("to hear what was played, one of {names:?} is needed"))?;
-        let options = WhisperOptions {
-            language: config.stt.language.clone(),
-            threads: 1,
-            context: AudioContext::Fitted,
-            vocabulary: None,
-            vocabularies: std::collections::BTreeMap::new(),
-        };
+        let located = |name: &&str| locate(&manifest, folder, name, Purpose::Stt).ok();
+        let best = names.iter().find_map(located);
+        let best = best.with_context(|| format!("to hear what was played, one of {names:?} is needed"))?;
+        let others = USUAL.iter().filter(|name| **name != best.name).filter_map(located);
+        let others: Vec<_> = others.map(|other| other.path().to_owned()).collect();
+        // Fitted, one begins again, or makes a word up, where the audio ends in the middle of a sentence; in full, one leaves words out at times.
+        let mut whispers = vec![
+            worker(config, best.path(), AudioContext::Full)?,
+            worker(config, best.path(), AudioContext::Fitted)?,
+        ];
+        for path in others {
+            whispers.push(worker(config, &path, AudioContext::Full)?);
+        }
         Ok(Self {
-            whisper: WhisperModel::load(located.path())?.worker(options)?,
-            model: located.name,
+            whispers,
+            model: best.name,
         })
     }
 
     /// The words in some 20 ms frames of the agent's side.
     pub(super) fn hear(&mut self, recording: &Recording, frames: Range<usize>) -> anyhow::Result<String> {
-        let played = recording.agent(frames);
-        let mut text = String::new();
-        for part in parts(&played) {
-            text.push_str(&self.whisper.transcribe(&at_model_rate(&played[part]), &|| false)?.text);
-            text.push(' ');
-        }
-        Ok(text.trim().to_owned())
+        written(&mut self.whispers[0], &recording.agent(frames))
     }
 
-    /// The words in some frames, and how many of an answer's words they come to: of the beginnings of it near there, the one that Whisper
-    /// finds likeliest. What it writes down freely at a cut is often a word that was not said.
+    /// The words in some frames, and how many of an answer's words they come to: what two ears agree on, give or take a word. `None` if
+    /// no two do.
     pub(super) fn reached(
         &mut self,
         recording: &Recording,
         frames: Range<usize>,
         answer: &Answer<'_>,
-    ) -> anyhow::Result<(String, usize)> {
+    ) -> anyhow::Result<Option<(String, usize)>> {
         let played = recording.agent(frames);
-        let mut parts = parts(&played);
-        let Some(last) = parts.pop() else {
-            return Ok((String::new(), 0));
-        };
-        let mut text = String::new();
-        for part in parts {
-            text.push_str(&self.whisper.transcribe(&at_model_rate(&played[part]), &|| false)?.text);
-            text.push(' ');
+        let mut told: Vec<(String, usize)> = Vec::new();
+        for whisper in &mut self.whispers {
+            let text = written(whisper, &played)?;
+            let reached = answer.reached(&text);
+            if let Some(agreed) = told.iter().position(|(_, earlier)| earlier.abs_diff(reached) <= 1) {
+                return Ok(Some(told.swap_remove(agreed)));
+            }
+            told.push((text, reached));
         }
-        let start = answer.reached(&text);
-        let audio = at_model_rate(&played[last]);
-        text.push_str(&self.whisper.transcribe(&audio, &|| false)?.text);
-        let near = answer.reached(&text);
-        let ends: Vec<usize> = (near.saturating_sub(NEAR).max(start + 1)..=(near + NEAR).min(answer.len())).collect();
-        let texts: Vec<String> = ends.iter().map(|&end| answer.part(start..end)).collect();
-        let likeliest = self.whisper.likeliest_text(&audio, &texts)?;
-        Ok((text, likeliest.map_or(near, |place| ends[place])))
+        Ok(None)
     }
+}
+
+fn worker(config: &Config, path: &Path, context: AudioContext) -> anyhow::Result<Whisper> {
+    let options = WhisperOptions {
+        language: config.stt.language.clone(),
+        threads: 1,
+        context,
+        vocabulary: None,
+        vocabularies: std::collections::BTreeMap::new(),
+    };
+    Ok(WhisperModel::load(path)?.worker(options)?)
+}
+
+fn written(whisper: &mut Whisper, played: &[i16]) -> anyhow::Result<String> {
+    let mut text = String::new();
+    for part in parts(played) {
+        text.push_str(&whisper.transcribe(&at_model_rate(&played[part]), &|| false)?.text);
+        text.push(' ');
+    }
+    Ok(text.trim().to_owned())
 }
 
 /// Pieces that Whisper takes at once, cut in pauses where there are any; silence is left out.
@@ -132,8 +143,6 @@ const LONG_PAUSE_FRAMES: usize = 40;
 const GOOD: usize = 10 * 8000;
 /// Here a part ends in any case: 26 s.
 const MOST: usize = 26 * 8000;
-/// So many words around where the free text ends are tried.
-const NEAR: usize = 5;
 /// 300 ms, so that the last word is not cut by the end of the audio.
 const TAIL: usize = 2400;
 

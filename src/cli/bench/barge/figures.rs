@@ -130,7 +130,7 @@ impl Noise {
 pub(super) struct Heard {
     /// Interrupted answers.
     pub(super) cuts: usize,
-    /// Of which the server told nothing, or the ear understood nothing of the answer.
+    /// Of which the server told nothing, or no two ears understood the same of the answer.
     unknown: usize,
     /// Words by which the server is wrong, without sign.
     pub(super) words_off: Summary,
@@ -172,7 +172,9 @@ impl Heard {
             let written = tape.written(turn);
             let own = Answer::new(vec![&written]);
             let answer = likest(answers, &written).map_or(&own, |place| &answers[place]);
-            let (heard, heard_words) = ear.reached(recording, from..tape.clears[clear].beat, answer)?;
+            let Some((heard, heard_words)) = ear.reached(recording, from..tape.clears[clear].beat, answer)? else {
+                continue;
+            };
             let believed_words = answer.reached(believed);
             if heard_words > 0 {
                 each.push(Belief {

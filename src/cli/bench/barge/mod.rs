@@ -304,8 +304,8 @@ fn settings(args: &BargeArgs, config: &Config) -> serde_json::Value {
 /// The stub's answers: blocks of one sentence a line.
 const ANSWERS: &str = include_str!("answers.txt");
 
-/// What listeners say. Not "Mm-hmm.": Piper reads its letters, "em-em-hum".
-const BACKCHANNELS: [&str; 6] = ["Uh-huh.", "Okay.", "Right.", "Yeah.", "Um-hum.", "I see."];
+/// What listeners say, as far as Piper can say it: it reads the letters of "Mm-hmm." and makes two full vowels of "Um-hum."; "Hmm." is a hum.
+const BACKCHANNELS: [&str; 6] = ["Uh-huh.", "Okay.", "Right.", "Yeah.", "Hmm.", "I see."];
 
 /// With others busier than this, the figures are theirs too.
 const CLEAN_CORES: f64 = 0.1;

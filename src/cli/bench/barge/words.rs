@@ -1,7 +1,5 @@
 //! Texts compared in words: what of an answer was heard, up to where, and which sentences were not. Pure.
 
-use std::ops::Range;
-
 use super::super::wer::words;
 
 /// An answer of the stub: its sentences, in order.
@@ -61,22 +59,6 @@ impl<'a> Answer<'a> {
         }
         let best = (0..row.len()).min_by_key(|&length| (row[length], length.abs_diff(heard.len()), length));
         best.unwrap_or(0)
-    }
-
-    /// Some of its words as they are written.
-    pub(super) fn part(&self, range: Range<usize>) -> String {
-        let mut at = 0;
-        let mut part = Vec::new();
-        for written in self.sentences.iter().flat_map(|sentence| sentence.split_whitespace()) {
-            if range.contains(&at) {
-                part.push(written);
-            }
-            at += words(written).len();
-        }
-        // What follows the last word is not known to have been said.
-        part.join(" ")
-            .trim_end_matches(|c: char| !c.is_alphanumeric())
-            .to_owned()
     }
 
     /// Which of its words were heard, in its order; what else was heard in between does not count.
@@ -156,14 +138,6 @@ mod tests {
         assert_eq!(likest(&answers, "stops outside and it leaves"), Some(1));
         assert_eq!(likest(&answers, "I am sorry"), None);
         assert_eq!(likest(&answers, ""), None);
-    }
-
-    #[test]
-    fn a_part_is_as_it_is_written() {
-        let answer = &answers(TEXT)[0];
-        assert_eq!(answer.part(0..2), "The office");
-        assert_eq!(answer.part(3..7), "at nine. Bring your");
-        assert_eq!(answer.part(8..99), "card along");
     }
 
     #[test]
