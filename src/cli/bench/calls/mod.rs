@@ -56,6 +56,9 @@ pub(in crate::cli) struct CallsArgs {
     /// Write everything to a JSON file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Leave the database and its key in this folder, which must have none
+    #[arg(long, value_name = "FOLDER")]
+    keep: Option<PathBuf>,
     /// Fail when fewer percent of the calls come to what they should
     #[arg(long, value_name = "PERCENT", default_value_t = 90.0)]
     min: f64,
@@ -152,11 +155,15 @@ fn prepare(args: &CallsArgs, config: &Config, set: &CallSet) -> anyhow::Result<V
 
 /// One server after the other: an agent is chosen by its configuration, as each call would be by the number that is called.
 async fn measure(args: &CallsArgs, config: &Config, prepared: Vec<Prepared>) -> anyhow::Result<Figures> {
-    let dir = Scratch::new()?;
+    let scratch = Scratch::new()?;
+    let dir = args.keep.as_ref().unwrap_or(&scratch.0);
+    std::fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+    let path = dir.join("calls.db");
+    anyhow::ensure!(!path.exists(), "--keep: {} is there already", path.display());
     let database = Database {
-        location: Location::Sqlite(dir.0.join("calls.db")),
+        location: Location::Sqlite(path),
         seed: true,
-        kek: KekSource::File(dir.0.join("kek.key")),
+        kek: KekSource::File(dir.join("kek.key")),
     };
     let store = Store::open(&database).await?;
     let mut by_agent: BTreeMap<String, Vec<Prepared>> = BTreeMap::new();
