@@ -45,6 +45,7 @@ step 'bill of materials' scripts/sbom.sh
 step 'models' "$tieline" models pull "${TEST_MODELS[@]}"
 step 'tests' cargo test --release --locked
 step 'calls in a network namespace' scripts/namespace_test.sh
+step 'safeguards' scripts/safeguards.py
 step 'the API against its document' scripts/api_check.sh
 step "Twilio's library as the oracle" scripts/twilio_oracle.sh
 step 'benches, once each' benches_once
