@@ -1,4 +1,4 @@
-//! What an LLM outside of the house is not told: ids, numbers, dates, names and addresses leave as placeholders ("NAME_1") and come back as what
+//! What an LLM outside of the house is not told: ids, numbers, dates, names and addresses leave as placeholders (`NAME_1`) and come back as what
 //! they stand for. Pure.
 //!
 //! What is known of the call (slots, what tools found, the caller's number) is replaced wherever it stands; what else looks private is found by
@@ -95,7 +95,7 @@ impl Redaction {
         let mut arguments = call.arguments;
         if let Ok(mut json) = serde_json::from_str::<Json>(&arguments) {
             each_text(&mut json, "", &mut |_, text| {
-                *text = self.replaced(text, |hidden| &hidden.value)
+                *text = self.replaced(text, |hidden| &hidden.value);
             });
             arguments = json.to_string();
         }
