@@ -64,7 +64,7 @@ async fn once(
     let hash = fingerprint(&[parts.method.as_str().as_bytes(), parts.uri.path().as_bytes(), &body]);
     let claim = Claimed {
         store,
-        owner: principal.0.id.clone(),
+        owner: principal.key.id.clone(),
         key: idempotency_key.to_owned(),
     };
     let request = Request::from_parts(parts, Body::from(body));
