@@ -73,7 +73,7 @@ async fn auditors_page_through_the_trail_and_see_nothing_else() {
         "/api/calls/CA1",
         "/api/customers",
         "/api/keys",
-        "/api/break-glass",
+        "/api/break-glass/list",
     ] {
         assert_eq!(desk.get(path, &auditor).await.problem(403).0, "scope", "{path}");
     }
@@ -176,7 +176,7 @@ async fn whoever_breaks_the_glass_sees_what_is_private_for_a_while_and_is_seen()
     let read = events(&desk, "api-read").await;
     assert_eq!(read[1].detail, format!("call, break-glass {id}"));
     assert_eq!(read[0].detail, format!("customer, break-glass {id}"));
-    let listed = desk.get("/api/break-glass", &admin).await.ok();
+    let listed = desk.get("/api/break-glass/list", &admin).await.ok();
     assert_eq!((&listed["open"], &listed["items"][0]["id"]), (&json!(1), &json!(id)));
     assert_eq!(listed["items"][0]["reason"], "the caller has collapsed");
 
@@ -188,7 +188,7 @@ async fn whoever_breaks_the_glass_sees_what_is_private_for_a_while_and_is_seen()
         .expect("a quarter of an hour later");
     assert_eq!(from().await, "+*********23");
     desk.get("/api/customers/482615", &desk_key).await.problem(403);
-    assert_eq!(desk.get("/api/break-glass", &admin).await.ok()["open"], 0);
+    assert_eq!(desk.get("/api/break-glass/list", &admin).await.ok()["open"], 0);
     assert_eq!(events(&desk, "break-glass").await.len(), 1);
     let whole = desk.store.verify_audit(None).await.expect("readable");
     assert_eq!(whole.faults, Vec::<String>::new());

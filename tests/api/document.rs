@@ -9,7 +9,7 @@ const ROUTES: &[&str] = &[
     "GET /api/agents",
     "GET /api/agents/{name}",
     "GET /api/audit",
-    "GET /api/break-glass",
+    "GET /api/break-glass/list",
     "GET /api/calls",
     "GET /api/calls/{call_sid}",
     "GET /api/customers",

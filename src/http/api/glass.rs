@@ -111,7 +111,7 @@ async fn take(
         key = glass.key_id,
         glass = glass.id,
         minutes = request.minutes,
-        "BREAK-GLASS: API key {} sees what is private until {}; see /api/break-glass",
+        "BREAK-GLASS: API key {} sees what is private until {}; see /api/break-glass/list",
         glass.key_id,
         glass.ends_at
     );
@@ -121,7 +121,7 @@ async fn take(
 /// List what was taken by break-glass
 ///
 /// The newest first. Watch `open`: it should be 0.
-#[utoipa::path(get, path = "/api/break-glass", tag = "break-glass", operation_id = "list_break_glass",
+#[utoipa::path(get, path = "/api/break-glass/list", tag = "break-glass", operation_id = "list_break_glass",
     responses((status = 200, body = GlassList, description = "The newest 200")))]
 async fn list(State(app): State<Arc<App>>) -> Result<Json<GlassList>, Problem> {
     let glasses = store(&app)?.glasses(LISTED).await?;
