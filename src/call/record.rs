@@ -385,6 +385,13 @@ mod tests {
         assert_eq!(turns, all);
         assert_eq!(kept.tool_runs.iter().map(|run| run.turn).collect::<Vec<_>>(), [3]);
         assert_eq!(kept.call.outcome.as_deref(), Some("caller"));
+        let mut events = store.audit_events(10).await.expect("readable");
+        events.retain(|event| event.action == "tool");
+        let runs: Vec<_> = events
+            .iter()
+            .map(|event| (event.subject.as_str(), event.detail.as_str(), event.outcome.as_str()))
+            .collect();
+        assert_eq!(runs, [("CA1", "look_up", "found")]);
     }
 
     #[tokio::test]

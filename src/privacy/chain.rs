@@ -130,10 +130,7 @@ mod tests {
         };
         let seal = key.seal("head", &anchor);
         assert!(same(&seal, &key.seal("head", &anchor)) && !same(&seal, &key.seal("checkpoint", &anchor)));
-        let moved = Anchor {
-            seq: 8,
-            ..anchor.clone()
-        };
+        let moved = Anchor { seq: 8, ..anchor };
         assert!(!same(&seal, &key.seal("head", &moved)) && !same(&seal, ""));
     }
 
