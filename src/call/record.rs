@@ -10,7 +10,7 @@ use crate::call::driver::Call;
 use crate::call::end::CallEnd;
 use crate::call::registry::{Pen, Seat};
 use crate::dialog::conversation::ToolRecord;
-use crate::store::{Fault, NewCall, Store, StoreError, ToolRun, Turn};
+use crate::store::{AuditEvent, Fault, NewCall, Store, StoreError, ToolRun, Turn};
 use crate::telemetry::latency::TurnLatency;
 use crate::turn::event::{TurnId, TurnSummary};
 
@@ -153,6 +153,11 @@ impl Script {
                 }
                 Entry::Tool(mut run) => {
                     run.turn = run.turn.saturating_add(shift);
+                    let event = tool_event(call, &run);
+                    let audited = insistence.on("a tool's run in the audit trail", false, || store.audit(&event));
+                    if matches!(audited.await, Err(Lost::All)) {
+                        return;
+                    }
                     let saved = insistence.on("a tool's run", false, || store.save_tool_run(call, &run));
                     saved.await
                 }
@@ -171,6 +176,18 @@ impl Script {
                 .on("the end", true, || store.end_call(call, end.name()))
                 .await;
         }
+    }
+}
+
+/// That a tool was run, and what came of it; not with what.
+fn tool_event<'a>(call: &'a str, run: &'a ToolRun) -> AuditEvent<'a> {
+    AuditEvent {
+        actor: "agent",
+        action: "tool",
+        subject: call,
+        outcome: if run.outcome.is_empty() { "none" } else { &run.outcome },
+        detail: &run.tool,
+        origin: "call",
     }
 }
 
@@ -368,6 +385,13 @@ mod tests {
         assert_eq!(turns, all);
         assert_eq!(kept.tool_runs.iter().map(|run| run.turn).collect::<Vec<_>>(), [3]);
         assert_eq!(kept.call.outcome.as_deref(), Some("caller"));
+        let mut events = store.audit_events(10).await.expect("readable");
+        events.retain(|event| event.action == "tool");
+        let runs: Vec<_> = events
+            .iter()
+            .map(|event| (event.subject.as_str(), event.detail.as_str(), event.outcome.as_str()))
+            .collect();
+        assert_eq!(runs, [("CA1", "look_up", "found")]);
     }
 
     #[tokio::test]

@@ -8,9 +8,11 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
 use crate::call::voicemail::Mailbox;
+use crate::cli::audit::{self, AuditCommand};
+use crate::cli::operator::Operator;
 use crate::config::Config;
 use crate::privacy::egress::Egress;
-use crate::store::{AuditEvent, Record, Store};
+use crate::store::{Record, Store};
 
 /// Brings records into the database, and looks through those there are.
 #[derive(Debug, Args)]
@@ -36,6 +38,9 @@ enum DataCommand {
         /// The file, which must not be there
         file: PathBuf,
     },
+    /// The audit trail: who did what to what, from where
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Prints what stands for a customer or patient in the audit trail and in messages, which do not name them
     Reference {
         #[command(flatten)]
@@ -58,11 +63,13 @@ struct Whose {
 pub(super) async fn run(args: DataArgs, config: &Config, egress: &Egress) -> anyhow::Result<ExitCode> {
     let store = Store::open_within(&config.database, egress).await?;
     let mailbox = Mailbox::new(config.server.data_dir.join("voicemail"), store.clone());
+    let operator = Operator::here();
     let mut whole = true;
     match args.command {
-        DataCommand::Import { files } => import(&store, &files).await?,
+        DataCommand::Import { files } => import(&store, &operator, &files).await?,
         DataCommand::Verify => whole = verify(&store, &mailbox).await?,
-        DataCommand::Voicemail { id, file } => voicemail(&store, &mailbox, &id, &file).await?,
+        DataCommand::Voicemail { id, file } => voicemail(&store, &operator, &mailbox, (&id, &file)).await?,
+        DataCommand::Audit(command) => whole = audit::run(command, &store, &operator).await?,
         DataCommand::Reference { of } => {
             let record = of.customer.as_deref().map(Record::Customer);
             let record = record.or_else(|| of.member.as_deref().map(Record::Patient));
@@ -74,11 +81,14 @@ pub(super) async fn run(args: DataArgs, config: &Config, egress: &Egress) -> any
     Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn import(store: &Store, files: &[PathBuf]) -> anyhow::Result<()> {
+async fn import(store: &Store, operator: &Operator, files: &[PathBuf]) -> anyhow::Result<()> {
     for file in files {
         let name = file.display();
         let csv = std::fs::read(file).with_context(|| format!("{name} cannot be read"))?;
         let imported = store.import(&csv).await.with_context(|| name.to_string())?;
+        store
+            .audit(&operator.event("import", "", "done", &imported.to_string()))
+            .await?;
         say(&format!("{name}: {imported}\n"))?;
     }
     Ok(())
@@ -92,24 +102,27 @@ async fn verify(store: &Store, mailbox: &Mailbox) -> anyhow::Result<bool> {
         say(&format!("{fault}\n"))?;
     }
     let (records, shredded, faults) = (found.records, found.shredded, found.faults.len());
+    let trail = store.verify_audit(None).await?;
+    say(&audit::told(&trail))?;
+    let faults = faults + trail.faults.len();
     say(&format!(
         "{records} records looked at, {shredded} deleted for good, {faults} faults\n"
     ))?;
     Ok(faults == 0)
 }
 
-async fn voicemail(store: &Store, mailbox: &Mailbox, id: &str, file: &Path) -> anyhow::Result<()> {
+async fn voicemail(
+    store: &Store,
+    operator: &Operator,
+    mailbox: &Mailbox,
+    (id, file): (&str, &Path),
+) -> anyhow::Result<()> {
     let name = file.display();
     let found = store.voicemail(id).await?;
     let found = found.with_context(|| format!("there is no voicemail {id:?}, or it was deleted for good"))?;
-    let event = AuditEvent {
-        actor: "operator (command line)",
-        action: "export",
-        subject: &found.new.id,
-        outcome: "allowed",
-        detail: "voicemail",
-    };
-    store.audit(&event).await?;
+    store
+        .audit(&operator.event("export", &found.new.id, "allowed", "voicemail"))
+        .await?;
     let wav = mailbox.wav(&found.new.id).await?.context("it was deleted for good")?;
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
@@ -124,7 +137,7 @@ async fn voicemail(store: &Store, mailbox: &Mailbox, id: &str, file: &Path) -> a
     ))
 }
 
-fn say(text: &str) -> anyhow::Result<()> {
+pub(super) fn say(text: &str) -> anyhow::Result<()> {
     std::io::stdout()
         .write_all(text.as_bytes())
         .context("standard output is closed")

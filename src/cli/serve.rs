@@ -18,8 +18,8 @@ use crate::call::recorded::{Patience, Recorder};
 use crate::call::registry::Registry;
 use crate::call::switchboard::Switchboard;
 use crate::call::voicemail::Mailbox;
-use crate::cli::{agents, destinations, engines, local_key};
-use crate::config::{Config, Transport};
+use crate::cli::{agents, destinations, engines, local_key, operator};
+use crate::config::{Config, Strings, Transport};
 use crate::dialog::agent::Agent;
 use crate::dialog::conversation::Mind;
 use crate::dialog::llm::LlmClient;
@@ -27,11 +27,11 @@ use crate::dialog::tool::sms::Texts;
 use crate::http::tls::{self, Certificate};
 use crate::http::{App, Lines, TwilioAccount, router};
 use crate::privacy::egress::Egress;
-use crate::store::Store;
+use crate::store::{Start, Store};
 use crate::telemetry::logging;
 use crate::twilio::rest::TwilioRest;
 
-pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(config: Config, strings: &Strings) -> anyhow::Result<ExitCode> {
     logging::init(&config.log);
     announce(&config);
     let grace = Grace {
@@ -49,6 +49,13 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     })?;
     let pbx = pbx(&config).await?;
     let store = Store::open_within(&config.database, &egress).await?;
+    note_start(&store, strings).await?;
+    if let Some(file) = config.audit.anchor_file.clone() {
+        tokio::spawn(store.clone().keep_anchors(file));
+    }
+    if let Some(refusals) = egress.refusals() {
+        tokio::spawn(store.clone().audit_refusals(refusals));
+    }
     let local_key = local_key::of(&config);
     let mut app = app(config, Some(store.clone()), egress).await?;
     if app.twilio.auth_token.is_none() && !app.twilio.unverified {
@@ -92,6 +99,27 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     }
     store.close().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes down that this server starts, and which of its settings have changed.
+async fn note_start(store: &Store, strings: &Strings) -> anyhow::Result<()> {
+    let set = strings
+        .keys()
+        .filter_map(|(name, _)| Some((name, strings.get(name)?.0)));
+    let settings: Vec<(&str, &str)> = set.collect();
+    let start = Start {
+        node: &operator::node(),
+        version: env!("CARGO_PKG_VERSION"),
+        settings: &settings,
+    };
+    let changed = store
+        .note_start(&start)
+        .await
+        .context("the start cannot be written into the audit trail")?;
+    if !changed.is_empty() {
+        tracing::info!("settings that were others at the last start: {}", changed.join(" "));
+    }
+    Ok(())
 }
 
 /// Where a PBX connects, if it may.

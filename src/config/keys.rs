@@ -278,6 +278,10 @@ pub const KEYS: &[Key] = &[
         "CREDENTIALS_DIRECTORY",
         "set by systemd: where that key is as the credential tieline-kek",
     ),
+    unset(
+        "AUDIT_ANCHOR_FILE",
+        "a file, on another disk, to which the end of the audit trail is added every hour",
+    ),
     key("MODELS_DIR", "./models", "where model files are"),
     key("AGENTS_DIR", "./agents", "where agent files are"),
     unset("MAX_CALLS", "calls at the same time; 4 per core when unset"),

@@ -5,6 +5,7 @@
 //! (turn-taking ones in [`crate::turn::policy::Policy`]); `.env.example` is checked against both by a test.
 
 mod api;
+mod audit;
 mod database;
 mod egress;
 mod error;
@@ -28,6 +29,7 @@ use parse::Reader;
 
 pub use crate::privacy::kek::KekSource;
 pub use api::ApiLimits;
+pub use audit::Audit;
 pub use database::{Database, Location};
 pub use error::{ConfigError, ConfigErrors};
 pub use keys::{KEYS, Key};
@@ -71,6 +73,8 @@ pub struct Config {
     pub log: Log,
     /// The management API.
     pub api: ApiLimits,
+    /// The audit trail.
+    pub audit: Audit,
     /// What is odd without being wrong; to be logged at start.
     pub warnings: Vec<String>,
 }
@@ -105,6 +109,7 @@ impl Config {
             turn: Turn::parse(reader),
             log: Log::parse(reader),
             api: ApiLimits::parse(reader),
+            audit: Audit::parse(reader),
             warnings: strings.warnings().to_vec(),
         };
         config.cross_check(reader);
@@ -128,6 +133,7 @@ impl Config {
         self.turn.describe(&mut lines);
         self.log.describe(&mut lines);
         self.api.describe(&mut lines);
+        self.audit.describe(&mut lines);
         lines.sort_by_key(|(name, _)| KEYS.iter().position(|key| key.name == *name));
         lines
     }

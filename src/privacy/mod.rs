@@ -1,5 +1,6 @@
 //! What keeps calls private: the guard of what leaves, keys, sealed values, sealed files.
 
+pub mod chain;
 pub mod chunks;
 pub mod egress;
 pub mod kek;

@@ -76,6 +76,10 @@ impl Store {
             .await
             .map_err(|error| fail((error.to_string(), kind.remedy())))?;
         store
+            .begin_audit()
+            .await
+            .map_err(|error| fail((error.to_string(), kind.remedy())))?;
+        store
             .seed_once(database.seed)
             .await
             .map_err(|error| fail((error.to_string(), kind.remedy())))?;

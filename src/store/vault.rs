@@ -15,6 +15,7 @@ use super::connect::Why;
 use super::error::cannot;
 use super::{Kind, Store, StoreError};
 use crate::config::KekSource;
+use crate::privacy::chain::ChainKey;
 use crate::privacy::kek::{KekError, KeyRing, UnwrapError};
 use crate::privacy::seal::{DataKey, IndexKey, Place};
 
@@ -38,6 +39,9 @@ pub(super) struct Vault {
     source: KekSource,
     ring: RwLock<Arc<KeyRing>>,
     index: IndexKey,
+    chain: ChainKey,
+    /// Whether the key that wraps was made by this opening.
+    made: bool,
 }
 
 impl Vault {
@@ -45,11 +49,11 @@ impl Vault {
     pub(super) async fn open(pool: &AnyPool, kind: Kind, source: &KekSource) -> Result<Self, Why> {
         let failed = |error: sqlx::Error| (super::connect::explain(&error), kind.remedy());
         let found = index_row(pool).await.map_err(failed)?;
-        let ring = match KeyRing::load(source).map_err(told)? {
-            Some(ring) => ring,
+        let (ring, made) = match KeyRing::load(source).map_err(told)? {
+            Some(ring) => (ring, false),
             // Without this the new key would only be the wrong one.
             None if found.is_some() => return Err(missing(source)),
-            None => KeyRing::create(source).map_err(told)?,
+            None => (KeyRing::create(source).map_err(told)?, true),
         };
         let (kek_id, wrapped) = match found {
             Some(found) => found,
@@ -61,7 +65,20 @@ impl Vault {
             source: source.clone(),
             ring: RwLock::new(Arc::new(ring)),
             index: IndexKey::of(&index),
+            chain: ChainKey::of(&index),
+            made,
         })
+    }
+
+    /// What the audit trail is chained with.
+    pub(super) fn chain(&self) -> &ChainKey {
+        &self.chain
+    }
+
+    /// The id of the key that was made when the database was opened.
+    pub(super) fn made(&self) -> Option<String> {
+        let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
+        self.made.then(|| ring.first().to_owned())
     }
 
     /// What stands for a text that is looked up by.

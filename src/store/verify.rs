@@ -54,6 +54,7 @@ impl Store {
         self.verify_patients(&mut found).await?;
         self.verify_voicemails(&mut found).await?;
         self.verify_answers(&mut found).await?;
+        self.verify_glasses(&mut found).await?;
         Ok(found)
     }
 
@@ -215,6 +216,18 @@ impl Store {
         Ok(())
     }
 
+    async fn verify_glasses(&self, found: &mut Verified) -> Result<(), StoreError> {
+        let mut after = String::new();
+        loop {
+            let rows: Vec<(String,)> = self.page(GLASSES, &after).await?;
+            let Some((last,)) = rows.last() else { return Ok(()) };
+            after.clone_from(last);
+            for (id,) in rows {
+                found.note(self.find_glass(&id).await)?;
+            }
+        }
+    }
+
     async fn page<T>(&self, question: &'static str, after: &str) -> Result<Vec<T>, StoreError>
     where
         T: for<'r> FromRow<'r, AnyRow> + Send + Unpin,
@@ -241,6 +254,7 @@ const PATIENTS: &str = "SELECT member_hash, patient_sealed, kek_id, wrapped FROM
      JOIN data_keys k ON k.id = 'patient/' || member_hash WHERE member_hash > $1 AND wrapped IS NOT NULL ORDER BY member_hash LIMIT 200";
 const TERMS: &str = "SELECT procedure_name, terms_sealed FROM coverage WHERE member_hash = $1 ORDER BY procedure_name";
 const VOICEMAILS: &str = "SELECT id, from_hash FROM voicemails WHERE id > $1 ORDER BY id LIMIT 500";
+const GLASSES: &str = "SELECT b.id FROM break_glass b JOIN data_keys k ON k.id = 'break-glass/' || b.id WHERE b.id > $1 ORDER BY b.id LIMIT 500";
 const ANSWERS: &str =
     "SELECT api_key, key_hash, body_sealed FROM api_requests WHERE body_sealed IS NOT NULL AND key_hash > $1";
 
@@ -271,6 +285,11 @@ const ORPHANS: &[(&str, &str)] = &[
         "SELECT id FROM data_keys WHERE id LIKE 'voicemail/%' AND wrapped IS NOT NULL AND id > $1 \
         AND NOT EXISTS (SELECT 1 FROM voicemails v WHERE 'voicemail/' || v.id = data_keys.id) ORDER BY id",
     ),
+    (
+        "break_glass",
+        "SELECT id FROM data_keys WHERE id LIKE 'break-glass/%' AND wrapped IS NOT NULL AND id > $1 \
+        AND NOT EXISTS (SELECT 1 FROM break_glass b WHERE 'break-glass/' || b.id = data_keys.id) ORDER BY id",
+    ),
 ];
 /// Records whose key is gone.
 const KEYLESS: &[&str] = &[
@@ -284,6 +303,8 @@ const KEYLESS: &[&str] = &[
         AND NOT EXISTS (SELECT 1 FROM data_keys WHERE id = 'order/' || order_number) ORDER BY order_number",
     "SELECT 'voicemail/' || v.id FROM voicemails v WHERE v.id > $1 \
         AND NOT EXISTS (SELECT 1 FROM data_keys WHERE data_keys.id = 'voicemail/' || v.id) ORDER BY v.id",
+    "SELECT 'break-glass/' || b.id FROM break_glass b WHERE b.id > $1 \
+        AND NOT EXISTS (SELECT 1 FROM data_keys WHERE data_keys.id = 'break-glass/' || b.id) ORDER BY b.id",
     "SELECT 'answer/' || api_key || '/' || key_hash FROM api_requests WHERE body_sealed IS NOT NULL AND key_hash > $1 \
         AND NOT EXISTS (SELECT 1 FROM data_keys WHERE id = 'answer/' || api_key || '/' || key_hash) ORDER BY key_hash",
 ];

@@ -8,6 +8,8 @@ use crate::desk::{Desk, Reply};
 const ROUTES: &[&str] = &[
     "GET /api/agents",
     "GET /api/agents/{name}",
+    "GET /api/audit",
+    "GET /api/break-glass/list",
     "GET /api/calls",
     "GET /api/calls/{call_sid}",
     "GET /api/customers",
@@ -22,6 +24,8 @@ const ROUTES: &[&str] = &[
     "GET /api/task-orders/{order_number}",
     "PATCH /api/customers/{customer_number}",
     "PATCH /api/task-orders/{order_number}",
+    "POST /api/break-glass",
+    "POST /api/break-glass/{id}/revoke",
     "POST /api/calls/{call_sid}/hangup",
     "POST /api/calls/{call_sid}/say",
     "POST /api/calls/{call_sid}/transfer",

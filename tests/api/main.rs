@@ -1,5 +1,6 @@
 //! The management API through a real socket: keys and scopes, pages, masks, live calls, events, repetitions, limits, the document.
 
+mod audit;
 mod calls;
 mod desk;
 mod document;

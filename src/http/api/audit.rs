@@ -42,12 +42,19 @@ pub(super) async fn note(
     id: Option<&str>,
 ) -> Result<(), Problem> {
     let actor = actor(principal);
+    // Seen by the scope, or only for now.
+    let by_glass = principal
+        .key
+        .glass
+        .as_ref()
+        .map(|glass| format!("{what}, break-glass {glass}"));
     let event = AuditEvent {
         actor: &actor,
         action: act.name(),
         subject: id.unwrap_or_default(),
         outcome: "allowed",
-        detail: what,
+        detail: by_glass.as_deref().unwrap_or(what),
+        origin: &principal.origin,
     };
     Ok(store.audit(&event).await?)
 }
@@ -64,5 +71,5 @@ pub(super) async fn noted(store: &Store, principal: &Principal, act: Act, what: 
 
 /// The key, as the audit trail names it.
 pub(super) fn actor(principal: &Principal) -> String {
-    format!("{} ({})", principal.0.name, principal.0.id)
+    principal.key.actor()
 }

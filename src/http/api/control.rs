@@ -119,9 +119,9 @@ async fn order(
     })?;
     tracing::info!(
         call = call_sid,
-        key = principal.0.id,
+        key = principal.key.id,
         "API key {}: {} in call {call_sid}",
-        principal.0.id,
+        principal.key.id,
         act.name()
     );
     Ok((StatusCode::ACCEPTED, Json(Accepted { call_sid })))

@@ -11,6 +11,7 @@ mod customers;
 mod docs;
 mod events;
 mod extract;
+mod glass;
 mod idempotency;
 mod keys;
 mod limits;
@@ -19,6 +20,7 @@ mod orders;
 mod page;
 mod phone;
 mod problem;
+mod trail;
 
 use std::sync::{Arc, OnceLock};
 
@@ -67,6 +69,8 @@ pub(super) fn router(app: &Arc<App>) -> Router<Arc<App>> {
         agents::routes,
         events::routes,
         keys::routes,
+        glass::routes,
+        trail::routes,
         docs::routes,
     ]
     .into_iter()
