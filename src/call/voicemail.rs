@@ -135,6 +135,16 @@ impl Mailbox {
         Ok(Some(read.await??))
     }
 
+    /// Removes a message's file, once nobody can read it any more. One that is gone already is none.
+    pub async fn remove(&self, id: &str) -> Result<(), MailboxError> {
+        let path = self.path(id);
+        let removed = on_a_thread(move || match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        });
+        Ok(removed.await?)
+    }
+
     /// Looks through the files of all messages. Faults name the message, not what is in it. Rows are for [`Store::verify`] to look
     /// through: without a good one there is nothing to compare a file with.
     pub async fn verify(&self) -> Result<Vec<String>, MailboxError> {
@@ -204,7 +214,8 @@ impl Mailbox {
         Ok(recording.samples.into_iter().map(mulaw::to_i16).collect())
     }
 
-    fn path(&self, id: &str) -> PathBuf {
+    /// Where a message's file is.
+    pub fn path(&self, id: &str) -> PathBuf {
         self.dir.join(format!("{id}{SEALED}"))
     }
 }

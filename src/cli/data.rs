@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
+use super::keeping::{self, KeepingCommand, say};
 use crate::call::voicemail::Mailbox;
 use crate::config::Config;
 use crate::privacy::egress::Egress;
@@ -41,6 +42,8 @@ enum DataCommand {
         #[command(flatten)]
         of: Whose,
     },
+    #[command(flatten)]
+    Keeping(KeepingCommand),
 }
 
 #[derive(Debug, Args)]
@@ -56,12 +59,17 @@ struct Whose {
 
 /// Runs `tieline data` on the configured database.
 pub(super) async fn run(args: DataArgs, config: &Config, egress: &Egress) -> anyhow::Result<ExitCode> {
+    if let DataCommand::Keeping(command @ KeepingCommand::Restore { .. }) = args.command {
+        let whole = keeping::restore(command, config, egress).await?;
+        return Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
     let store = Store::open_within(&config.database, egress).await?;
     let mailbox = Mailbox::new(config.server.data_dir.join("voicemail"), store.clone());
     let mut whole = true;
     match args.command {
         DataCommand::Import { files } => import(&store, &files).await?,
-        DataCommand::Verify => whole = verify(&store, &mailbox).await?,
+        DataCommand::Verify => whole = verify(&store, &config.server.data_dir).await?,
+        DataCommand::Keeping(command) => keeping::run(command, config, &store).await?,
         DataCommand::Voicemail { id, file } => voicemail(&store, &mailbox, &id, &file).await?,
         DataCommand::Reference { of } => {
             let record = of.customer.as_deref().map(Record::Customer);
@@ -85,7 +93,8 @@ async fn import(store: &Store, files: &[PathBuf]) -> anyhow::Result<()> {
 }
 
 /// Whether all is whole.
-async fn verify(store: &Store, mailbox: &Mailbox) -> anyhow::Result<bool> {
+pub(super) async fn verify(store: &Store, data_dir: &Path) -> anyhow::Result<bool> {
+    let mailbox = Mailbox::new(data_dir.join("voicemail"), store.clone());
     let mut found = store.verify().await?;
     found.faults.extend(mailbox.verify().await?);
     for fault in &found.faults {
@@ -122,10 +131,4 @@ async fn voicemail(store: &Store, mailbox: &Mailbox, id: &str, file: &Path) -> a
     say(&format!(
         "{name}: not encrypted any more; delete it when you have heard it\n"
     ))
-}
-
-fn say(text: &str) -> anyhow::Result<()> {
-    std::io::stdout()
-        .write_all(text.as_bytes())
-        .context("standard output is closed")
 }

@@ -4,3 +4,4 @@ pub mod chunks;
 pub mod egress;
 pub mod kek;
 pub mod seal;
+pub mod shredlist;

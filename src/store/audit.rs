@@ -98,7 +98,7 @@ pub fn masked(number: &str) -> String {
     }
 }
 
-async fn insert(
+pub(super) async fn insert(
     transaction: &mut sqlx::Transaction<'static, sqlx::Any>,
     event: &AuditEvent<'_>,
 ) -> Result<Result<sqlx::any::AnyQueryResult, sqlx::Error>, StoreError> {
@@ -111,9 +111,9 @@ async fn insert(
     Ok(query.execute(&mut **transaction).await)
 }
 
-type Row = (i64, i64, String, String, String, String, String);
+pub(super) type Row = (i64, i64, String, String, String, String, String);
 
-fn record((id, at, actor, action, subject, outcome, detail): Row) -> Result<AuditRecord, StoreError> {
+pub(super) fn record((id, at, actor, action, subject, outcome, detail): Row) -> Result<AuditRecord, StoreError> {
     Ok(AuditRecord {
         id,
         at: timestamp(at, "audit_events.at_ms")?,

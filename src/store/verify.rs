@@ -239,7 +239,8 @@ const ORDERS: &str = "SELECT order_number, customer_hash, order_sealed, status, 
      ORDER BY order_number LIMIT 500";
 const PATIENTS: &str = "SELECT member_hash, patient_sealed, kek_id, wrapped FROM patients \
      JOIN data_keys k ON k.id = 'patient/' || member_hash WHERE member_hash > $1 AND wrapped IS NOT NULL ORDER BY member_hash LIMIT 200";
-const TERMS: &str = "SELECT procedure_name, terms_sealed FROM coverage WHERE member_hash = $1 ORDER BY procedure_name";
+pub(super) const TERMS: &str =
+    "SELECT procedure_name, terms_sealed FROM coverage WHERE member_hash = $1 ORDER BY procedure_name";
 const VOICEMAILS: &str = "SELECT id, from_hash FROM voicemails WHERE id > $1 ORDER BY id LIMIT 500";
 const ANSWERS: &str =
     "SELECT api_key, key_hash, body_sealed FROM api_requests WHERE body_sealed IS NOT NULL AND key_hash > $1";
