@@ -48,14 +48,14 @@ pub(super) enum KeepingCommand {
         /// The file, which must not be there
         out: PathBuf,
     },
-    /// Puts a backup into an empty database and DATA_DIR, but for what was deleted since
+    /// Puts a backup into an empty database and `DATA_DIR`, but for what was deleted since
     Restore {
         /// The backup
         file: PathBuf,
-        /// Another database than DATABASE_URL: sqlite:PATH or postgres://…
+        /// Another database than `DATABASE_URL`: sqlite:PATH or postgres://…
         #[arg(long)]
         into: Option<String>,
-        /// The list of deleted keys, if it is not SHRED_LIST
+        /// The list of deleted keys, if it is not `SHRED_LIST`
         #[arg(long, conflicts_with = "without_shred_list")]
         shred_list: Option<PathBuf>,
         /// The list of deleted keys is lost: bring back what was deleted after the backup, too

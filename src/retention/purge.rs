@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::{BATCH, Keeper, RetentionError, recordings};
 use crate::config::Keep;
-use crate::store::{Because, Class, Item};
+use crate::store::{Because, Class, Item, Record};
 
 /// What became of a class.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -112,7 +112,7 @@ impl Keeper {
         told: &mut (dyn FnMut(Class, u64) + Send),
     ) -> Result<Vec<(Class, Purged)>, RetentionError> {
         let mut classes = Vec::new();
-        self.finish_voicemails().await?;
+        self.sweep().await?;
         for class in Class::ALL {
             let mut purged = Purged::default();
             if let Some(before) = self.before(class).await? {
@@ -207,10 +207,20 @@ impl Keeper {
         Ok(old)
     }
 
-    /// Messages whose files were still to be removed when somebody was killed.
-    async fn finish_voicemails(&self) -> Result<(), RetentionError> {
+    /// Removes files that nobody can read any more: of records that another server has deleted, or one that was killed then.
+    async fn sweep(&self) -> Result<(), RetentionError> {
         for id in self.store.deleted_voicemails().await? {
             self.remove_files(&Item::Voicemail(id)).await?;
+        }
+        for id in self.mailbox.ids().await? {
+            if self.store.deleted_at(Record::Voicemail(&id)).await?.is_some() {
+                self.mailbox.remove(&id).await?;
+            }
+        }
+        for sid in recordings::all(&self.data_dir)?.into_keys() {
+            if self.store.deleted_at(Record::Call(&sid)).await?.is_some() {
+                self.remove_files(&Item::Recording(sid)).await?;
+            }
         }
         Ok(())
     }

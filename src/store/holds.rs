@@ -3,6 +3,8 @@
 //! Whoever deletes, and whoever adds a hold, holds the row `holds` of `leases` until the transaction ends: nothing that was put on hold is
 //! deleted a moment later.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::{Any, Transaction};
@@ -12,6 +14,7 @@ use super::error::cannot;
 use super::keys::now;
 use super::subjects::{CUSTOMER, PATIENT, PHONE};
 use super::vault::{self, Found};
+use super::verify::Verified;
 use super::{CustomerKey, Record, Store, StoreError, calls, text, timestamp, voicemails};
 use crate::privacy::seal::{DataKey, Place};
 
@@ -41,6 +44,10 @@ impl Store {
         let key = DataKey::random(hold_key(&id));
         let content = Content {
             reason: text::required(reason, "reason")?.to_owned(),
+            held: held
+                .iter()
+                .map(|(kind, hash)| ((*kind).to_owned(), hash.clone()))
+                .collect(),
         };
         let mut transaction = self.begin(what).await?;
         self.lock_holds(&mut transaction, true).await?;
@@ -92,6 +99,7 @@ impl Store {
         };
         let mut content: Content = vault::open(&key, place(id), &sealed)?;
         content.reason = format!("{}; released: {reason}", content.reason);
+        content.held.clear();
         sqlx::query("UPDATE holds SET released_at_ms = $2, hold_sealed = $3 WHERE id = $1")
             .bind(id)
             .bind(now)
@@ -127,7 +135,7 @@ impl Store {
 
     fn hold(&self, (id, record, sealed, since, released, kek_id, wrapped): Row) -> Result<Hold, StoreError> {
         let key = self.vault.unlock(&hold_key(&id), &kek_id, &wrapped)?;
-        let Content { reason } = vault::open(&key, place(&id), &sealed)?;
+        let Content { reason, .. } = vault::open(&key, place(&id), &sealed)?;
         Ok(Hold {
             id,
             record,
@@ -135,6 +143,26 @@ impl Store {
             since: timestamp(since, "holds.created_at_ms")?,
             released: released.map(|at| timestamp(at, "holds.released_at_ms")).transpose()?,
         })
+    }
+
+    /// Names what is altered or missing of the holds.
+    pub(super) async fn verify_holds(&self, found: &mut Verified) -> Result<(), StoreError> {
+        let what = "look through the holds";
+        let rows: Vec<Row> = sqlx::query_as(ALL).fetch_all(&self.pool).await.map_err(cannot(what))?;
+        for (id, _, sealed, _, _, kek_id, wrapped) in rows {
+            let opened = self.vault.unlock(&hold_key(&id), &kek_id, &wrapped);
+            let opened = opened.and_then(|key| vault::open::<Content>(&key, place(&id), &sealed));
+            let Some(content) = found.note(opened)? else { continue };
+            let held: Vec<(String, String)> = sqlx::query_as("SELECT kind, hash FROM held WHERE hold_id = $1")
+                .bind(&id)
+                .fetch_all(&self.pool)
+                .await
+                .map_err(cannot(what))?;
+            found.same(content.held == BTreeSet::from_iter(held), || {
+                format!("held: a row of {id}")
+            });
+        }
+        Ok(())
     }
 
     /// Kinds and hashes that are matched with the rows of calls, voicemails and so on.
@@ -194,6 +222,8 @@ impl Store {
 #[derive(Serialize, Deserialize)]
 struct Content {
     reason: String,
+    /// What the rows of `held` must say, so that none can be taken away.
+    held: BTreeSet<(String, String)>,
 }
 
 /// Id, record, sealed content, since, until; wrapping key, data key.

@@ -213,10 +213,7 @@ impl Loading<'_> {
             query = if *number {
                 query.bind(value.as_i64())
             } else {
-                query.bind(match value {
-                    Value::String(text) => Some(text),
-                    _ => None,
-                })
+                query.bind(value.as_str().map(str::to_owned))
             };
         }
         query

@@ -36,26 +36,20 @@ pub struct Belongings {
 impl Belongings {
     /// Sids of the person's calls.
     pub fn calls(&self) -> impl Iterator<Item = &str> {
-        self.items.iter().filter_map(|item| match item {
-            Item::Content(sid) => Some(sid.as_str()),
-            _ => None,
-        })
+        let call = |item: &&Item| matches!(item, Item::Content(_));
+        self.items.iter().filter(call).map(Item::name)
     }
 
     /// Ids of the person's messages.
     pub fn voicemails(&self) -> impl Iterator<Item = &str> {
-        self.items.iter().filter_map(|item| match item {
-            Item::Voicemail(id) => Some(id.as_str()),
-            _ => None,
-        })
+        let voicemail = |item: &&Item| matches!(item, Item::Voicemail(_));
+        self.items.iter().filter(voicemail).map(Item::name)
     }
 
     /// Numbers of the person's orders.
     pub fn orders(&self) -> impl Iterator<Item = &str> {
-        self.items.iter().filter_map(|item| match item {
-            Item::Order(number) => Some(number.as_str()),
-            _ => None,
-        })
+        let order = |item: &&Item| matches!(item, Item::Order(_));
+        self.items.iter().filter(order).map(Item::name)
     }
 }
 
@@ -77,7 +71,7 @@ impl Store {
             Person::Caller(number) => {
                 let field = "caller";
                 let number = text::phone(number).ok_or(StoreError::BadText { field })?;
-                self.from_number(&number, &mut calls, &mut voicemails).await?;
+                self.add_of_number(&number, &mut calls, &mut voicemails).await?;
                 format!("caller/{}", self.caller_hash(calls::FROM, &number))
             }
             Person::Customer(number) => {
@@ -89,7 +83,7 @@ impl Store {
                     // Somebody else of the house may have called from a number that several share.
                     let sharing = self.ids(SHARING, &[&self.number_hash(&phone)]).await?;
                     if sharing.len() == 1 {
-                        self.from_number(&phone, &mut calls, &mut voicemails).await?;
+                        self.add_of_number(&phone, &mut calls, &mut voicemails).await?;
                     }
                 }
                 let orders = self.ids(ORDERS, &[&hash]).await?;
@@ -109,7 +103,7 @@ impl Store {
         Ok(Belongings { reference, items })
     }
 
-    async fn from_number(
+    async fn add_of_number(
         &self,
         number: &str,
         calls: &mut BTreeSet<String>,

@@ -5,7 +5,7 @@
 //! deleted, so that a backup can be told to do without it (see `privacy::shredlist`).
 
 use jiff::Timestamp;
-use sqlx::{Any, Transaction};
+use sqlx::{Any, Connection as _, Transaction};
 
 use super::audit::{self, AuditEvent};
 use super::error::cannot;
@@ -248,16 +248,24 @@ impl Store {
                     .map_err(cannot("delete a recording"))?;
                 Ok(buried.rows_affected() > 0)
             }
-            Item::Order(_) | Item::Customer(_) | Item::Patient(_) => {
-                let gone = self.shred_key(tx, &item.key()).await?;
-                let statement = match item {
-                    Item::Order(_) => "DELETE FROM task_orders WHERE order_number = $1",
-                    Item::Customer(_) => "DELETE FROM customers WHERE number_hash = $1",
-                    _ => "DELETE FROM patients WHERE member_hash = $1",
-                };
-                Ok(run(tx, &[statement], name).await? > 0 || gone)
+            Item::Order(_) => {
+                self.remove_row(tx, item, "DELETE FROM task_orders WHERE order_number = $1")
+                    .await
+            }
+            Item::Customer(_) => {
+                self.remove_row(tx, item, "DELETE FROM customers WHERE number_hash = $1")
+                    .await
+            }
+            Item::Patient(_) => {
+                self.remove_row(tx, item, "DELETE FROM patients WHERE member_hash = $1")
+                    .await
             }
         }
+    }
+
+    async fn remove_row(&self, tx: &mut Tx, item: &Item, statement: &'static str) -> Result<bool, StoreError> {
+        let gone = self.shred_key(tx, &item.key()).await?;
+        Ok(run(tx, &[statement], item.name()).await? > 0 || gone)
     }
 
     /// Messages that are deleted, whose files may be there yet.
@@ -326,12 +334,15 @@ impl Store {
     pub async fn forget_deleted(&self) -> Result<(), StoreError> {
         let what = "forget what was deleted";
         if self.kind == Kind::Postgres {
+            // A large table takes longer than any other statement may.
+            let mut connection = self.pool.acquire().await.map_err(cannot(what))?.detach();
             for statement in VACUUM {
                 sqlx::query(*statement)
-                    .execute(&self.pool)
+                    .execute(&mut connection)
                     .await
                     .map_err(cannot(what))?;
             }
+            connection.close().await.map_err(cannot(what))?;
         }
         self.forget_old_pages(what).await
     }
@@ -435,6 +446,7 @@ const BURY_POSTGRES: &str = "INSERT INTO data_keys (id, shredded_at_ms) \
 const DEAD: &str = "SELECT id, CASE WHEN wrapped IS NULL THEN generation ELSE generation - 1 END, \
      coalesce(shredded_at_ms, created_at_ms) FROM data_keys WHERE wrapped IS NULL OR generation > 1 ORDER BY shredded_at_ms, id";
 const VACUUM: &[&str] = &[
+    "SET statement_timeout = 0",
     "VACUUM turns",
     "VACUUM tool_calls",
     "VACUUM call_subjects",

@@ -3,11 +3,14 @@
 //! They are made of what tools were asked: a member id, a customer number, a telephone number. What was only said, and asked of no tool, is not
 //! found this way.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 use sqlx::{Any, Transaction};
 
 use super::calls::{PartRow, TOOL_RUNS};
 use super::error::cannot;
+use super::verify::Verified;
 use super::{Store, StoreError, text};
 
 impl Store {
@@ -55,7 +58,9 @@ impl Store {
                 self.link_old_call(&mut transaction, sid).await?;
                 looked_at += 1;
             }
-            let reached = sids.last().map_or(DONE.to_owned(), |(last,)| format!("{AFTER}{last}"));
+            let reached = sids
+                .last()
+                .map_or_else(|| DONE.to_owned(), |(last,)| format!("{AFTER}{last}"));
             sqlx::query(REACHED)
                 .bind(reached)
                 .execute(&mut *transaction)
@@ -85,6 +90,33 @@ impl Store {
                 self.link(transaction, call_sid, &run.args).await?;
             }
         }
+        Ok(())
+    }
+
+    /// Whether a call is found by all whom its tools were asked about. Calls of an earlier version may not be yet.
+    pub(super) async fn verify_links(
+        &self,
+        call_sid: &str,
+        args: &[Value],
+        found: &mut Verified,
+    ) -> Result<(), StoreError> {
+        let links: Vec<(String, String)> = sqlx::query_as("SELECT kind, hash FROM call_subjects WHERE call_sid = $1")
+            .bind(call_sid)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(cannot("look through the calls' links"))?;
+        let done: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM facts WHERE name = 'call_subjects' AND value = 'done'")
+                .fetch_one(&self.pool)
+                .await
+                .map_err(cannot("look through the calls' links"))?;
+        let links = BTreeSet::from_iter(links);
+        let subjects = args.iter().flat_map(|args| self.subjects(args));
+        // More may be there: a run was saved since.
+        let all = subjects
+            .into_iter()
+            .all(|(kind, hash)| links.contains(&(kind.to_owned(), hash)));
+        found.same(all || done == 0, || format!("call_subjects: a row of {call_sid}"));
         Ok(())
     }
 

@@ -24,7 +24,7 @@ pub struct Verified {
 }
 
 impl Verified {
-    fn note<T>(&mut self, found: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    pub(super) fn note<T>(&mut self, found: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
         self.records += 1;
         match found {
             Ok(found) => Ok(Some(found)),
@@ -36,7 +36,7 @@ impl Verified {
         }
     }
 
-    fn same(&mut self, same: bool, what: impl FnOnce() -> String) {
+    pub(super) fn same(&mut self, same: bool, what: impl FnOnce() -> String) {
         if !same {
             self.faults.push(StoreError::Altered { what: what() }.to_string());
         }
@@ -54,6 +54,7 @@ impl Store {
         self.verify_patients(&mut found).await?;
         self.verify_voicemails(&mut found).await?;
         self.verify_answers(&mut found).await?;
+        self.verify_holds(&mut found).await?;
         Ok(found)
     }
 
@@ -124,10 +125,11 @@ impl Store {
         for row in turns {
             found.note(open.turn(sid, row))?;
         }
+        let mut args = Vec::new();
         for row in runs {
-            found.note(open.tool_run(sid, row))?;
+            args.extend(found.note(open.tool_run(sid, row))?.map(|run| run.args));
         }
-        Ok(())
+        self.verify_links(sid, &args, found).await
     }
 
     async fn verify_customers(&self, found: &mut Verified) -> Result<(), StoreError> {

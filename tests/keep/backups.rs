@@ -4,7 +4,7 @@ use std::path::Path;
 
 use sqlx::AssertSqlSafe;
 use tieline::call::voicemail::Mailbox;
-use tieline::store::{CustomerKey, NewCall, Store, Turn};
+use tieline::store::{CustomerKey, NewCall, NewCustomer, Record, Store, Turn};
 
 use crate::fresh::{Fresh, database, found_in, on_both};
 use crate::private::PRIVATE;
@@ -45,6 +45,10 @@ async fn opened(into: &Fresh) -> Store {
 
 async fn a_backup_comes_back_in_either_database(fresh: Fresh) {
     let site = Site::new(fresh).await;
+    site.store
+        .add_hold(Record::Call("CA1"), "bumblebee", "test")
+        .await
+        .expect("added");
     let backup = back_up(&site);
     let bytes = std::fs::read(&backup).expect("a file");
     let plain = ["front-desk", "eligible", "turn_sealed", "voicemail/a1"];
@@ -85,7 +89,7 @@ async fn a_backup_comes_back_in_either_database(fresh: Fresh) {
         assert_eq!(store.api_keys().await.expect("listed").len(), 1);
         let customer = store
             .create_customer(
-                &tieline::store::NewCustomer {
+                &NewCustomer {
                     name: "Ann".into(),
                     ..Default::default()
                 },

@@ -12,6 +12,7 @@ on_both! {
     a_patient_on_hold_keeps_all_calls
     a_customer_on_hold_cannot_be_deleted
     holds_that_make_no_sense_are_refused
+    what_was_taken_away_by_hand_is_missed
 }
 
 fn id(said: &str) -> String {
@@ -187,4 +188,27 @@ async fn holds_that_make_no_sense_are_refused(fresh: Fresh) {
     assert!(add(&["--reason", "x"]).contains("--call"));
     assert!(add(&["--call", "CA1"]).contains("--reason"));
     assert_eq!(count(&site.fresh.raw().await, "SELECT count(*) FROM holds").await, 0);
+}
+
+async fn what_was_taken_away_by_hand_is_missed(fresh: Fresh) {
+    let site = Site::new(fresh).await;
+    let hold = site
+        .store
+        .add_hold(Record::Call("CA1"), "audit", "test")
+        .await
+        .expect("added");
+    site.store.link_old_calls().await.expect("linked");
+    site.is_whole().await;
+    site.run("DELETE FROM held").await;
+    site.run("DELETE FROM call_subjects WHERE call_sid = 'CA2'").await;
+    let faults = site.store.verify().await.expect("readable").faults;
+    let told = [
+        "call_subjects: a row of CA2 was altered".to_owned(),
+        format!("held: a row of {hold} was altered"),
+    ];
+    assert_eq!(faults.len(), 2, "{faults:?}");
+    assert!(
+        faults.iter().zip(&told).all(|(fault, told)| fault.starts_with(told)),
+        "{faults:?}"
+    );
 }

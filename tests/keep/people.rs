@@ -19,7 +19,7 @@ on_both! {
     what_cannot_be_read_is_said
 }
 
-async fn export(site: &Site, args: &[&str]) -> Value {
+fn export(site: &Site, args: &[&str]) -> Value {
     let out = site.path("out");
     let all = [&["data", "export", "--out", text(&out)], args].concat();
     let said = site.tieline(&all).ok();
@@ -42,7 +42,7 @@ fn names(file: &Value, list: &str, name: &str) -> Vec<String> {
 
 async fn a_patient_is_given_everything(fresh: Fresh) {
     let site = Site::new(fresh).await;
-    let file = export(&site, &["--patient", "zq909090"]).await;
+    let file = export(&site, &["--patient", "zq909090"]);
     assert_eq!(file["patient"]["name"], "Ottoline Vex");
     assert_eq!(file["patient"]["coverage"][0]["procedure"], "mri");
     assert_eq!(file["patient"]["coverage"][0]["terms"]["copay_cents"], 1_500);
@@ -78,7 +78,7 @@ async fn a_customer_is_given_everything(fresh: Fresh) {
         agent: "front-desk".to_owned(),
     };
     site.store.begin_call(&new).await.expect("begun");
-    let file = export(&site, &["--customer", &site.customer]).await;
+    let file = export(&site, &["--customer", &site.customer]);
     assert_eq!(file["customer"]["address"], "77 Walrus Lane");
     assert_eq!(file["orders"].as_array().map(Vec::len), Some(2));
     assert_eq!(
@@ -91,7 +91,7 @@ async fn a_customer_is_given_everything(fresh: Fresh) {
 
 async fn a_caller_is_given_everything(fresh: Fresh) {
     let site = Site::new(fresh).await;
-    let file = export(&site, &["--caller", "+1 (212) 555-0188"]).await;
+    let file = export(&site, &["--caller", "+1 (212) 555-0188"]);
     assert_eq!(names(&file, "calls", "call_sid"), ["CA1", "CA2"]);
     assert_eq!(names(&file, "voicemails", "id"), ["a1", "b2"]);
     let bad = site

@@ -16,6 +16,8 @@ on_both! {
     one_server_purges_at_a_time
     a_purge_that_was_killed_goes_on
     files_of_deleted_messages_are_not_forgotten
+    what_another_server_has_deleted_goes_here_too
+    a_server_purges_by_itself
 }
 
 const NONE: Purged = Purged { gone: 0, held: 0 };
@@ -110,6 +112,7 @@ async fn what_was_said_goes_before_the_call(fresh: Fresh) {
         ("RETAIN_TRANSCRIPTS", "30d"),
         ("RETAIN_RECORDINGS", "30d"),
         ("RETAIN_VOICEMAILS", "forever"),
+        ("RETAIN_AUDIT", "forever"),
     ];
     site.age("calls", "call_sid", "CA1", 31).await;
     site.age("voicemails", "id", "b2", 30_000).await;
@@ -267,4 +270,38 @@ async fn files_of_deleted_messages_are_not_forgotten(fresh: Fresh) {
         count(&site.fresh.raw().await, "SELECT count(*) FROM voicemails").await,
         1
     );
+}
+
+async fn what_another_server_has_deleted_goes_here_too(fresh: Fresh) {
+    let site = Site::new(fresh).await;
+    let files = [site.voicemail("a1"), site.recording("CA1")].map(|path| (std::fs::read(&path).expect("a file"), path));
+    site.tieline(&["data", "delete", "--caller", "+12125550188", "--yes"])
+        .ok();
+    // On the other server's disk they are still.
+    for (bytes, path) in &files {
+        std::fs::write(path, bytes).expect("written");
+    }
+    site.keeper(&[]).purge("test", &mut |_, _| {}).await.expect("done");
+    assert!(files.iter().all(|(_, path)| !path.exists()));
+}
+
+async fn a_server_purges_by_itself(fresh: Fresh) {
+    let site = Site::new(fresh).await;
+    site.age("calls", "call_sid", "CA1", 3_000).await;
+    let list = site.data().join("shredded.list");
+    let running = tokio::spawn(site.keeper(&[]).run());
+    let purged = async {
+        while !std::fs::read_to_string(&list).is_ok_and(|list| list.contains("call/CA1")) {
+            // Each question gives the purge its turn.
+            site.store.now().await.expect("answered");
+        }
+    };
+    let within = std::time::Duration::from_secs(60);
+    tokio::time::timeout(within, purged)
+        .await
+        .expect("it purges at its start");
+    running.abort();
+    assert!(site.store.call("CA1").await.expect("answered").is_none());
+    let proof = site.proof("call/CA1").await.expect("proof");
+    assert_eq!(proof.actor, "retention");
 }

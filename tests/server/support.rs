@@ -303,9 +303,7 @@ pub(crate) fn encoded(fields: &[(String, String)]) -> String {
 pub(crate) async fn fresh_store() -> (Store, TempDir) {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let data = dir.path().to_str().expect("UTF-8").to_owned();
-    let strings: Strings = [("DATABASE_URL", database(&dir)), ("DATA_DIR", data)]
-        .into_iter()
-        .collect();
+    let strings: Strings = [("DATABASE_URL", database(&dir)), ("DATA_DIR", data)].into_iter().collect();
     let config = Config::parse(&strings).expect("valid");
     (Store::open(&config.database).await.expect("a usable database"), dir)
 }
