@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use super::data::say;
+use super::keeping::say;
 use super::operator::Operator;
 use crate::privacy::chain::NoAnchor;
 use crate::store::{Anchor, AuditFilter, AuditRecord, AuditVerified, Store};

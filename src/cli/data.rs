@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
+use super::keeping::{self, KeepingCommand, say};
 use crate::call::voicemail::Mailbox;
 use crate::cli::audit::{self, AuditCommand};
 use crate::cli::operator::Operator;
@@ -46,6 +47,8 @@ enum DataCommand {
         #[command(flatten)]
         of: Whose,
     },
+    #[command(flatten)]
+    Keeping(KeepingCommand),
 }
 
 #[derive(Debug, Args)]
@@ -61,13 +64,18 @@ struct Whose {
 
 /// Runs `tieline data` on the configured database.
 pub(super) async fn run(args: DataArgs, config: &Config, egress: &Egress) -> anyhow::Result<ExitCode> {
+    if let DataCommand::Keeping(command @ KeepingCommand::Restore { .. }) = args.command {
+        let whole = keeping::restore(command, config, egress).await?;
+        return Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
     let store = Store::open_within(&config.database, egress).await?;
     let mailbox = Mailbox::new(config.server.data_dir.join("voicemail"), store.clone());
     let operator = Operator::here();
     let mut whole = true;
     match args.command {
         DataCommand::Import { files } => import(&store, &operator, &files).await?,
-        DataCommand::Verify => whole = verify(&store, &mailbox).await?,
+        DataCommand::Verify => whole = verify(&store, &config.server.data_dir).await?,
+        DataCommand::Keeping(command) => keeping::run(command, config, &store, &operator).await?,
         DataCommand::Voicemail { id, file } => voicemail(&store, &operator, &mailbox, (&id, &file)).await?,
         DataCommand::Audit(command) => whole = audit::run(command, &store, &operator).await?,
         DataCommand::Reference { of } => {
@@ -95,7 +103,8 @@ async fn import(store: &Store, operator: &Operator, files: &[PathBuf]) -> anyhow
 }
 
 /// Whether all is whole.
-async fn verify(store: &Store, mailbox: &Mailbox) -> anyhow::Result<bool> {
+pub(super) async fn verify(store: &Store, data_dir: &Path) -> anyhow::Result<bool> {
+    let mailbox = Mailbox::new(data_dir.join("voicemail"), store.clone());
     let mut found = store.verify().await?;
     found.faults.extend(mailbox.verify().await?);
     for fault in &found.faults {
@@ -135,10 +144,4 @@ async fn voicemail(
     say(&format!(
         "{name}: not encrypted any more; delete it when you have heard it\n"
     ))
-}
-
-pub(super) fn say(text: &str) -> anyhow::Result<()> {
-    std::io::stdout()
-        .write_all(text.as_bytes())
-        .context("standard output is closed")
 }

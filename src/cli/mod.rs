@@ -8,6 +8,7 @@ mod data;
 mod destinations;
 mod doctor;
 mod engines;
+mod keeping;
 mod keys;
 mod local_key;
 mod models;
@@ -45,7 +46,7 @@ enum Command {
     /// Measure on this machine.
     #[command(subcommand)]
     Bench(bench::Bench),
-    /// Import customers and coverage; look whether all records and the audit trail are whole.
+    /// Import customers and coverage; look whether all records and the audit trail are whole; delete, hold, export, back up.
     Data(data::DataArgs),
     /// Make, list and revoke keys of the management API; change the key that records are encrypted with.
     Keys(keys::KeysArgs),

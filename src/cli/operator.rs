@@ -1,6 +1,6 @@
 //! Who runs a command, for the audit trail: the user of the system, and the machine.
 
-use crate::store::AuditEvent;
+use crate::store::{AuditEvent, Who};
 
 /// Who, and from where.
 pub(super) struct Operator {
@@ -19,6 +19,14 @@ impl Operator {
         Self {
             actor: format!("{} (command line)", who(&users, user, login)),
             origin: format!("command line on {}", node()),
+        }
+    }
+
+    /// Who, for an event that is written elsewhere.
+    pub(super) fn who(&self) -> Who<'_> {
+        Who {
+            actor: &self.actor,
+            origin: &self.origin,
         }
     }
 

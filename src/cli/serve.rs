@@ -27,6 +27,7 @@ use crate::dialog::tool::sms::Texts;
 use crate::http::tls::{self, Certificate};
 use crate::http::{App, Lines, TwilioAccount, router};
 use crate::privacy::egress::Egress;
+use crate::retention::Keeper;
 use crate::store::{Start, Store};
 use crate::telemetry::logging;
 use crate::twilio::rest::TwilioRest;
@@ -57,6 +58,7 @@ pub(super) async fn run(config: Config, strings: &Strings) -> anyhow::Result<Exi
         tokio::spawn(store.clone().audit_refusals(refusals));
     }
     let local_key = local_key::of(&config);
+    let keeper = Keeper::new(store.clone(), &config.server.data_dir, config.retention.clone());
     let mut app = app(config, Some(store.clone()), egress).await?;
     if app.twilio.auth_token.is_none() && !app.twilio.unverified {
         app.twilio.other_key = app.twilio.other_key.or(local_key);
@@ -70,6 +72,7 @@ pub(super) async fn run(config: Config, strings: &Strings) -> anyhow::Result<Exi
             .context("voicemail files of an earlier version cannot be encrypted")?;
         tokio::spawn(mailbox.catch_up(Arc::clone(&app.services.engine)));
     }
+    let keeping = tokio::spawn(keeper.run());
     let address = listener.local_addr().context("the listener has no address")?;
     let pbx = pbx.map(|(listener, callers)| {
         let (services, registry) = (app.services.clone(), Arc::clone(&registry));
@@ -91,6 +94,7 @@ pub(super) async fn run(config: Config, strings: &Strings) -> anyhow::Result<Exi
         () = stop_signal()? => drain(&registry, grace).await,
     }
     server.abort();
+    keeping.abort();
     if let Some(pbx) = pbx {
         pbx.abort();
     }

@@ -15,6 +15,7 @@ mod llm;
 mod log;
 mod outbound;
 mod parse;
+mod retention;
 mod secret;
 mod server;
 mod speech;
@@ -37,6 +38,7 @@ pub use lines::{Lines, Uuids};
 pub use llm::Llm;
 pub use log::{Log, LogFormat};
 pub use outbound::{Allowed, Hours, Outbound};
+pub use retention::{Keep, Retention};
 pub use secret::Secret;
 pub use server::{Server, TlsFiles, is_local};
 pub use speech::{Stt, Tts};
@@ -51,6 +53,8 @@ pub struct Config {
     pub server: Server,
     /// Where records are kept.
     pub database: Database,
+    /// How long they are kept.
+    pub retention: Retention,
     /// Which agent answers: `AGENTS_DIR/<agent>.toml`. Default `front-desk`, the one that ships.
     pub agent: String,
     /// The telephone company.
@@ -97,6 +101,7 @@ impl Config {
         let egress = egress::policy(reader);
         let mut config = Self {
             database: Database::parse(reader, &server.data_dir),
+            retention: Retention::parse(reader, &server.data_dir),
             server,
             agent: reader.or_default("AGENT", agent_name),
             twilio: Twilio::parse(reader),
@@ -113,6 +118,7 @@ impl Config {
             warnings: strings.warnings().to_vec(),
         };
         config.cross_check(reader);
+        config.warnings.extend(config.retention.cross_check(reader));
         let errors = std::mem::replace(reader, Reader::new(strings)).finish();
         (config, errors)
     }
@@ -123,6 +129,7 @@ impl Config {
         let mut lines = vec![("AGENT", self.agent.clone())];
         self.server.describe(&mut lines);
         self.database.describe(&mut lines);
+        self.retention.describe(&mut lines);
         self.twilio.describe(&mut lines);
         self.lines.describe(&mut lines);
         self.outbound.describe(&mut lines);

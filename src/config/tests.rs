@@ -438,3 +438,38 @@ fn the_key_is_in_one_place() {
         "{found:?}"
     );
 }
+
+#[test]
+fn the_audit_trail_outlasts_what_it_tells_of() {
+    use super::retention::Keep;
+    let kept = good(&[]).retention;
+    assert!(kept.audit >= Keep::Days(2_190) && kept.audit >= kept.calls && kept.recordings < kept.transcripts);
+    let all = [
+        ("RETAIN_CALLS", "forever"),
+        ("RETAIN_TRANSCRIPTS", "2y"),
+        ("RETAIN_RECORDINGS", "30d"),
+    ];
+    let found = messages(&all);
+    assert!(
+        found.len() == 1
+            && found[0].contains("RETAIN_AUDIT is 2557d and RETAIN_CALLS is forever")
+            && found[0].contains("must be known for as long as there is the record")
+            && found[0].contains("Write RETAIN_AUDIT=forever or longer"),
+        "{found:?}"
+    );
+    good(&[&all[..], &[("RETAIN_AUDIT", "forever")]].concat());
+    let found = messages(&[("RETAIN_RECORDINGS", "2y"), ("RETAIN_TRANSCRIPTS", "1y")]);
+    assert!(found.len() == 1 && found[0].contains("its call's key"), "{found:?}");
+    let found = messages(&[("RETAIN_CALLS", "1y")]);
+    assert!(found.len() == 1 && found[0].contains("goes with the call"), "{found:?}");
+    let short = [
+        ("RETAIN_CALLS", "1y"),
+        ("RETAIN_TRANSCRIPTS", "1y"),
+        ("RETAIN_AUDIT", "3y"),
+    ];
+    let warned = good(&short).warnings;
+    assert!(
+        warned.len() == 1 && warned[0].contains("asks for six years"),
+        "{warned:?}"
+    );
+}

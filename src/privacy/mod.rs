@@ -5,3 +5,4 @@ pub mod chunks;
 pub mod egress;
 pub mod kek;
 pub mod seal;
+pub mod shredlist;

@@ -24,7 +24,7 @@ pub struct Verified {
 }
 
 impl Verified {
-    fn note<T>(&mut self, found: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    pub(super) fn note<T>(&mut self, found: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
         self.records += 1;
         match found {
             Ok(found) => Ok(Some(found)),
@@ -36,7 +36,7 @@ impl Verified {
         }
     }
 
-    fn same(&mut self, same: bool, what: impl FnOnce() -> String) {
+    pub(super) fn same(&mut self, same: bool, what: impl FnOnce() -> String) {
         if !same {
             self.faults.push(StoreError::Altered { what: what() }.to_string());
         }
@@ -55,6 +55,7 @@ impl Store {
         self.verify_voicemails(&mut found).await?;
         self.verify_answers(&mut found).await?;
         self.verify_glasses(&mut found).await?;
+        self.verify_holds(&mut found).await?;
         Ok(found)
     }
 
@@ -125,10 +126,11 @@ impl Store {
         for row in turns {
             found.note(open.turn(sid, row))?;
         }
+        let mut args = Vec::new();
         for row in runs {
-            found.note(open.tool_run(sid, row))?;
+            args.extend(found.note(open.tool_run(sid, row))?.map(|run| run.args));
         }
-        Ok(())
+        self.verify_links(sid, &args, found).await
     }
 
     async fn verify_customers(&self, found: &mut Verified) -> Result<(), StoreError> {
@@ -252,7 +254,8 @@ const ORDERS: &str = "SELECT order_number, customer_hash, order_sealed, status, 
      ORDER BY order_number LIMIT 500";
 const PATIENTS: &str = "SELECT member_hash, patient_sealed, kek_id, wrapped FROM patients \
      JOIN data_keys k ON k.id = 'patient/' || member_hash WHERE member_hash > $1 AND wrapped IS NOT NULL ORDER BY member_hash LIMIT 200";
-const TERMS: &str = "SELECT procedure_name, terms_sealed FROM coverage WHERE member_hash = $1 ORDER BY procedure_name";
+pub(super) const TERMS: &str =
+    "SELECT procedure_name, terms_sealed FROM coverage WHERE member_hash = $1 ORDER BY procedure_name";
 const VOICEMAILS: &str = "SELECT id, from_hash FROM voicemails WHERE id > $1 ORDER BY id LIMIT 500";
 const GLASSES: &str = "SELECT b.id FROM break_glass b JOIN data_keys k ON k.id = 'break-glass/' || b.id WHERE b.id > $1 ORDER BY b.id LIMIT 500";
 const ANSWERS: &str =

@@ -1,7 +1,7 @@
 //! The record of calls: pages, filters, and who sees what.
 
 use serde_json::{Value, json};
-use tieline::store::{AuditRecord, NewCall, Scope, ToolRun, Turn};
+use tieline::store::{AuditRecord, Because, Item, NewCall, Person, Scope, ToolRun, Turn, Who};
 use tieline::twilio::status::{CallStatus, Report};
 
 use crate::desk::Desk;
@@ -212,5 +212,52 @@ async fn agents_as_their_files_have_them() {
     assert_eq!(
         (&agent["greeting"], &agent["system_prompt"]),
         (&json!("Hello from the test desk."), &json!("You are a test."))
+    );
+}
+
+#[tokio::test]
+async fn what_was_deleted_is_said_to_be_gone() {
+    let desk = Desk::new().await;
+    let key = desk.key(&[Scope::Phi, Scope::Read]).await;
+    for sid in ["CA1", "CA2"] {
+        record(&desk, sid, "front-desk", Some("caller")).await;
+    }
+    let order = json!({"customer_number": "482615", "service_type": "plumbing", "description": "the sink leaks",
+        "location": "kitchen", "urgency": "high"});
+    let order = desk.post("/api/task-orders", &key, &order).await.ok();
+    let order = format!("/api/task-orders/{}", order["order_number"].as_str().expect("a number"));
+    let because = Because {
+        who: Who {
+            actor: "test",
+            origin: "",
+        },
+        action: "delete",
+        detail: "test",
+    };
+    let found = desk.store.belongings(Person::Customer("482615")).await.expect("found");
+    let items = [
+        &found.items[..],
+        &[Item::Content("CA1".to_owned()), Item::Call("CA2".to_owned())],
+    ]
+    .concat();
+    desk.store.retire(&items, because).await.expect("deleted");
+    for path in ["/api/calls/CA1", "/api/calls/CA2", "/api/customers/482615", &order] {
+        let reply = desk.get(path, &key).await;
+        assert_eq!(reply.problem(410).0, "gone", "{path}");
+        let detail = reply.json()["detail"].to_string();
+        assert!(detail.contains(" was deleted on 20"), "{detail}");
+    }
+    desk.patch("/api/customers/482615", &key, &json!({"name": "Ann"}))
+        .await
+        .problem(410);
+    desk.patch(&order, &key, &json!({"status": "scheduled"}))
+        .await
+        .problem(410);
+    desk.get("/api/calls/CA9", &key).await.problem(404);
+    let page = desk.get("/api/calls", &key).await.ok();
+    assert_eq!(sids(&page), ["CA1"], "what is left of it is in the list");
+    assert_eq!(
+        (&page["items"][0]["deleted"], &page["items"][0]["from"]),
+        (&json!(true), &Value::Null)
     );
 }

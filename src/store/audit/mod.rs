@@ -34,6 +34,15 @@ pub struct AuditEvent<'a> {
     pub origin: &'a str,
 }
 
+/// Who does something, and from where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Who<'a> {
+    /// See [`AuditEvent::actor`].
+    pub actor: &'a str,
+    /// See [`AuditEvent::origin`].
+    pub origin: &'a str,
+}
+
 /// Something that was written down.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditRecord {
@@ -131,9 +140,9 @@ pub fn masked(number: &str) -> String {
 }
 
 /// Number, time in milliseconds, actor, action, subject, outcome, detail, origin, the MAC before, the MAC.
-type Row = (i64, i64, String, String, String, String, String, String, String, String);
+pub(super) type Row = (i64, i64, String, String, String, String, String, String, String, String);
 
-fn record((seq, at, actor, action, subject, outcome, detail, origin, _, mac): Row) -> Result<AuditRecord, StoreError> {
+pub(super) fn record((seq, at, actor, action, subject, outcome, detail, origin, _, mac): Row) -> Result<AuditRecord, StoreError> {
     Ok(AuditRecord {
         seq,
         at: timestamp(at, "audit_events.at_ms")?,

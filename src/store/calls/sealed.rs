@@ -99,6 +99,7 @@ impl Store {
             .execute(&mut **transaction)
             .await
             .map_err(cannot("save a tool's run"))?;
+        self.link(transaction, sid, &run.args).await?;
         open.save_contents(transaction, sid).await
     }
 
