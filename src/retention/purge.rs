@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 
-use super::{BATCH, Keeper, RetentionError, recordings};
+use super::{BATCH, Keeper, RetentionError, recordings, remove_file};
 use crate::config::Keep;
 use crate::store::{Because, Class, Item, Record};
 
@@ -210,16 +210,18 @@ impl Keeper {
     /// Removes files that nobody can read any more: of records that another server has deleted, or one that was killed then.
     async fn sweep(&self) -> Result<(), RetentionError> {
         for id in self.store.deleted_voicemails().await? {
-            self.remove_files(&Item::Voicemail(id)).await?;
+            self.remove_message(&id).await?;
         }
         for id in self.mailbox.ids().await? {
             if self.store.deleted_at(Record::Voicemail(&id)).await?.is_some() {
                 self.mailbox.remove(&id).await?;
             }
         }
-        for sid in recordings::all(&self.data_dir)?.into_keys() {
+        for (sid, files) in recordings::all(&self.data_dir)? {
             if self.store.deleted_at(Record::Call(&sid)).await?.is_some() {
-                self.remove_files(&Item::Recording(sid)).await?;
+                for path in files.paths {
+                    remove_file(&path)?;
+                }
             }
         }
         Ok(())
