@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail, ensure};
 use clap::{Args, Subcommand};
 
+use crate::cli::operator::Operator;
 use crate::config::{Config, Database, Location};
 use crate::privacy::egress::Egress;
 use crate::privacy::shredlist::ShredList;
 use crate::retention::restore::{self, Restored};
 use crate::retention::{Due, Keeper, Purge};
-use crate::cli::operator::Operator;
 use crate::store::{Belongings, Class, Item, Person, Record, Store, Who, phone};
 
 #[derive(Debug, Subcommand)]
@@ -144,7 +144,9 @@ pub(super) async fn run(
         KeepingCommand::Purge { dry_run: false } => purge(&keeper, who).await,
         KeepingCommand::Hold(command) => hold(command, store, who).await,
         KeepingCommand::Export { of, out } => export((&keeper, store), of.person()?, out, who).await,
-        KeepingCommand::Delete { of, yes, rotate } => delete((&keeper, store), of.person()?, (yes, rotate), operator).await,
+        KeepingCommand::Delete { of, yes, rotate } => {
+            delete((&keeper, store), of.person()?, (yes, rotate), operator).await
+        }
         KeepingCommand::Backup { out } => backup(&keeper, out, config, who).await,
         KeepingCommand::Restore { .. } => unreachable!("invariant: its database is not opened before"),
     }
@@ -219,7 +221,12 @@ async fn hold(command: HoldCommand, store: &Store, who: Who<'_>) -> anyhow::Resu
     }
 }
 
-async fn export((keeper, store): (&Keeper, &Store), person: Person<'_>, out: PathBuf, who: Who<'_>) -> anyhow::Result<()> {
+async fn export(
+    (keeper, store): (&Keeper, &Store),
+    person: Person<'_>,
+    out: PathBuf,
+    who: Who<'_>,
+) -> anyhow::Result<()> {
     store.link_old_calls().await?;
     let found = store.belongings(person).await?;
     let done = keeper.export(person, &found, &out, who).await?;
@@ -361,5 +368,3 @@ pub(super) fn say(text: &str) -> anyhow::Result<()> {
         .write_all(text.as_bytes())
         .context("standard output is closed")
 }
-
-/// Who does it, as the audit trail names whoever has a shell on the machine.

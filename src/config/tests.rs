@@ -164,6 +164,7 @@ fn every_example_that_a_fault_offers_is_accepted() {
         "KEK_FILE",
         "CREDENTIALS_DIRECTORY",
         "AUDIT_ANCHOR_FILE",
+        "SHRED_LIST",
         "MODELS_DIR",
         "AGENTS_DIR",
         "LLM_MODEL",

@@ -9,8 +9,8 @@ use super::{Keeper, RetentionError, private_directory, private_file, recordings}
 use crate::privacy::chunks::{ChunkError, ChunkReader};
 use crate::store::{
     AuditEvent, AuditRecord, Belongings, CustomerKey, Item, Person, Record, RecordedCall, StoreError, TaskOrder,
-    Transcript, Voicemail,
-, Who};
+    Transcript, Voicemail, Who,
+};
 
 /// What was written.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -193,16 +193,17 @@ impl Keeper {
         for subject in subjects {
             events.extend(self.store.audit_of(&subject).await?);
         }
-        events.sort_by_key(|event| event.id);
+        events.sort_by_key(|event| event.seq);
         let events = events.into_iter().map(|event| {
             json!({
-                "id": event.id,
+                "seq": event.seq,
                 "at": event.at.to_string(),
                 "actor": event.actor,
                 "action": event.action,
                 "subject": event.subject,
                 "outcome": event.outcome,
                 "detail": event.detail,
+                "origin": event.origin,
             })
         });
         export.put("audit", events.collect());

@@ -119,18 +119,28 @@ impl Keeper {
     /// Deletes some records and their files.
     async fn remove(&self, items: &[Item], because: Because<'_>) -> Result<Purged, RetentionError> {
         let mut all = Vec::with_capacity(items.len());
+        let mut files = Vec::with_capacity(items.len());
         for item in items {
+            // Found before the rows go that may name them.
+            let audio = match item {
+                Item::Content(sid) | Item::Call(sid) | Item::Recording(sid) => {
+                    recordings::of_call(&self.data_dir, sid)?
+                }
+                Item::Voicemail(_) | Item::Order(_) | Item::Customer(_) | Item::Patient(_) => Vec::new(),
+            };
             // A recording is a proof of its own, and goes before the key that would have opened it.
             if let Item::Content(sid) | Item::Call(sid) = item
-                && !recordings::of_call(&self.data_dir, sid)?.is_empty()
+                && !audio.is_empty()
             {
                 all.push(Item::Recording(sid.clone()));
+                files.push(Vec::new());
             }
             all.push(item.clone());
+            files.push(audio);
         }
         let retired = self.store.retire(&all, because).await?;
         let mut removed = Purged::default();
-        for (item, retired) in all.iter().zip(retired) {
+        for ((item, retired), audio) in all.iter().zip(retired).zip(files) {
             match retired {
                 Retired::OnHold(_) => {
                     removed.held += 1;
@@ -139,25 +149,20 @@ impl Keeper {
                 Retired::Gone if !matches!(item, Item::Recording(_)) => removed.gone += 1,
                 Retired::Gone | Retired::NotThere => {}
             }
-            self.remove_files(item).await?;
+            for path in audio {
+                remove_file(&path)?;
+            }
+            if let Item::Voicemail(id) = item {
+                self.remove_message(id).await?;
+            }
         }
         Ok(removed)
     }
 
-    async fn remove_files(&self, item: &Item) -> Result<(), RetentionError> {
-        match item {
-            Item::Voicemail(id) => {
-                self.mailbox.remove(id).await?;
-                self.store.forget_voicemail(id).await?;
-            }
-            Item::Recording(sid) | Item::Content(sid) | Item::Call(sid) => {
-                for path in recordings::of_call(&self.data_dir, sid)? {
-                    remove_file(&path)?;
-                }
-            }
-            Item::Order(_) | Item::Customer(_) | Item::Patient(_) => {}
-        }
-        Ok(())
+    /// The file first: the row says that there is one.
+    async fn remove_message(&self, id: &str) -> Result<(), RetentionError> {
+        self.mailbox.remove(id).await?;
+        Ok(self.store.forget_voicemail(id).await?)
     }
 }
 

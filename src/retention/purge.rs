@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 
-use super::{BATCH, Keeper, RetentionError, recordings};
+use super::{BATCH, Keeper, RetentionError, recordings, remove_file};
 use crate::config::Keep;
 use crate::store::{Because, Class, Item, Record, Who};
 
@@ -66,7 +66,11 @@ impl Keeper {
     }
 
     /// Deletes what is old enough. `told` hears of each part that is done.
-    pub async fn purge(&self, who: Who<'_>, told: &mut (dyn FnMut(Class, u64) + Send)) -> Result<Purge, RetentionError> {
+    pub async fn purge(
+        &self,
+        who: Who<'_>,
+        told: &mut (dyn FnMut(Class, u64) + Send),
+    ) -> Result<Purge, RetentionError> {
         // Holds of patients and customers go by it.
         self.store.link_old_calls().await?;
         let holder = format!("{:016x}", rand::random::<u64>());
@@ -136,6 +140,10 @@ impl Keeper {
                 }
             }
             classes.push((class, purged));
+        }
+        if let Some(keep) = self.rules.audit.milliseconds() {
+            let keep = Duration::from_millis(u64::try_from(keep).unwrap_or(u64::MAX));
+            self.store.purge_audit(keep).await?;
         }
         self.store.forget_deleted().await?;
         self.bring_list_up_to_date().await?;
@@ -210,16 +218,18 @@ impl Keeper {
     /// Removes files that nobody can read any more: of records that another server has deleted, or one that was killed then.
     async fn sweep(&self) -> Result<(), RetentionError> {
         for id in self.store.deleted_voicemails().await? {
-            self.remove_files(&Item::Voicemail(id)).await?;
+            self.remove_message(&id).await?;
         }
         for id in self.mailbox.ids().await? {
             if self.store.deleted_at(Record::Voicemail(&id)).await?.is_some() {
                 self.mailbox.remove(&id).await?;
             }
         }
-        for sid in recordings::all(&self.data_dir)?.into_keys() {
+        for (sid, files) in recordings::all(&self.data_dir)? {
             if self.store.deleted_at(Record::Call(&sid)).await?.is_some() {
-                self.remove_files(&Item::Recording(sid)).await?;
+                for path in files.paths {
+                    remove_file(&path)?;
+                }
             }
         }
         Ok(())

@@ -191,5 +191,4 @@ const LEFT_IN: &str = "SELECT v.id FROM voicemails v JOIN data_keys k ON k.id = 
      WHERE call_sid = $1 AND wrapped IS NOT NULL";
 const LEFT_BY: &str = "SELECT v.id FROM voicemails v JOIN data_keys k ON k.id = 'voicemail/' || v.id \
      WHERE from_hash = $1 AND wrapped IS NOT NULL";
-const AUDIT: &str =
-    "SELECT seq, at_ms, actor, action, subject, outcome, detail, origin, previous, mac FROM audit_events WHERE subject = $1 ORDER BY seq";
+const AUDIT: &str = "SELECT seq, at_ms, actor, action, subject, outcome, detail, origin, previous, mac FROM audit_events WHERE subject = $1 ORDER BY seq";

@@ -142,7 +142,9 @@ pub fn masked(number: &str) -> String {
 /// Number, time in milliseconds, actor, action, subject, outcome, detail, origin, the MAC before, the MAC.
 pub(super) type Row = (i64, i64, String, String, String, String, String, String, String, String);
 
-pub(super) fn record((seq, at, actor, action, subject, outcome, detail, origin, _, mac): Row) -> Result<AuditRecord, StoreError> {
+pub(super) fn record(
+    (seq, at, actor, action, subject, outcome, detail, origin, _, mac): Row,
+) -> Result<AuditRecord, StoreError> {
     Ok(AuditRecord {
         seq,
         at: timestamp(at, "audit_events.at_ms")?,
