@@ -162,6 +162,7 @@ mod tests {
             store: Some(store.clone()),
             texts: None,
             egress: Egress::default(),
+            only: None,
         };
         let staff = files.load().expect("a good file");
         let mut desk = Desk::new(files, staff);

@@ -8,7 +8,7 @@ use tieline::store::{CustomerKey, NewCall, NewCustomer, Record, Store, Turn};
 
 use crate::fresh::{Fresh, database, found_in, on_both};
 use crate::private::PRIVATE;
-use crate::site::{Said, Site, text};
+use crate::site::{Said, Site, TEST, text};
 
 on_both! {
     a_backup_comes_back_in_either_database
@@ -46,7 +46,7 @@ async fn opened(into: &Fresh) -> Store {
 async fn a_backup_comes_back_in_either_database(fresh: Fresh) {
     let site = Site::new(fresh).await;
     site.store
-        .add_hold(Record::Call("CA1"), "bumblebee", "test")
+        .add_hold(Record::Call("CA1"), "bumblebee", TEST)
         .await
         .expect("added");
     let backup = back_up(&site);
@@ -85,7 +85,7 @@ async fn a_backup_comes_back_in_either_database(fresh: Fresh) {
         );
         let events = store.audit_events(2).await.expect("listed");
         assert_eq!(events[0].action, "restore");
-        assert!(events[0].id > events[1].id, "events are counted on");
+        assert!(events[0].seq > events[1].seq, "events are counted on");
         assert_eq!(store.api_keys().await.expect("listed").len(), 1);
         let customer = store
             .create_customer(
@@ -176,7 +176,7 @@ async fn a_backup_is_of_one_moment(fresh: Fresh) {
     let mut rows = Vec::new();
     for number in 0..5 {
         let path = backup.with_extension(number.to_string());
-        rows.push(keeper.backup(&path, "test").await.expect("made").rows);
+        rows.push(keeper.backup(&path, TEST).await.expect("made").rows);
     }
     stop.send(()).expect("it writes");
     let calls = writing.await.expect("written");

@@ -5,7 +5,7 @@ use tieline::store::{Person, Record};
 
 use crate::fresh::{Fresh, count, found_in, on_both};
 use crate::private::PRIVATE;
-use crate::site::Site;
+use crate::site::{Site, TEST};
 
 on_both! {
     a_call_on_hold_outlives_its_time
@@ -110,11 +110,11 @@ async fn a_patient_on_hold_keeps_all_calls(fresh: Fresh) {
     }
     let hold = site
         .store
-        .add_hold(Record::Patient("zq909090"), "audit", "test")
+        .add_hold(Record::Patient("zq909090"), "audit", TEST)
         .await
         .expect("added");
     let keeper = site.keeper(&[]);
-    let Purge::Done(done) = keeper.purge("test", &mut |_, _| {}).await.expect("done") else {
+    let Purge::Done(done) = keeper.purge(TEST, &mut |_, _| {}).await.expect("done") else {
         panic!("alone")
     };
     assert_eq!(
@@ -138,8 +138,8 @@ async fn a_patient_on_hold_keeps_all_calls(fresh: Fresh) {
         .refused();
     assert!(refused.contains("is on hold since"), "{refused}");
     assert!(site.store.patient_file("ZQ909090").await.expect("readable").is_some());
-    assert!(site.store.release_hold(&hold, "over", "test").await.expect("answered"));
-    keeper.purge("test", &mut |_, _| {}).await.expect("done");
+    assert!(site.store.release_hold(&hold, "over", TEST).await.expect("answered"));
+    keeper.purge(TEST, &mut |_, _| {}).await.expect("done");
     assert_eq!(count(&site.fresh.raw().await, "SELECT count(*) FROM calls").await, 0);
 }
 
@@ -147,7 +147,7 @@ async fn a_customer_on_hold_cannot_be_deleted(fresh: Fresh) {
     let site = Site::new(fresh).await;
     let customer = site.customer.as_str();
     site.store
-        .add_hold(Record::Customer(customer), "audit", "test")
+        .add_hold(Record::Customer(customer), "audit", TEST)
         .await
         .expect("added");
     // An order was given in it.
@@ -156,12 +156,12 @@ async fn a_customer_on_hold_cannot_be_deleted(fresh: Fresh) {
         .belongings(Person::Caller("+12125550188"))
         .await
         .expect("found");
-    let refused = site.keeper(&[]).delete(&found, "test").await.expect_err("on hold");
+    let refused = site.keeper(&[]).delete(&found, TEST).await.expect_err("on hold");
     assert!(matches!(refused, RetentionError::OnHold { .. }), "{refused}");
     let found = site.store.belongings(Person::Customer(customer)).await.expect("found");
     let refused = site
         .keeper(&[])
-        .delete(&found, "test")
+        .delete(&found, TEST)
         .await
         .expect_err("on hold")
         .to_string();
@@ -194,7 +194,7 @@ async fn what_was_taken_away_by_hand_is_missed(fresh: Fresh) {
     let site = Site::new(fresh).await;
     let hold = site
         .store
-        .add_hold(Record::Call("CA1"), "audit", "test")
+        .add_hold(Record::Call("CA1"), "audit", TEST)
         .await
         .expect("added");
     site.store.link_old_calls().await.expect("linked");

@@ -7,7 +7,7 @@ use tieline::retention::{Purge, Purged};
 use tieline::store::{Because, Class, Item, NewCall, Record, Who};
 
 use crate::fresh::{Fresh, count, found_in, on_both};
-use crate::site::Site;
+use crate::site::{Site, TEST};
 
 on_both! {
     what_is_old_is_deleted_with_proof
@@ -86,7 +86,7 @@ async fn what_is_old_is_deleted_with_proof(fresh: Fresh) {
     }
     site.is_whole().await;
     let events = site.store.audit_events(1_000).await.expect("listed").len();
-    let again = site.keeper(&[]).purge("test", &mut |_, _| {}).await.expect("done");
+    let again = site.keeper(&[]).purge(TEST, &mut |_, _| {}).await.expect("done");
     assert_eq!(again, Purge::Done(Class::ALL.map(|class| (class, NONE)).to_vec()));
     assert_eq!(
         site.store.audit_events(1_000).await.expect("listed").len(),
@@ -116,7 +116,7 @@ async fn what_was_said_goes_before_the_call(fresh: Fresh) {
     ];
     site.age("calls", "call_sid", "CA1", 31).await;
     site.age("voicemails", "id", "b2", 30_000).await;
-    let done = site.keeper(&rules).purge("test", &mut |_, _| {}).await.expect("done");
+    let done = site.keeper(&rules).purge(TEST, &mut |_, _| {}).await.expect("done");
     let Purge::Done(done) = done else { panic!("alone") };
     let gone: Vec<u64> = done.iter().map(|(_, purged)| purged.gone).collect();
     assert_eq!(gone, [1, 1, 0, 0]);
@@ -155,7 +155,7 @@ async fn a_recording_goes_before_what_was_said(fresh: Fresh) {
     site.age("calls", "call_sid", "CA1", 91).await;
     let old = site.recording("CA9");
     std::fs::write(&old, "of a call that is not known, and new").expect("written");
-    let done = site.keeper(&[]).purge("test", &mut |_, _| {}).await.expect("done");
+    let done = site.keeper(&[]).purge(TEST, &mut |_, _| {}).await.expect("done");
     let Purge::Done(done) = done else { panic!("alone") };
     assert_eq!(
         done.iter().map(|(_, purged)| purged.gone).collect::<Vec<_>>(),
@@ -267,7 +267,7 @@ async fn files_of_deleted_messages_are_not_forgotten(fresh: Fresh) {
         .expect("done");
     assert!(site.voicemail("a1").exists());
     site.is_whole().await;
-    site.keeper(&[]).purge("test", &mut |_, _| {}).await.expect("done");
+    site.keeper(&[]).purge(TEST, &mut |_, _| {}).await.expect("done");
     assert!(!site.voicemail("a1").exists() && site.voicemail("b2").exists());
     assert_eq!(
         count(&site.fresh.raw().await, "SELECT count(*) FROM voicemails").await,
@@ -284,7 +284,7 @@ async fn what_another_server_has_deleted_goes_here_too(fresh: Fresh) {
     for (bytes, path) in &files {
         std::fs::write(path, bytes).expect("written");
     }
-    site.keeper(&[]).purge("test", &mut |_, _| {}).await.expect("done");
+    site.keeper(&[]).purge(TEST, &mut |_, _| {}).await.expect("done");
     assert!(files.iter().all(|(_, path)| !path.exists()));
 }
 

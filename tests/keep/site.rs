@@ -9,7 +9,7 @@ use tieline::call::voicemail::Mailbox;
 use tieline::config::{Config, Strings};
 use tieline::privacy::chunks::ChunkWriter;
 use tieline::retention::Keeper;
-use tieline::store::{AuditRecord, Record, Store};
+use tieline::store::{AuditRecord, Record, Store, Who};
 
 use crate::fresh::{Fresh, KEK};
 use crate::private::fill;
@@ -173,3 +173,9 @@ impl Site {
 pub(crate) fn text(path: &Path) -> &str {
     path.to_str().expect("UTF-8")
 }
+
+/// Who asks for what the tests do.
+pub(crate) const TEST: Who<'static> = Who {
+    actor: "test",
+    origin: "a test",
+};
