@@ -39,9 +39,10 @@ BEGIN
     SELECT RAISE(ABORT, 'audit events are not deleted but behind a checkpoint');
 END;
 CREATE TRIGGER audit_marks_forward BEFORE UPDATE ON audit_marks
-WHEN NEW.name <> OLD.name OR NEW.seq < OLD.seq
+WHEN NEW.name <> OLD.name
+    OR (NEW.seq < OLD.seq AND NEW.seq < coalesce((SELECT max(seq) FROM audit_events), 0))
 BEGIN
-    SELECT RAISE(ABORT, 'the marks of the audit trail do not go back');
+    SELECT RAISE(ABORT, 'the marks of the audit trail do not go back to before its last event');
 END;
 CREATE TRIGGER audit_marks_kept BEFORE DELETE ON audit_marks
 BEGIN

@@ -15,6 +15,8 @@ pub(super) enum AuditCommand {
         #[arg(long, value_name = "SEQ:HASH", value_parser = anchor)]
         anchor: Option<Anchor>,
     },
+    /// Has the trail go on after its mark was altered or lost, and writes that down: only when you know what has happened
+    Mend,
     /// Prints where the trail ends, SEQ:HASH, to be kept elsewhere
     Head,
     /// Prints events, the newest first, as lines of JSON
@@ -46,6 +48,16 @@ pub(super) async fn run(command: AuditCommand, store: &Store, operator: &Operato
             return Ok(found.faults.is_empty());
         }
         AuditCommand::Head => say(&format!("{}\n", store.audit_head().await?))?,
+        AuditCommand::Mend => {
+            let event = operator.event("", "", "", "");
+            let text = match store.mend_audit(event.actor, event.origin).await? {
+                Some(head) => {
+                    format!("the audit trail goes on, and ends at {head}; keep this, and look at it with verify\n")
+                }
+                None => "the audit trail needs no mending\n".to_owned(),
+            };
+            say(&text)?;
+        }
         AuditCommand::List {
             limit,
             action,

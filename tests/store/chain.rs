@@ -479,6 +479,29 @@ async fn nothing_is_added_behind_a_mark_that_is_not_ours(fresh: Fresh) {
         Err(StoreError::Missing { .. })
     ));
     assert_eq!(count(&raw, "SELECT count(*) FROM audit_events").await, 6);
+    // Until somebody says that it shall go on.
+    for fault in ["is missing", "was altered"] {
+        let mended = store.mend_audit("ann (command line)", "here").await.expect("mended");
+        let mended = mended.expect("a head");
+        let last = store.audit_events(1).await.expect("listed").remove(0);
+        assert_eq!(
+            (last.seq, last.action.as_str(), &last.mac),
+            (mended.seq, "audit-mended", &mended.mac)
+        );
+        assert!(last.detail.contains(fault), "{}", last.detail);
+        store.audit(&event).await.expect("written");
+        assert_eq!(faults(&store).await, Vec::<String>::new());
+        assert_eq!(store.mend_audit("ann", "here").await.expect("answered"), None);
+        tamper(&raw, "UPDATE audit_marks SET seq = 4000 WHERE name = 'head'").await;
+    }
+    // Where triggers are as they were made, too.
+    let guarded = Fresh::like(&fresh).await;
+    let store = guarded.open().await;
+    write(&store, 2).await;
+    let raw = guarded.raw().await;
+    tamper(&raw, "UPDATE audit_marks SET seq = 4000").await;
+    assert!(store.mend_audit("ann", "here").await.expect("mended").is_some());
+    assert_eq!(faults(&store).await, Vec::<String>::new());
 }
 
 async fn anchors_are_added_to_a_file(fresh: Fresh) {

@@ -276,6 +276,12 @@ fn the_first_to_open_a_database_makes_its_key_and_says_where() {
         good && out.contains("here/kek.key still holds ") && err.is_empty(),
         "{out}{err}"
     );
+    let (_, (out_of_trail, _)) = run(&["data", "audit", "list", "--action", "kek"]);
+    let outcomes: Vec<String> = out_of_trail
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON")["outcome"].to_string())
+        .collect();
+    assert_eq!(outcomes, ["\"rotated\"", "\"created\""]);
     let now = std::fs::read_to_string(dir.path().join("here/kek.key")).expect("a key");
     let lines = |text: &str| {
         text.lines()

@@ -112,6 +112,15 @@ async fn finished_turns_outlive_a_server_that_is_killed(fresh: Fresh) {
     // As the killed server has left it.
     let left = [bytes_below(server.dir.path()), fresh.everything().await].concat();
     let store = fresh.open().await;
+    let trail = store.verify_audit(None).await.expect("readable");
+    assert_eq!(trail.faults, Vec::<String>::new());
+    let events = store.audit_events(50).await.expect("listed");
+    for (action, outcome) in [("start", "done"), ("kek", "loaded"), ("settings", "first")] {
+        let told = events
+            .iter()
+            .any(|event| event.action == action && event.outcome == outcome);
+        assert!(told, "{action}: {events:?}");
+    }
     let recorded = store.call(&call).await.expect("answered").expect("there");
     assert!(recorded.call.ended_at.is_none() && recorded.call.agent == "eligibility");
     let kept: Vec<u64> = recorded.turns.iter().map(|turn| turn.number.into()).collect();

@@ -144,6 +144,45 @@ impl Store {
             .map_err(cannot(WHAT))
     }
 
+    /// Has the trail go on where its mark is not ours, behind the last event there is, and writes that down; `actor` and `origin` are of who
+    /// wants it. What was lost stays lost, and what is wrong with events stays to be seen. `None` if the mark is good.
+    pub async fn mend_audit(&self, actor: &str, origin: &str) -> Result<Option<Anchor>, StoreError> {
+        let what = "mend the audit trail";
+        let mut tx = self.begin(what).await?;
+        if self.kind == Kind::Postgres {
+            // There may be no mark to hold.
+            sqlx::query("LOCK TABLE audit_marks IN SHARE ROW EXCLUSIVE MODE")
+                .execute(&mut *tx)
+                .await
+                .map_err(cannot(what))?;
+        }
+        let found: Option<Mark> = sqlx::query_as(MARK)
+            .bind(HEAD)
+            .fetch_optional(&mut *tx)
+            .await
+            .map_err(cannot(what))?;
+        let Err(fault) = self.trusted(HEAD, found) else {
+            return Ok(None);
+        };
+        let last: Option<(i64, String)> = sqlx::query_as("SELECT seq, mac FROM audit_events ORDER BY seq DESC LIMIT 1")
+            .fetch_optional(&mut *tx)
+            .await
+            .map_err(cannot(what))?;
+        let head = last.map_or_else(Anchor::start, |(seq, mac)| Anchor { seq, mac });
+        let event = AuditEvent {
+            actor,
+            action: "audit-mended",
+            subject: "",
+            outcome: "done",
+            detail: &format!("{fault}; it goes on behind event {}", head.seq),
+            origin,
+        };
+        let head = self.append_after(&mut tx, head, &event).await?;
+        tx.commit().await.map_err(cannot(what))?;
+        tracing::warn!("the audit trail was mended: {fault}");
+        Ok(Some(head))
+    }
+
     /// Deletes the events that are older, from the beginning of the trail on, and writes that down, with the MAC reached: the trail is followed
     /// from there. `None` if there are none. What does not verify is not deleted.
     pub async fn purge_audit(&self, older_than: Duration) -> Result<Option<Purged>, StoreError> {
@@ -230,7 +269,9 @@ impl Store {
             text::any(event.origin, "origin")?,
             head.mac.as_str(),
         ];
-        let seq = head.seq + 1;
+        let seq = head.seq.checked_add(1).ok_or(StoreError::NumbersUsedUp {
+            what: "number of an audit event",
+        })?;
         let mac = self.vault.chain().link(seq, at, &fields);
         let mut query = sqlx::query(INSERT).bind(seq).bind(at);
         for field in fields {
