@@ -274,6 +274,11 @@ pub const KEYS: &[Key] = &[
         "CREDENTIALS_DIRECTORY",
         "set by systemd: where that key is as the credential tieline-kek",
     ),
+    key("RECORDING", "off", "whether calls are recorded, encrypted"),
+    unset(
+        "RECORDINGS_DIR",
+        "where recordings are kept; recordings in DATA_DIR when unset",
+    ),
     key("MODELS_DIR", "./models", "where model files are"),
     key("AGENTS_DIR", "./agents", "where agent files are"),
     unset("MAX_CALLS", "calls at the same time; 4 per core when unset"),

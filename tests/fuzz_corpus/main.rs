@@ -44,13 +44,7 @@ fn random_calls_keep_the_rules() {
         let length = 20 + random() % 160;
         // Every other call has the default policy and comes further.
         let plain = call % 2 == 0;
-        let bytes = (0..length).map(|at| {
-            if plain && at < 19 {
-                0
-            } else {
-                (random() >> 32) as u8
-            }
-        });
+        let bytes = (0..length).map(|at| if plain && at < 19 { 0 } else { (random() >> 32) as u8 });
         check(&bytes.collect::<Vec<u8>>(), &format!("random call {call}"));
     }
 }

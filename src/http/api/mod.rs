@@ -19,6 +19,7 @@ mod orders;
 mod page;
 mod phone;
 mod problem;
+mod recordings;
 
 use std::sync::{Arc, OnceLock};
 
@@ -62,6 +63,7 @@ pub(super) fn router(app: &Arc<App>) -> Router<Arc<App>> {
         phone::routes,
         calls::routes,
         control::routes,
+        recordings::routes,
         customers::routes,
         orders::routes,
         agents::routes,
