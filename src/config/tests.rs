@@ -163,6 +163,7 @@ fn every_example_that_a_fault_offers_is_accepted() {
         "DATA_DIR",
         "KEK_FILE",
         "CREDENTIALS_DIRECTORY",
+        "RECORDINGS_DIR",
         "MODELS_DIR",
         "AGENTS_DIR",
         "LLM_MODEL",

@@ -187,7 +187,8 @@ async fn both_sides_are_where_the_caller_had_them() {
             ..Pace::default()
         },
     };
-    let report = tokio::time::timeout(Duration::from_secs(40), Box::pin(place_call(plan, &mut |_| {})));
+    let mut nobody = |_| {};
+    let report = tokio::time::timeout(Duration::from_secs(40), Box::pin(place_call(plan, &mut nobody)));
     let report = report.await.expect("in time").expect("a call");
     assert_eq!(report.errors, Vec::<String>::new());
     let sid = &report.call_sid;

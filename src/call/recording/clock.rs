@@ -65,7 +65,7 @@ mod tests {
         let (start, mut clock) = (Instant::now(), MediaClock::default());
         assert_eq!(clock.position(start), 0);
         // The carrier's clock is 100 ppm slow; each frame is late by up to 60 ms; now and then nothing comes for 3 s.
-        let mut worst = 0;
+        let (mut worst, mut now) = (0, start);
         for frame in 1..=90_000_u64 {
             let true_us = frame * 20_002;
             let jitter = (frame * 7_919 % 61) * 1_000;
@@ -75,7 +75,8 @@ mod tests {
             } else {
                 0
             };
-            let now = start + Duration::from_micros(true_us + jitter.max(stalled));
+            // None overtakes another.
+            now = now.max(start + Duration::from_micros(true_us + jitter.max(stalled)));
             clock.arrived(frame * 160, now);
             let told = signed(clock.position(now));
             let carriers = signed((now - start).as_micros() as u64 * 8 / 1_000 * 10_000 / 10_001);

@@ -24,9 +24,7 @@ use crate::http::App;
 use crate::store::Scope;
 
 pub(super) fn routes(routes: Routes) -> Routes {
-    routes
-        .needs(Scope::Phi, routes!(read))
-        .needs(Scope::Operate, routes!(pause))
+    routes.needs_each((Scope::Phi, routes!(read)), (Scope::Operate, routes!(pause)))
 }
 
 /// Whether a live call is recorded at the moment.
