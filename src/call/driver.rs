@@ -247,7 +247,7 @@ impl<'a> Driver<'a> {
             Received::Stop => return Some(CallEnd::Caller),
             Received::Closed => return Some(CallEnd::Lost),
             Received::Dtmf(key) => {
-                self.tap.key(now());
+                self.tap.key();
                 if let Some(keys) = self.keys.press(key, now()) {
                     self.typed(&keys);
                 }

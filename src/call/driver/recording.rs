@@ -1,6 +1,6 @@
 //! What of a call is recorded.
 
-use super::{Call, Driver, Services, now};
+use super::{Call, Driver, Services};
 use crate::call::reception::Answering;
 use crate::call::recording::Tap;
 use crate::dialog::agent::Consent as Wanted;
@@ -37,20 +37,20 @@ impl Driver<'_> {
     /// What is said from here on may be what no recording may hold.
     pub(super) fn hide(&mut self) {
         if self.standing.dialog().is_sensitive() {
-            self.tap.sensitive(true, now());
+            self.tap.sensitive(true);
         }
     }
 
     /// A turn is over, and with it what it may have repeated of a sensitive answer.
     pub(super) fn show(&mut self, turn: TurnId) {
         if turn >= self.standing.turn() && !self.standing.dialog().is_sensitive() {
-            self.tap.sensitive(false, now());
+            self.tap.sensitive(false);
         }
     }
 
     pub(super) fn pause_recording(&mut self, paused: bool) {
         let call = self.call_sid;
-        if self.tap.operator(paused, now()) {
+        if self.tap.operator(paused) {
             tracing::info!(
                 call,
                 paused,

@@ -181,9 +181,9 @@ impl Tap {
         open.received += pcm.len() as u64;
         open.clock.arrived(open.received, now);
         if keyed {
-            open.keys(now, from);
+            open.keys(from);
         }
-        open.look(now);
+        open.look();
         if open.pauses.open {
             return;
         }
@@ -203,7 +203,7 @@ impl Tap {
     /// Takes agent audio as it is handed to the line.
     pub fn agent(&mut self, mulaw: &[u8], now: Instant) {
         let Some(open) = &mut self.0 else { return };
-        open.look(now);
+        open.look();
         let now = open.clock.position(now);
         if open.runs_out < now || open.run == 0 {
             open.run += 1;
@@ -269,26 +269,23 @@ impl Tap {
     }
 
     /// The caller has pressed a key.
-    pub fn key(&mut self, now: Instant) {
+    pub fn key(&mut self) {
         let Some(open) = &mut self.0 else { return };
-        let from = open.clock.position(now);
-        open.keys(now, from);
+        open.keys(open.received);
     }
 
     /// Whether what is said now must not be kept.
-    pub fn sensitive(&mut self, sensitive: bool, now: Instant) {
+    pub fn sensitive(&mut self, sensitive: bool) {
         let Some(open) = &mut self.0 else { return };
         open.pauses.sensitive = sensitive;
-        let from = open.clock.position(now);
-        open.pause_or_resume(now, from, Why::Sensitive);
+        open.pause_or_resume(open.received, Why::Sensitive);
     }
 
     /// Somebody who runs the server pauses the recording, or lets it go on. `false` if there is none.
-    pub fn operator(&mut self, paused: bool, now: Instant) -> bool {
+    pub fn operator(&mut self, paused: bool) -> bool {
         let Some(open) = &mut self.0 else { return false };
         open.pauses.operator = paused;
-        let from = open.clock.position(now);
-        open.pause_or_resume(now, from, Why::Operator);
+        open.pause_or_resume(open.received, Why::Operator);
         true
     }
 
@@ -320,29 +317,27 @@ impl Tap {
 }
 
 impl Open {
-    fn keys(&mut self, now: Instant, from: u64) {
-        let position = self.clock.position(now).max(self.received);
-        self.pauses.keys_until = position + KEYS;
-        self.pause_or_resume(now, from.saturating_sub(BACK), Why::Keys);
+    /// The line tells of keys in order with the caller's audio: so do we, however late it is.
+    fn keys(&mut self, from: u64) {
+        self.pauses.keys_until = self.received + KEYS;
+        self.pause_or_resume(from.saturating_sub(BACK), Why::Keys);
     }
 
     /// Ends a pause for keys in time.
-    fn look(&mut self, now: Instant) {
+    fn look(&mut self) {
         if self.pauses.open {
-            let from = self.clock.position(now);
-            self.pause_or_resume(now, from, Why::Keys);
+            self.pause_or_resume(self.received, Why::Keys);
         }
     }
 
-    fn pause_or_resume(&mut self, now: Instant, from: u64, why: Why) {
-        let position = self.clock.position(now);
+    fn pause_or_resume(&mut self, from: u64, why: Why) {
         let Pauses {
             sensitive,
             operator,
             keys_until,
             open,
         } = self.pauses;
-        let wanted = sensitive || operator || position < keys_until;
+        let wanted = sensitive || operator || self.received < keys_until;
         if wanted == open {
             return;
         }
@@ -350,7 +345,7 @@ impl Open {
         self.tell(if wanted {
             Message::Pause { from, why }
         } else {
-            Message::Resume { at: position }
+            Message::Resume { at: self.received }
         });
     }
 

@@ -334,9 +334,9 @@ fn keys_are_not_there_and_time_goes_on() {
     carrier.say(200, 80_000);
     carrier.run(3_000);
     let from = carrier.caller.len();
-    carrier.recorder.tap.key(carrier.now());
+    carrier.recorder.tap.key();
     carrier.run(1_500);
-    carrier.recorder.tap.key(carrier.now());
+    carrier.recorder.tap.key();
     carrier.run(5_500);
     let caller = std::mem::take(&mut carrier.caller);
     let played = carrier.recorder.played();
@@ -392,14 +392,14 @@ fn a_tone_in_the_audio_is_silence_as_a_key_is() {
 fn what_is_sensitive_or_paused_by_order_is_silence_until_both_are_over() {
     let mut carrier = Carrier::new(FRAME, |_| 30, |_| 40);
     carrier.run(1_000);
-    carrier.recorder.tap.sensitive(true, carrier.now());
+    carrier.recorder.tap.sensitive(true);
     carrier.run(1_000);
-    assert!(carrier.recorder.tap.operator(true, carrier.now()));
+    assert!(carrier.recorder.tap.operator(true));
     carrier.run(1_000);
-    carrier.recorder.tap.sensitive(false, carrier.now());
+    carrier.recorder.tap.sensitive(false);
     carrier.say(200, 8_000);
     carrier.run(2_000);
-    carrier.recorder.tap.operator(false, carrier.now());
+    carrier.recorder.tap.operator(false);
     carrier.run(2_000);
     let text = carrier.recorder.text();
     assert!(!text.windows(8).any(|bytes| bytes == [200; 8]));
@@ -455,7 +455,7 @@ async fn a_pause_that_finds_no_room_is_kept_all_the_same() {
         let secret = 0x11;
         for n in 0..200_u64 {
             if n == 50 {
-                recorder.tap.sensitive(true, at(n));
+                recorder.tap.sensitive(true);
             }
             let byte = if n < 50 { 0x55 } else { secret };
             // What is said a moment before the pause is all that is in the queue; then it is full.
@@ -481,7 +481,7 @@ fn a_text_that_was_cut_anywhere_is_read_up_to_there() {
     let mut carrier = Carrier::new(FRAME, |_| 30, |_| 40);
     carrier.say(200, 4_000);
     carrier.run(900);
-    carrier.recorder.tap.key(carrier.now());
+    carrier.recorder.tap.key();
     carrier.run(3_000);
     let text = carrier.recorder.text();
     let all = play(&text).expect("readable");
