@@ -76,7 +76,7 @@ pub async fn run<S: Socket>(services: &Services, call: &Call<'_>, mut seat: Seat
         Reached::Ended(end) => return end,
     };
     let (first, orders) = (answering.first.clone(), answering.orders.clone());
-    let mut driver = Driver::new(services, call, seat, answering);
+    let mut driver = Driver::new(services, call, seat, *answering);
     driver.machine.handle(Input::Start, now());
     if first == First::HandOver {
         driver.leave_for_a_person();

@@ -62,7 +62,7 @@ pub(super) enum First {
 
 /// What a call came to.
 pub(super) enum Reached {
-    Agent(Answering),
+    Agent(Box<Answering>),
     /// The call is over, and written down.
     Ended(CallEnd),
 }
@@ -79,14 +79,14 @@ pub(super) async fn receive<S: Socket>(
     let record = Record::begin(services.store.as_ref(), call, &agent.name, seat);
     let Some((flow, open)) = flow(services, &agent, &seat.opening) else {
         let consent = seat.opening.consent.clone();
-        return Reached::Agent(Answering {
+        return Reached::Agent(Box::new(Answering {
             staff,
             agent,
             record,
             first: First::Greeting,
             orders: Vec::new(),
             consent,
-        });
+        }));
     };
     let call_sid = call.call_sid;
     tracing::info!(
@@ -120,14 +120,14 @@ pub(super) async fn receive<S: Socket>(
             return Reached::Ended(end);
         }
     };
-    Reached::Agent(Answering {
+    Reached::Agent(Box::new(Answering {
         staff,
         agent: answers,
         record,
         first,
         orders,
         consent,
-    })
+    }))
 }
 
 /// What there is to do before the agent answers, and whether its line is open. Only who calls us, and for the first time, is received; of a

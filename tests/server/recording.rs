@@ -299,7 +299,7 @@ async fn keys_and_what_an_operator_pauses_are_silence() {
             .app
             .registry
             .command("CA1", Command::Record { paused })
-            .expect("live")
+            .expect("live");
     };
     // What was sent before is in the recording before the order is, once the agent has answered it.
     let settle = async |phone: &mut Phone| {

@@ -339,8 +339,8 @@ const END: u8 = b'E';
 const LONGEST_RECORD: usize = PIECE + 16;
 /// Pieces that wait for half a second, and some.
 const QUEUE: usize = 64;
-/// The longest time before what was written becomes a chunk: half a second.
-const FLUSH: u64 = 4_000;
+/// The longest time before what was written becomes a chunk: 400 ms. With what is held back, and until the thread looks again, a crash loses a second.
+const FLUSH: u64 = 3_200;
 /// No call has 24 hours: what a fault makes of a place must not take all memory.
 const LONGEST: u64 = 24 * 3_600 * 8_000;
 

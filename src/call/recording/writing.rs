@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -191,7 +191,16 @@ fn take_all<W: Write>(
 ) -> io::Result<(ChunkWriter<W>, Written)> {
     let mut tape = Tape::new(chunks)?;
     let mut pauses: Vec<RecordingPause> = Vec::new();
-    while let Ok(message) = received.recv() {
+    loop {
+        let message = match received.try_recv() {
+            Ok(message) => message,
+            // Nobody wakes it: that would cost the audio loop a system call for each piece.
+            Err(TryRecvError::Empty) => {
+                std::thread::park_timeout(BEAT);
+                continue;
+            }
+            Err(TryRecvError::Disconnected) => break,
+        };
         match &message {
             Message::Pause { from, why } => pauses.push(RecordingPause {
                 from_ms: milliseconds(*from),
@@ -228,6 +237,8 @@ fn now() -> Instant {
 
 /// Pieces that may wait for the disk or for the call's row: 10 s of both sides, and what comes beside them.
 const QUEUE: usize = 1_024;
+/// How often the thread looks for what has come.
+const BEAT: Duration = Duration::from_millis(100);
 const RETRY: Duration = Duration::from_millis(200);
 const LONGEST_RETRY: Duration = Duration::from_secs(2);
 /// A call whose row cannot be written for so long is not recorded.
