@@ -139,6 +139,7 @@ impl Switchboard {
             agent: Some(agent.name.clone()),
             context: request.context.clone(),
             message,
+            consent: None,
             back: None,
         };
         Ok((to, opening))

@@ -358,7 +358,7 @@ pub(super) async fn restore(command: KeepingCommand, config: &Config, egress: &E
         .await?;
     let keeper = Keeper::new(store.clone(), &config.server.data_dir, config.retention.clone());
     keeper.bring_list_up_to_date().await?;
-    let whole = super::data::verify(&store, &config.server.data_dir).await?;
+    let whole = super::data::verify(&store, &config.server).await?;
     store.close().await;
     Ok(whole)
 }

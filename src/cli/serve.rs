@@ -15,13 +15,14 @@ use crate::call::audiosocket::{self, Callers};
 use crate::call::drain::{Grace, LAST_WORDS, drain};
 use crate::call::driver::Services;
 use crate::call::recorded::{Patience, Recorder};
+use crate::call::recording::Recordings;
 use crate::call::registry::Registry;
 use crate::call::switchboard::Switchboard;
 use crate::call::voicemail::Mailbox;
 use crate::cli::{agents, destinations, engines, local_key, operator};
 use crate::config::{Config, Strings, Transport};
 use crate::dialog::agent::Agent;
-use crate::dialog::conversation::Mind;
+use crate::dialog::conversation::{Mind, Staff};
 use crate::dialog::llm::LlmClient;
 use crate::dialog::tool::sms::Texts;
 use crate::http::tls::{self, Certificate};
@@ -185,6 +186,7 @@ pub(super) async fn app_of(
         tokio::spawn(async move { engine.prepare(sentences).await });
     }
     let silero = engines::silero(&config)?;
+    let recordings = recordings(&config, store.as_ref(), &staff)?;
     let mailbox = store
         .clone()
         .map(|store| Mailbox::new(config.server.data_dir.join("voicemail"), store));
@@ -209,6 +211,7 @@ pub(super) async fn app_of(
         log_transcripts: config.log.transcripts,
         switchboard,
         mailbox,
+        recordings,
     };
     let registry = Arc::new(Registry::new(max_calls));
     let recorder = recorder(config.twilio.transport, &services, &registry);
@@ -244,6 +247,35 @@ fn recorder(transport: Transport, services: &Services, registry: &Arc<Registry>)
             )))
         }
     }
+}
+
+/// Where calls are recorded, if they are to be. Which of them are not is told.
+fn recordings(config: &Config, store: Option<&Store>, staff: &Staff) -> anyhow::Result<Option<Recordings>> {
+    let Some(store) = store.filter(|_| config.server.recording) else {
+        return Ok(None);
+    };
+    let unrecorded: Vec<&str> = staff
+        .agents
+        .iter()
+        .filter_map(|agent| agent.recording.is_none().then_some(agent.name.as_str()))
+        .collect();
+    anyhow::ensure!(
+        unrecorded.len() < staff.agents.iter().count(),
+        "RECORDING is on and no agent's file has [recording], which says so to callers: write one (docs/guide/recording.md), or set RECORDING=off"
+    );
+    if !unrecorded.is_empty() {
+        let agents = unrecorded.join(", ");
+        tracing::warn!(
+            "RECORDING is on, and calls that these agents answer are not recorded, as their files have no [recording]: {agents}"
+        );
+    }
+    let dir = &config.server.recordings_dir;
+    let recordings = Recordings::new(dir.clone(), store.clone());
+    let place = dir.display();
+    recordings.prepare().with_context(|| {
+        format!("RECORDINGS_DIR {place} cannot be written to; make it writable for this user or set another one")
+    })?;
+    Ok(Some(recordings))
 }
 
 /// What hands calls over and places them, where Twilio's API and this server's address are known.

@@ -299,6 +299,11 @@ pub const KEYS: &[Key] = &[
         "SHRED_LIST",
         "the file that lists the keys deleted for good, for backups; shredded.list in DATA_DIR when unset",
     ),
+    key("RECORDING", "off", "whether calls are recorded, encrypted"),
+    unset(
+        "RECORDINGS_DIR",
+        "where recordings are kept; recordings in DATA_DIR when unset",
+    ),
     key("MODELS_DIR", "./models", "where model files are"),
     key("AGENTS_DIR", "./agents", "where agent files are"),
     unset("MAX_CALLS", "calls at the same time; 4 per core when unset"),

@@ -184,6 +184,12 @@ impl Config {
                     .to_owned(),
             );
         }
+        if self.server.recording && self.twilio.transport == Transport::Record {
+            reader.conflict(
+                "RECORDING is on and TRANSPORT is record, where there is no stream to be recorded: write TRANSPORT=stream or RECORDING=off"
+                    .to_owned(),
+            );
+        }
         let policy = &self.turn.policy;
         if policy.barge_in_min < policy.onset && !reader.is_bad("BARGE_IN_MIN") && !reader.is_bad("SPEECH_ONSET") {
             let (barge_in, onset) = (

@@ -165,6 +165,7 @@ fn every_example_that_a_fault_offers_is_accepted() {
         "CREDENTIALS_DIRECTORY",
         "AUDIT_ANCHOR_FILE",
         "SHRED_LIST",
+        "RECORDINGS_DIR",
         "MODELS_DIR",
         "AGENTS_DIR",
         "LLM_MODEL",

@@ -9,6 +9,7 @@
 //! instead of failing, and is on the disk when it returns (`synchronous=FULL`). Statements are the same text for both databases.
 
 mod audit;
+mod call_recordings;
 mod calls;
 mod connect;
 mod coverage;
@@ -48,6 +49,7 @@ use jiff::civil::Date;
 use sqlx::{Any, AnyPool, Transaction};
 
 pub use audit::{Anchor, AuditEvent, AuditFilter, AuditRecord, AuditVerified, Purged, Who, masked};
+pub use call_recordings::{Consent, NewRecording, Recording, RecordingFacts, RecordingPause, RecordingState};
 pub use calls::{Call, NewCall, RecordedCall, ToolRun, Turn};
 pub use coverage::{Coverage, Eligibility, PROCEDURES};
 pub use customers::{Customer, CustomerKey, NewCustomer};

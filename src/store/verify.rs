@@ -123,6 +123,7 @@ impl Store {
         for what in open.missing(sid, &turns, &runs) {
             found.faults.push(StoreError::Missing { what }.to_string());
         }
+        self.verify_recordings(sid, &open, found).await?;
         for row in turns {
             found.note(open.turn(sid, row))?;
         }

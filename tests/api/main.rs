@@ -24,6 +24,7 @@ mod live;
 #[path = "../server/phone.rs"]
 #[allow(dead_code, reason = "not all of it is used by each target")]
 mod phone;
+mod recording;
 mod records;
 #[path = "../server/support.rs"]
 #[allow(dead_code, reason = "not all of it is used by each target")]

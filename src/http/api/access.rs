@@ -37,7 +37,29 @@ impl Routes {
     }
 
     /// Adds routes for keys with `scope`; their POSTs may be repeated under an `Idempotency-Key`.
-    pub(super) fn needs(self, scope: Scope, (schemas, mut paths, methods): UtoipaMethodRouter<Arc<App>>) -> Self {
+    pub(super) fn needs(self, scope: Scope, routes: UtoipaMethodRouter<Arc<App>>) -> Self {
+        let guarded = self.guarded(scope, routes);
+        self.add(guarded)
+    }
+
+    /// The same for two methods of one path, each with a scope of its own.
+    pub(super) fn needs_each(
+        self,
+        (scope, routes): (Scope, UtoipaMethodRouter<Arc<App>>),
+        (other_scope, others): (Scope, UtoipaMethodRouter<Arc<App>>),
+    ) -> Self {
+        let (mut schemas, mut paths, methods) = self.guarded(scope, routes);
+        let (other_schemas, other_paths, other_methods) = self.guarded(other_scope, others);
+        schemas.extend(other_schemas);
+        paths.merge(other_paths);
+        self.add((schemas, paths, methods.merge(other_methods)))
+    }
+
+    fn guarded(
+        &self,
+        scope: Scope,
+        (schemas, mut paths, methods): UtoipaMethodRouter<Arc<App>>,
+    ) -> UtoipaMethodRouter<Arc<App>> {
         operations(&mut paths, |method, operation| document(operation, scope, method));
         let door = Door {
             app: Arc::clone(&self.app),
@@ -46,7 +68,7 @@ impl Routes {
         let methods = methods
             .layer(from_fn_with_state(Arc::clone(&self.app), idempotency::repeat))
             .layer(from_fn_with_state(door, authorise));
-        self.add((schemas, paths, methods))
+        (schemas, paths, methods)
     }
 
     /// Adds routes for everybody. Only for what is the same on every server.

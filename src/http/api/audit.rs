@@ -13,6 +13,7 @@ pub(super) enum Act {
     HangUp,
     Transfer,
     Say,
+    Record,
     Watch,
     RevokeKey,
 }
@@ -27,6 +28,7 @@ impl Act {
             Self::HangUp => "api-hang-up",
             Self::Transfer => "api-transfer",
             Self::Say => "api-say",
+            Self::Record => "api-record",
             Self::Watch => "api-watch",
             Self::RevokeKey => "api-revoke-key",
         }

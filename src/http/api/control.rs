@@ -29,7 +29,7 @@ pub(super) fn routes(routes: Routes) -> Routes {
 #[derive(Serialize, ToSchema)]
 pub(super) struct Accepted {
     /// Which call.
-    call_sid: String,
+    pub(super) call_sid: String,
 }
 
 /// Where to transfer a call.
@@ -105,7 +105,7 @@ async fn say(
 }
 
 /// Tells a live call to do something, and writes down who did.
-async fn order(
+pub(super) async fn order(
     app: &App,
     principal: &Principal,
     call_sid: String,

@@ -20,6 +20,7 @@ mod orders;
 mod page;
 mod phone;
 mod problem;
+mod recordings;
 mod trail;
 
 use std::sync::{Arc, OnceLock};
@@ -64,6 +65,7 @@ pub(super) fn router(app: &Arc<App>) -> Router<Arc<App>> {
         phone::routes,
         calls::routes,
         control::routes,
+        recordings::routes,
         customers::routes,
         orders::routes,
         agents::routes,
