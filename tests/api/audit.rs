@@ -85,6 +85,7 @@ async fn auditors_page_through_the_trail_and_see_nothing_else() {
         "limit=201",
         "action=a%20b",
         "subject=%00",
+        "subject=",
         "colour=red",
     ] {
         assert_eq!(

@@ -495,7 +495,10 @@ async fn nothing_is_added_behind_a_mark_that_is_not_ours(fresh: Fresh) {
         tamper(&raw, "UPDATE audit_marks SET seq = 4000 WHERE name = 'head'").await;
     }
     // Where triggers are as they were made, too.
-    let guarded = Fresh::like(&fresh).await;
+    let guarded = match fresh.dir() {
+        Some(_) => Fresh::sqlite(),
+        None => Fresh::postgres().await,
+    };
     let store = guarded.open().await;
     write(&store, 2).await;
     let raw = guarded.raw().await;

@@ -45,14 +45,6 @@ impl Fresh {
         }
     }
 
-    /// Another one of the same kind.
-    pub(crate) async fn like(other: &Self) -> Self {
-        match other.dir {
-            Some(_) => Self::sqlite(),
-            None => Self::postgres().await,
-        }
-    }
-
     pub(crate) async fn postgres() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));

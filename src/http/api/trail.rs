@@ -125,14 +125,14 @@ async fn list(
 }
 
 fn subject(text: Option<String>) -> Result<String, Problem> {
-    let text = text.unwrap_or_default();
+    let Some(text) = text else { return Ok(String::new()) };
     let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'/');
-    if text.len() <= 200 && text.bytes().all(good) {
+    if (1..=200).contains(&text.len()) && text.bytes().all(good) {
         return Ok(text);
     }
     Err(Problem::bad_request(
         "subject",
-        "subject is not up to 200 letters, digits, -, _ or /",
+        "subject is not 1 to 200 letters, digits, -, _ or /",
         "Write it as the answers have it",
     ))
 }
