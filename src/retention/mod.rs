@@ -8,6 +8,7 @@ mod export;
 mod purge;
 mod recordings;
 pub mod restore;
+mod unpack;
 
 use std::io;
 use std::path::{Path, PathBuf};
