@@ -169,7 +169,10 @@ async fn purge(keeper: &Keeper, who: Who<'_>) -> anyhow::Result<()> {
                     purged.held
                 ))?;
             }
-            say("audit: nothing is deleted from the audit trail by this version\n")
+            match keeper.purge_audit() {
+                None => say("audit: nothing is deleted from the audit trail by this version\n"),
+                Some(events) => say(&format!("audit: {events} deleted\n")),
+            }
         }
     }
 }
@@ -263,6 +266,11 @@ async fn delete(
     store.audit(&event).await?;
     let deleted = keeper.delete(&found, operator.who()).await?;
     say(&format!("{} records were deleted for good\n", deleted.records))?;
+    ensure!(
+        deleted.held == 0,
+        "{} records were put on hold meanwhile, and stay: see `tieline data hold list`",
+        deleted.held
+    );
     if rotate {
         let rotated = store.rotate_kek().await?;
         say(&format!(

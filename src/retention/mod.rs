@@ -8,6 +8,7 @@ mod export;
 mod purge;
 mod recordings;
 pub mod restore;
+mod unpack;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -69,6 +70,8 @@ pub enum RetentionError {
 pub struct Deleted {
     /// Records whose key is gone now.
     pub records: u64,
+    /// Records that were put on hold meanwhile, and stay.
+    pub held: u64,
     /// Keys that are new on the list.
     pub listed: usize,
 }
@@ -102,7 +105,9 @@ impl Keeper {
         };
         let mut deleted = Deleted::default();
         for items in found.items.chunks(BATCH) {
-            deleted.records += self.remove(items, because).await?.gone;
+            let removed = self.remove(items, because).await?;
+            deleted.records += removed.gone;
+            deleted.held += removed.held;
         }
         self.store.forget_answers().await?;
         self.store.forget_deleted().await?;

@@ -1,7 +1,7 @@
 //! What is on hold is deleted by nobody, until the hold is released.
 
 use tieline::retention::{Purge, RetentionError};
-use tieline::store::{Person, Record};
+use tieline::store::{Because, Item, Person, Record, Retired};
 
 use crate::fresh::{Fresh, count, found_in, on_both};
 use crate::private::PRIVATE;
@@ -37,6 +37,18 @@ async fn a_call_on_hold_outlives_its_time(fresh: Fresh) {
         "Quagmire against us, bumblebee",
     ];
     let hold = id(&site.tieline(&add).ok());
+    // Whoever had looked before the hold was there finds it in the transaction that deletes.
+    let because = Because {
+        actor: "test",
+        action: "delete",
+        detail: "test",
+    };
+    let items = [Item::Content("CA1".to_owned()), Item::Voicemail("b2".to_owned())];
+    let retired = site.store.retire(&items, because).await.expect("answered");
+    assert!(
+        retired.iter().all(|retired| matches!(retired, Retired::OnHold(_))),
+        "{retired:?}"
+    );
     let shown = site.tieline(&["data", "purge", "--dry-run"]).ok();
     assert_eq!(
         shown.matches(": 1 would be deleted, 1 on hold").count(),
