@@ -169,10 +169,8 @@ async fn purge(keeper: &Keeper, who: Who<'_>) -> anyhow::Result<()> {
                     purged.held
                 ))?;
             }
-            match keeper.purge_audit() {
-                None => say("audit: nothing is deleted from the audit trail by this version\n"),
-                Some(events) => say(&format!("audit: {events} deleted\n")),
-            }
+            let events = keeper.purge_audit().await?;
+            say(&format!("audit: {events} deleted\n"))
         }
     }
 }

@@ -101,6 +101,9 @@ impl Keeper {
                     if gone > 0 {
                         tracing::info!(records = gone, "deleted {gone} records that were kept long enough");
                     }
+                    if let Err(error) = self.purge_audit().await {
+                        tracing::error!(%error, "the audit trail is not purged, and tried again in a day: {error}");
+                    }
                 }
                 Err(error) => {
                     tracing::error!(%error, "old records are not all deleted, and tried again in an hour: {error}");
@@ -109,9 +112,14 @@ impl Keeper {
         }
     }
 
-    /// Deletes what is older than `RETAIN_AUDIT` from the audit trail; how many events. `None`: nothing is deleted from it by this version.
-    pub fn purge_audit(&self) -> Option<u64> {
-        None
+    /// Deletes what is older than `RETAIN_AUDIT` from the audit trail; how many events.
+    pub async fn purge_audit(&self) -> Result<u64, RetentionError> {
+        let Some(keep) = self.rules.audit.milliseconds() else {
+            return Ok(0);
+        };
+        let keep = Duration::from_millis(u64::try_from(keep).unwrap_or(u64::MAX));
+        let purged = self.store.purge_audit(keep).await?;
+        Ok(purged.map_or(0, |purged| purged.events))
     }
 
     async fn purge_all(
@@ -145,10 +153,6 @@ impl Keeper {
                 }
             }
             classes.push((class, purged));
-        }
-        if let Some(keep) = self.rules.audit.milliseconds() {
-            let keep = Duration::from_millis(u64::try_from(keep).unwrap_or(u64::MAX));
-            self.store.purge_audit(keep).await?;
         }
         self.store.forget_deleted().await?;
         self.bring_list_up_to_date().await?;

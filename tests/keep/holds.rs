@@ -39,7 +39,7 @@ async fn a_call_on_hold_outlives_its_time(fresh: Fresh) {
     let hold = id(&site.tieline(&add).ok());
     // Whoever had looked before the hold was there finds it in the transaction that deletes.
     let because = Because {
-        actor: "test",
+        who: TEST,
         action: "delete",
         detail: "test",
     };
