@@ -333,3 +333,51 @@ fn announce(config: &Config) {
 const CALLS_PER_CORE: usize = 4;
 /// How long recordings that are still at the carrier may take to be deleted before the process ends.
 const LAST_DELETIONS: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Strings;
+    use crate::dialog::agent::{Agents, parse};
+
+    fn staff(tables: &str) -> Staff {
+        let text = format!("name = \"desk\"\ngreeting = \"Hello.\"\nsystem_prompt = \"Be brief.\"\n{tables}");
+        let agents = Agents::single(parse(&text, "desk.toml").expect("a good file"));
+        Staff::of(agents, None, |_| None, &Egress::default()).expect("no tools")
+    }
+
+    #[tokio::test]
+    async fn calls_are_recorded_only_where_callers_are_told_and_there_is_a_place() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let data = dir.path().to_str().expect("UTF-8");
+        let config = |recording: &str, recordings: &str| {
+            let pairs = [
+                ("DATA_DIR", data),
+                ("RECORDING", recording),
+                ("RECORDINGS_DIR", recordings),
+            ];
+            let strings: Strings = pairs.into_iter().collect();
+            Config::parse(&strings).expect("valid")
+        };
+        let good = dir.path().join("recordings");
+        let good = good.to_str().expect("UTF-8");
+        let store = Store::open(&config("off", good).database)
+            .await
+            .expect("a usable database");
+        let told = staff("[recording]\nnotice = \"This call is recorded.\"\n");
+        let asked = |on: &str, dir: &str, staff: &Staff| recordings(&config(on, dir), Some(&store), staff);
+        assert!(asked("off", good, &told).expect("off").is_none());
+        assert!(asked("on", good, &told).expect("on").is_some());
+        let error = asked("on", good, &staff("")).expect_err("refused").to_string();
+        assert!(error.contains("no agent's file has [recording]"), "{error}");
+        // A file is where the folder should be.
+        let taken = dir.path().join("tieline.db/recordings");
+        let error = asked("on", taken.to_str().expect("UTF-8"), &told)
+            .expect_err("refused")
+            .to_string();
+        assert!(
+            error.contains("RECORDINGS_DIR") && error.contains("cannot be written to"),
+            "{error}"
+        );
+    }
+}

@@ -359,6 +359,22 @@ fn assignment(line: &str) -> Option<(&str, &str)> {
 }
 
 #[test]
+fn calls_that_have_no_stream_cannot_be_recorded() {
+    let turn_by_turn = [
+        ("TRANSPORT", "record"),
+        ("PUBLIC_URL", "http://127.0.0.1:8080"),
+        ("TWILIO_ACCOUNT_SID", "AC0123456789abcdef0123456789abcdef"),
+        ("TWILIO_AUTH_TOKEN", "t0ken"),
+    ];
+    assert!(!parse(&turn_by_turn).expect("good").server.recording);
+    let recorded = [&turn_by_turn[..], &[("RECORDING", "on")]].concat();
+    let error = parse(&recorded).expect_err("refused").to_string();
+    assert!(error.contains("RECORDING is on and TRANSPORT is record"), "{error}");
+    let config = parse(&[("RECORDING", "on"), ("DATA_DIR", "/srv/tieline")]).expect("good");
+    assert_eq!(config.server.recordings_dir.to_str(), Some("/srv/tieline/recordings"));
+}
+
+#[test]
 fn env_example_lists_exactly_the_keys_with_their_defaults() {
     let listed: Vec<_> = EXAMPLE.lines().filter_map(assignment).collect();
     let expected: Vec<_> = KEYS

@@ -1,19 +1,22 @@
 //! Recordings of calls: what is in them, when, and what is not.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use tieline::audio::mulaw;
-use tieline::call::command::Command;
+use tieline::call::command::{AnsweredBy, Command};
+use tieline::call::opening::{Direction, Opening};
 use tieline::call::recording::{Recordings, Tape, Why};
+use tieline::call::registry::Parties;
 use tieline::caller::{Pace, Plan, Target, Utterance, place_call};
 use tieline::store::{Record, Recording, RecordingState, Store};
+use tieline::twilio::dialect::Dialect;
 
 use crate::engines::Order;
 use crate::http_server::tokens;
 use crate::phone::{Phone, Seen, silence, voice};
-use crate::support::{ACCOUNT, FROM, Setup, TestServer, fresh_store, pace, soon, token_in};
+use crate::support::{ACCOUNT, FROM, Setup, TestServer, fresh_store, pace, soon, token_in, until};
 
 const NOTICE: &str = r#"
 name = "desk"
@@ -506,4 +509,53 @@ async fn without_a_notice_of_its_own_an_agent_is_not_recorded() {
     phone.frames(&[0xDC; 16_000]).await;
     phone.hang_up().await;
     assert!(site.store.recordings_of("CA1").await.expect("listed").is_empty() && site.files().is_empty());
+}
+
+#[tokio::test]
+async fn a_call_that_we_place_is_recorded_after_the_notice_and_a_machine_is_not() {
+    for machine in [true, false] {
+        let site = Site::open(NOTICE, Setup::default()).await;
+        let opening = Opening {
+            direction: Direction::Outbound,
+            agent: Some("desk".to_owned()),
+            message: Some("Please call us back.".to_owned()),
+            ..Opening::default()
+        };
+        let registry = &site.server.app.registry;
+        let account = Dialect::Twilio.account(ACCOUNT);
+        let token = registry.expect_with("CA1", &account, Parties::default(), Some(opening), now());
+        let mut phone = Phone::connected(&site.server, "CA1", &token.expect("expected")).await;
+        until("the stream is live", || registry.is_live("CA1")).await;
+        let heard = if machine {
+            // The notice's mark has not gone back yet.
+            let answered = registry.answered_by("CA1", AnsweredBy::MachineEndBeep);
+            answered.expect("live");
+            "Please call us back."
+        } else {
+            "Hello from the desk."
+        };
+        loop {
+            let turn = phone.turn().await;
+            if turn.heard == heard {
+                break;
+            }
+        }
+        if machine {
+            phone.closed().await;
+            assert!(site.store.recordings_of("CA1").await.expect("listed").is_empty());
+        } else {
+            phone.hang_up().await;
+            let facts = site.parts("CA1", 1).await.remove(0).facts.expect("facts");
+            assert_eq!(facts.consent.answer, "told");
+        }
+        assert_eq!(site.files().is_empty(), machine);
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "whether a token has expired is a fact of the monotonic clock"
+)]
+fn now() -> Instant {
+    Instant::now()
 }

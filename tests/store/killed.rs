@@ -227,6 +227,30 @@ async fn what_was_recorded_before_a_kill_can_be_heard(fresh: Fresh) {
     let (kept, lasted) = (kept.len() as f64 / 8_000.0, (second - first).as_secs_f64());
     assert!(lasted - kept < 1.2, "{kept} s of {lasted} s");
     assert!(tape.played.agent.iter().any(|byte| *byte != 0xFF), "and the greeting");
+    // The command line writes what there is, and says that it is not all.
+    let wav = agents.path().join("call.wav");
+    let exported = Command::new(env!("CARGO_BIN_EXE_tieline"))
+        .args(["data", "recording", &call])
+        .arg(&wav)
+        .current_dir(server.dir.path())
+        .env_clear()
+        .env("DATABASE_URL", &fresh.url)
+        .env("KEK", KEK)
+        .output()
+        .expect("the program runs");
+    let told = String::from_utf8_lossy(&exported.stdout);
+    assert!(
+        exported.status.success() && told.contains("its writer was stopped"),
+        "{told}"
+    );
+    let bytes = std::fs::read(&wav).expect("written");
+    assert_eq!(bytes.len(), 44 + 4 * tape.played.caller.len());
+    let audited = store.audit_events(5).await.expect("listed");
+    assert!(
+        audited
+            .iter()
+            .any(|event| event.action == "export" && event.subject == call)
+    );
     // None of it is plain, in any file.
     let left = bytes_below(server.dir.path());
     let varied = |piece: &&[u8]| piece.iter().collect::<HashSet<_>>().len() > 8;

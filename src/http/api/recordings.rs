@@ -57,13 +57,22 @@ async fn read(State(app): State<Arc<App>>, principal: Principal, Id(call_sid): I
     audit::note(store(&app)?, &principal, Act::Read, "recording", Some(&call_sid)).await?;
     let nothing = || Problem::not_found("recording");
     let recordings = app.services.recordings.as_ref().ok_or_else(nothing)?;
+    let listener = Arc::clone(&app.api.listeners).try_acquire_owned().map_err(|_| {
+        let remedy = "Try again when one of them has been sent";
+        Problem::unavailable("Too many recordings are being read", remedy)
+    })?;
     let tape = recordings
         .read(&call_sid)
         .await
         .map_err(|error| unreadable(&call_sid, error))?;
     let wav = Wav::new(tape.ok_or_else(nothing)?.played);
     let length = HeaderValue::from(wav.len());
-    let pieces = stream::iter(wav.map(|piece| Ok::<_, std::convert::Infallible>(Piece::from(piece))));
+    let pieces = wav.map(move |piece| {
+        // Until the last piece is sent, or nobody wants it any more.
+        let _ = &listener;
+        Ok::<_, std::convert::Infallible>(Piece::from(piece))
+    });
+    let pieces = stream::iter(pieces);
     let mut response = Bytes::from_stream(pieces).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("audio/wav"));
