@@ -120,8 +120,16 @@ impl Store {
                 head = self.put_event(tx, &head, *at, &event).await?;
             }
         }
-        self.set_mark(tx, HEAD, &head).await?;
         let events = head.seq;
+        let begun: Option<Mark> = sqlx::query_as(MARK)
+            .bind(HEAD)
+            .fetch_optional(&mut **tx)
+            .await
+            .map_err(cannot(WHAT))?;
+        // A database that was restored has its trail, and no events of an earlier version.
+        if events > 0 || begun.is_none() {
+            self.set_mark(tx, HEAD, &head).await?;
+        }
         if events > 0 {
             tracing::info!(
                 events,
