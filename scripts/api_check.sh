@@ -29,7 +29,7 @@ trap finish EXIT
 export DATABASE_URL="sqlite:$work/tieline.db" DATA_DIR="$work" SEED_DATA=on BIND=127.0.0.1:0 LOG=warn PUBLIC_URL='' LLM_BASE_URL=''
 export API_RATE_PER_KEY=1000000 API_RATE_PER_ADDRESS=1000000
 touch "$work/none.env" # whatever .env says is not asked
-key=$("$tieline" --env-file "$work/none.env" keys create --quiet --name schemathesis --scopes read,operate,admin,phi)
+key=$("$tieline" --env-file "$work/none.env" keys create --quiet --name schemathesis --scopes read,operate,admin,phi,audit,break-glass)
 # What the examples of the document name, beside the seed data.
 "$venv/bin/python" - "$work/tieline.db" <<'PYTHON'
 import sqlite3, sys, time

@@ -27,6 +27,7 @@ pub mod engine;
 pub mod http;
 pub mod models;
 pub mod privacy;
+pub mod retention;
 pub mod speech;
 pub mod store;
 pub mod telemetry;

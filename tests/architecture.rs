@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["cli"],
     &["http", "caller"],
+    &["retention"],
     &["call"],
     &["engine", "dialog", "telemetry"],
     &["models", "store"],

@@ -309,6 +309,7 @@ async fn server(llm: &str) -> String {
         log_transcripts: false,
         switchboard: None,
         mailbox: None,
+        recordings: None,
     };
     let twilio = TwilioAccount {
         unverified: true,

@@ -14,6 +14,11 @@ pub enum Command {
         /// Where to, E.164; it must be one of `TRANSFER_NUMBERS`. `None`: where the agent hands over to.
         to: Option<String>,
     },
+    /// Pause its recording, or let it go on.
+    Record {
+        /// Whether it pauses.
+        paused: bool,
+    },
 }
 
 /// What is said and who is called is PHI.
@@ -23,6 +28,8 @@ impl std::fmt::Debug for Command {
             Self::HangUp => "HangUp",
             Self::Say(_) => "Say(hidden)",
             Self::Transfer { .. } => "Transfer(hidden)",
+            Self::Record { paused: true } => "Record(paused)",
+            Self::Record { paused: false } => "Record(on)",
         })
     }
 }

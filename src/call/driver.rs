@@ -3,6 +3,7 @@
 pub(super) mod beginning;
 mod hearing;
 mod orders;
+mod recording;
 mod replying;
 pub(super) mod telling;
 
@@ -21,6 +22,7 @@ use crate::call::keys::Keys;
 use crate::call::outbound::Outbound;
 use crate::call::reception::{self, Answering, First, Reached};
 use crate::call::record::Record;
+use crate::call::recording::{Recordings, Tap};
 use crate::call::registry::{Parties, Seat};
 use crate::call::socket::{Outgoing, Received, Socket};
 use crate::call::standing::Standing;
@@ -63,6 +65,8 @@ pub struct Services {
     pub switchboard: Option<Arc<Switchboard>>,
     /// Where messages are kept, if anywhere.
     pub mailbox: Option<Mailbox>,
+    /// Where calls are recorded, if they are.
+    pub recordings: Option<Recordings>,
 }
 
 /// Runs one call from the accepted `start` message to its end.
@@ -72,7 +76,7 @@ pub async fn run<S: Socket>(services: &Services, call: &Call<'_>, mut seat: Seat
         Reached::Ended(end) => return end,
     };
     let (first, orders) = (answering.first.clone(), answering.orders.clone());
-    let mut driver = Driver::new(services, call, seat, answering);
+    let mut driver = Driver::new(services, call, seat, *answering);
     driver.machine.handle(Input::Start, now());
     if first == First::HandOver {
         driver.leave_for_a_person();
@@ -130,6 +134,7 @@ struct Driver<'a> {
     counts: watch::Sender<bool>,
     keys: Keys,
     record: Record,
+    tap: Tap,
     /// Orders from outside.
     seat: Seat,
     /// How far the caller is with being handed over.
@@ -139,6 +144,7 @@ struct Driver<'a> {
 impl<'a> Driver<'a> {
     fn new(services: &'a Services, call: &Call<'a>, seat: Seat, answering: Answering) -> Self {
         let (standing, machine) = conversation(services, call, &seat.opening, &answering);
+        let tap = recording::begin(services, call, &answering);
         let Answering {
             staff, agent, record, ..
         } = answering;
@@ -161,6 +167,7 @@ impl<'a> Driver<'a> {
             counts: watch::Sender::new(false),
             keys: Keys::default(),
             record,
+            tap,
             inbound: Inbound::new(ear, kept.as_secs()),
             outbound: Outbound::default(),
             work: Work::default(),
@@ -223,6 +230,7 @@ impl<'a> Driver<'a> {
                 self.windows.clear();
                 self.inbound.take(audio, &mut self.windows);
                 let now = now();
+                self.tap.caller(self.inbound.latest(), self.inbound.keyed(), now);
                 for n in 0..self.windows.len() {
                     let input = Input::Window {
                         voice: self.windows[n],
@@ -232,10 +240,14 @@ impl<'a> Driver<'a> {
                 }
                 self.inbound.discard_before(self.machine.needed_from());
             }
-            Received::Mark(mark) => self.machine.handle(Input::Mark(mark), now()),
+            Received::Mark(mark) => {
+                self.tap.marked(mark);
+                self.machine.handle(Input::Mark(mark), now());
+            }
             Received::Stop => return Some(CallEnd::Caller),
             Received::Closed => return Some(CallEnd::Lost),
             Received::Dtmf(key) => {
+                self.tap.key();
                 if let Some(keys) = self.keys.press(key, now()) {
                     self.typed(&keys);
                 }
@@ -264,6 +276,7 @@ impl<'a> Driver<'a> {
                 self.standing.prepare(turn, line, *dialog);
                 if !self.speculating {
                     self.standing.commit();
+                    self.hide();
                 }
             }
             Done::Acting => self.standing.acted(),
@@ -341,10 +354,17 @@ impl<'a> Driver<'a> {
                 Action::Send { samples } => {
                     let audio = self.outbound.next(samples);
                     self.inbound.played(audio);
+                    self.tap.agent(audio, now());
                     send(socket, Outgoing::Audio(audio)).await
                 }
-                Action::SendMark(name) => send(socket, Outgoing::Mark(name)).await,
-                Action::Clear => send(socket, Outgoing::Clear).await,
+                Action::SendMark(name) => {
+                    self.tap.mark_sent(name);
+                    send(socket, Outgoing::Mark(name)).await
+                }
+                Action::Clear => {
+                    self.tap.cleared(now());
+                    send(socket, Outgoing::Clear).await
+                }
                 Action::Hush { turn } => {
                     self.work.cancel_kind(turn, Kind::Voice);
                     self.ready.retain(|sentence, _| sentence.turn != turn);
@@ -408,7 +428,7 @@ fn now() -> Instant {
 }
 
 /// In UTC, which is a day off at most; only dates relative to today notice.
-pub(super) fn today() -> Date {
+pub(in crate::call) fn today() -> Date {
     jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date()
 }
 

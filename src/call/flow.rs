@@ -1,7 +1,7 @@
 //! What happens to a call before an agent answers it: notice, opening hours, menu, message. Pure: events in, acts out.
 //!
 //! ```text
-//! Notice ──▶ Prompt ⇄ Choosing ──▶ (an agent)
+//! Notice ──▶ (may it be recorded?) ──▶ Prompt ⇄ Choosing ──▶ (an agent)
 //!    └─ closed ────────┴──▶ Greeting ──▶ Tone ──▶ Recording ──▶ Keeping ──▶ Last words
 //! ```
 
@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::dialog::agent::{Agent, Choice, Line, Way};
+use crate::dialog::agent::{Agent, Choice, Consent, Line, Way};
 use crate::time::SampleRate;
 
 /// What happened.
@@ -30,6 +30,8 @@ pub enum Event {
         /// Whether they hold speech.
         voiced: bool,
     },
+    /// What the caller has said after [`Act::Listen`]: yes, no, or nothing that could be made out.
+    Said(Option<bool>),
     /// The recording was written down, or could not be.
     Kept(bool),
     /// The caller or the line is gone.
@@ -47,6 +49,10 @@ pub enum Act {
     Tone,
     /// Send [`Event::Waited`] after this time, unless the caller presses a key before.
     Wait(Duration),
+    /// Send [`Event::Said`] once the caller has said something.
+    Listen,
+    /// The caller knows that the call is recorded, or has answered the question.
+    Consent(Answer),
     /// From here on the caller's audio is recorded.
     Record,
     /// The recording is over and is written down.
@@ -57,6 +63,22 @@ pub enum Act {
     HandOver,
     /// The call ends.
     End(Ended),
+}
+
+/// What a caller says to being recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// They were not asked: they have heard the notice.
+    Told,
+    /// Yes, or no; `keyed` on the keypad.
+    Given {
+        /// Whether they want it, or do not mind.
+        yes: bool,
+        /// Not by voice.
+        keyed: bool,
+    },
+    /// Nothing that could be made out, though asked again.
+    None,
 }
 
 /// How a call ends that no agent answered.
@@ -86,6 +108,8 @@ pub struct Flow {
     /// How often it was said.
     prompts: u8,
     acts: VecDeque<Act>,
+    /// This server records the calls of this agent.
+    recorded: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +117,12 @@ enum State {
     /// The notice is being said; nothing interrupts it, but a key pressed meanwhile counts afterwards.
     Notice {
         key: Option<char>,
+    },
+    /// The question whether the call may be recorded is being said again; a key answers it.
+    Asking,
+    /// It was said, and is to be answered.
+    Answering {
+        again: bool,
     },
     /// The menu is being said, or was and a key is waited for.
     Prompt,
@@ -120,9 +150,11 @@ struct Recording {
 
 impl Flow {
     /// A call at a line that is open or closed now. `None` if there is nothing to do before the agent answers.
-    pub fn new(agent: &Arc<Agent>, open: bool) -> Option<Self> {
-        let line = agent.line.clone()?;
-        let needed = !open || line.menu.is_some();
+    /// `recorded`: this server records calls.
+    pub fn new(agent: &Arc<Agent>, open: bool, recorded: bool) -> Option<Self> {
+        let recorded = recorded && agent.recording.is_some();
+        let line = agent.line.clone().unwrap_or_default();
+        let needed = recorded || !open || line.menu.is_some();
         needed.then(|| Self {
             agent: Arc::clone(agent),
             line,
@@ -131,18 +163,33 @@ impl Flow {
             misses: 0,
             prompts: 0,
             acts: VecDeque::new(),
+            recorded,
+        })
+    }
+
+    /// One that does nothing but tell of the recording, or ask: for calls that no line receives.
+    pub fn of_consent(agent: &Arc<Agent>) -> Option<Self> {
+        let flow = Self::new(agent, true, true).filter(|flow| flow.recorded)?;
+        Some(Self {
+            line: Line::default(),
+            ..flow
         })
     }
 
     /// Takes one event.
     pub fn handle(&mut self, event: Event) {
         match (self.state, event) {
-            (State::Notice { .. }, Event::Begin) => match self.agent.notice.as_str() {
-                "" => self.proceed(None),
-                notice => self.acts.push_back(Act::Say(notice.to_owned())),
-            },
+            (State::Notice { .. }, Event::Begin) => self.tell(),
             (State::Notice { .. }, Event::Key(key)) => self.state = State::Notice { key: Some(key) },
-            (State::Notice { key }, Event::Heard) => self.proceed(key),
+            (State::Notice { key }, Event::Heard) => self.told(key),
+            (State::Asking, Event::Key(key)) => self.answered(consent_of(key), true),
+            (State::Answering { again }, Event::Key(key)) => match consent_of(key) {
+                None => self.ask_again(again),
+                yes => self.answered(yes, true),
+            },
+            (State::Asking, Event::Heard) => self.await_answer(true),
+            (State::Answering { .. }, Event::Said(Some(yes))) => self.answered(Some(yes), false),
+            (State::Answering { again }, Event::Said(None) | Event::Waited) => self.ask_again(again),
             (State::Prompt, Event::Key(key)) => self.chosen(key),
             (State::Prompt, Event::Heard) => {
                 let wait = self.line.menu.as_ref().map_or(Duration::ZERO, |menu| menu.wait);
@@ -182,6 +229,67 @@ impl Flow {
         self.acts.pop_front()
     }
 
+    /// What must be heard first.
+    fn tell(&mut self) {
+        let recording = self.agent.recording.as_ref().filter(|_| self.recorded);
+        let recording = recording
+            .into_iter()
+            .flat_map(|recording| [&recording.notice, &recording.question]);
+        let texts: Vec<String> = [&self.agent.notice].into_iter().chain(recording).cloned().collect();
+        self.acts
+            .extend(texts.into_iter().filter(|text| !text.is_empty()).map(Act::Say));
+        if self.acts.is_empty() {
+            self.proceed(None);
+        }
+    }
+
+    /// It was heard; a key may have been pressed meanwhile.
+    fn told(&mut self, key: Option<char>) {
+        let recording = self.agent.recording.as_ref().filter(|_| self.recorded);
+        match (recording.map(|recording| recording.consent), key.and_then(consent_of)) {
+            (None, _) => self.proceed(key),
+            (Some(Consent::Notice), _) => {
+                self.acts.push_back(Act::Consent(Answer::Told));
+                self.proceed(key);
+            }
+            (Some(Consent::Ask), Some(yes)) => self.answered(Some(yes), true),
+            (Some(Consent::Ask), None) => self.await_answer(false),
+        }
+    }
+
+    fn await_answer(&mut self, again: bool) {
+        self.state = State::Answering { again };
+        self.acts.extend([Act::Listen, Act::Wait(ANSWER)]);
+    }
+
+    /// Nothing could be made of it.
+    fn ask_again(&mut self, again: bool) {
+        let question = self
+            .agent
+            .recording
+            .as_ref()
+            .map(|recording| recording.question.clone());
+        match question.filter(|_| !again) {
+            Some(question) => {
+                self.state = State::Asking;
+                self.acts.extend([Act::Hush, Act::Say(question)]);
+            }
+            None => self.settle(Answer::None),
+        }
+    }
+
+    /// `None`: a key that says neither.
+    fn answered(&mut self, yes: Option<bool>, keyed: bool) {
+        if let Some(yes) = yes {
+            self.settle(Answer::Given { yes, keyed });
+        }
+    }
+
+    fn settle(&mut self, answer: Answer) {
+        self.acts.extend([Act::Hush, Act::Consent(answer)]);
+        self.proceed(None);
+    }
+
     /// The notice was said.
     fn proceed(&mut self, key: Option<char>) {
         if !self.open {
@@ -191,6 +299,9 @@ impl Flow {
                 self.acts.push_back(Act::Say(closed));
             }
             return self.go(way, Ended::Closed);
+        }
+        if self.line.menu.is_none() {
+            return self.go(Way::Agent(self.agent.name.clone()), Ended::Menu);
         }
         self.state = State::Prompt;
         match key {
@@ -331,6 +442,17 @@ impl Recording {
     }
 }
 
+/// What a key says to being recorded.
+fn consent_of(key: char) -> Option<bool> {
+    match key {
+        '1' => Some(true),
+        '2' => Some(false),
+        _ => None,
+    }
+}
+
+/// How long an answer is waited for.
+const ANSWER: Duration = Duration::from_secs(6);
 /// However often a caller asks for the menu, it is said no oftener.
 const MAX_PROMPTS: u8 = 10;
 /// The shortest message.

@@ -19,6 +19,8 @@ pub struct Inbound {
     resampler: Resampler,
     backlog: Backlog,
     pcm: Vec<i16>,
+    /// A window of the last piece held a key's tones.
+    keyed: bool,
     /// Line samples taken so far, inserted silence included.
     received: u64,
     /// Stream time of the first piece, in ms.
@@ -36,6 +38,7 @@ impl Inbound {
             resampler,
             backlog: Backlog::new(usize::try_from(limit).unwrap_or(usize::MAX)),
             pcm: Vec::with_capacity(ROOM),
+            keyed: false,
             received: 0,
             base_ms: None,
         }
@@ -48,15 +51,18 @@ impl Inbound {
         self.pcm.resize(lost, 0);
         self.pcm.extend_from_slice(audio.pcm);
         self.received += self.pcm.len() as u64;
+        self.keyed = false;
         let Self {
             ear,
             resampler,
             backlog,
+            keyed,
             ..
         } = self;
         self.reframer.push(&self.pcm, |window| {
             let heard = ear.window(window);
             windows.push(heard.voice);
+            *keyed |= heard.key;
             let audio = if heard.key {
                 [0.0; WINDOW]
             } else {
@@ -70,6 +76,11 @@ impl Inbound {
     /// What the last payload held at the line's rate, behind the silence of what was lost before it.
     pub fn latest(&self) -> &[i16] {
         &self.pcm
+    }
+
+    /// Whether a key's tones were in it.
+    pub fn keyed(&self) -> bool {
+        self.keyed
     }
 
     /// Takes audio as it is handed to the line, so that its echo is known for what it is.

@@ -17,6 +17,7 @@ pub mod progress;
 mod reception;
 mod record;
 pub mod recorded;
+pub mod recording;
 pub mod registry;
 pub mod socket;
 mod standing;

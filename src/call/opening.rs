@@ -5,6 +5,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use crate::dialog::form::Dialog;
+use crate::store::Consent;
 use crate::turn::machine::Line;
 
 /// Who placed a call.
@@ -38,6 +39,8 @@ pub struct Opening {
     pub context: Map<String, Value>,
     /// What an answering machine is told. `None`: it is hung up on.
     pub message: Option<String>,
+    /// What the caller has said to being recorded, if that is known already.
+    pub consent: Option<Consent>,
     /// The conversation goes on where it was.
     pub back: Option<Back>,
 }

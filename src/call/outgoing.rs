@@ -17,6 +17,8 @@ use crate::twilio::rest::{CarrierError, NewCall};
 pub struct OutboundRequest {
     /// Who asks, for the audit trail: the name of an API key.
     pub actor: String,
+    /// From where: the address of whoever asks.
+    pub origin: String,
     /// Whom to call, E.164.
     pub to: String,
     /// The agent that talks; its file has `[outgoing] allowed = true`.
@@ -81,7 +83,7 @@ impl Switchboard {
     ) -> Result<Placed, RefusedOutbound> {
         let checked = self.check(agents, &request, now);
         let placed = match checked {
-            Ok((to, opening)) => self.dial(&request.actor, to, opening).await,
+            Ok((to, opening)) => self.dial((&request.actor, &request.origin), to, opening).await,
             Err(refused) => Err(refused),
         };
         let (subject, outcome) = match &placed {
@@ -101,6 +103,7 @@ impl Switchboard {
             subject,
             outcome,
             detail: detail.trim_end(),
+            origin: &request.origin,
         })
         .await;
         placed
@@ -136,12 +139,13 @@ impl Switchboard {
             agent: Some(agent.name.clone()),
             context: request.context.clone(),
             message,
+            consent: None,
             back: None,
         };
         Ok((to, opening))
     }
 
-    async fn dial(&self, by: &str, to: String, opening: Opening) -> Result<Placed, RefusedOutbound> {
+    async fn dial(&self, (by, origin): (&str, &str), to: String, opening: Opening) -> Result<Placed, RefusedOutbound> {
         let store = self.store.as_ref().ok_or(RefusedOutbound::NoDatabase)?;
         let from = self.number.clone().ok_or(CarrierError::Malformed)?;
         // It counts before it rings: of many at the same time, no more than allowed get through.
@@ -151,6 +155,7 @@ impl Switchboard {
             subject: "",
             outcome: "counted",
             detail: &masked(&to),
+            origin,
         };
         let counted = store.audit_within(&counted, self.rules.per_day).await;
         if !counted.map_err(|_| RefusedOutbound::NoDatabase)? {

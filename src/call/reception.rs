@@ -1,5 +1,7 @@
 //! Receives a call before an agent answers: carries out what [`Flow`] wants. Most calls pass through without a word.
 
+mod consent;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,7 +11,7 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
 use crate::audio::mulaw;
-use crate::call::command::{Command, Order};
+use crate::call::command::{AnsweredBy, Command, Order};
 use crate::call::driver::beginning::begins;
 use crate::call::driver::{Call, Services, send, stopped};
 use crate::call::end::CallEnd;
@@ -29,6 +31,7 @@ use crate::speech::WINDOW;
 use crate::speech::ear::Ear;
 use crate::speech::spoken::spoken_in;
 use crate::speech::webrtc::WebRtcVad;
+use crate::store::Consent;
 use crate::time::SampleRate;
 use crate::turn::event::{HangupReason, SentenceId, TurnId, Voice};
 use crate::turn::playout::{Playout, Step};
@@ -42,6 +45,8 @@ pub(super) struct Answering {
     pub(super) first: First,
     /// What it is told to do, and was told while nobody could do it.
     pub(super) orders: Vec<Order>,
+    /// What the caller knows of being recorded, and said to it.
+    pub(super) consent: Option<Consent>,
 }
 
 /// How an agent begins.
@@ -57,7 +62,7 @@ pub(super) enum First {
 
 /// What a call came to.
 pub(super) enum Reached {
-    Agent(Answering),
+    Agent(Box<Answering>),
     /// The call is over, and written down.
     Ended(CallEnd),
 }
@@ -72,14 +77,16 @@ pub(super) async fn receive<S: Socket>(
     let staff = Arc::clone(&services.staff.borrow());
     let agent = begins(&staff, call.parties, &seat.opening);
     let record = Record::begin(services.store.as_ref(), call, &agent.name, seat);
-    let Some((flow, open)) = flow(&agent, &seat.opening) else {
-        return Reached::Agent(Answering {
+    let Some((flow, open)) = flow(services, &agent, &seat.opening) else {
+        let consent = seat.opening.consent.clone();
+        return Reached::Agent(Box::new(Answering {
             staff,
             agent,
             record,
             first: First::Greeting,
             orders: Vec::new(),
-        });
+            consent,
+        }));
     };
     let call_sid = call.call_sid;
     tracing::info!(
@@ -90,7 +97,8 @@ pub(super) async fn receive<S: Socket>(
     );
     let mut desk = Desk::new(services, call, Arc::clone(&agent), flow);
     let over = desk.go_on(seat, socket).await;
-    let orders = std::mem::take(&mut desk.orders);
+    let (orders, consent) = (std::mem::take(&mut desk.orders), desk.consent.take());
+    seat.opening.consent.clone_from(&consent);
     drop(desk);
     let (answers, first) = match over {
         Over::Answer(name) => {
@@ -112,23 +120,29 @@ pub(super) async fn receive<S: Socket>(
             return Reached::Ended(end);
         }
     };
-    Reached::Agent(Answering {
+    Reached::Agent(Box::new(Answering {
         staff,
         agent: answers,
         record,
         first,
         orders,
-    })
+        consent,
+    }))
 }
 
-/// What there is to do before the agent answers, and whether its line is open. Only who calls us, and for the first time, is received.
-fn flow(agent: &Arc<Agent>, opening: &Opening) -> Option<(Flow, bool)> {
-    if opening.direction == Direction::Outbound || opening.back.is_some() || opening.agent.is_some() {
+/// What there is to do before the agent answers, and whether its line is open. Only who calls us, and for the first time, is received; of a
+/// recording everybody is told.
+fn flow(services: &Services, agent: &Arc<Agent>, opening: &Opening) -> Option<(Flow, bool)> {
+    if opening.back.is_some() {
         return None;
     }
-    let hours = agent.line.as_ref()?.hours.as_ref();
+    let recorded = services.recordings.is_some();
+    if opening.direction == Direction::Outbound || opening.agent.is_some() {
+        return Some((Flow::of_consent(agent).filter(|_| recorded)?, true));
+    }
+    let hours = agent.line.as_ref().and_then(|line| line.hours.as_ref());
     let open = hours.is_none_or(|hours| hours.is_open(Timestamp::now()));
-    Some((Flow::new(agent, open)?, open))
+    Some((Flow::new(agent, open, recorded)?, open))
 }
 
 enum Over {
@@ -161,6 +175,10 @@ struct Desk<'a> {
     over: Option<Over>,
     /// What the agent has to do later.
     orders: Vec<Order>,
+    /// The caller's answer to the question is listened for, and made out.
+    listening: Option<consent::Listening>,
+    understanding: Option<BoxFuture<'a, Option<bool>>>,
+    consent: Option<Consent>,
 }
 
 enum Speech {
@@ -195,6 +213,9 @@ impl<'a> Desk<'a> {
             keeping: None,
             over: None,
             orders: Vec::new(),
+            listening: None,
+            understanding: None,
+            consent: None,
         }
     }
 
@@ -218,6 +239,10 @@ impl<'a> Desk<'a> {
                 received = socket.receive() => self.received(received),
                 audio = optional(&mut self.making) => {
                     self.made(audio);
+                    None
+                }
+                said = optional(&mut self.understanding) => {
+                    self.flow.handle(Event::Said(said));
                     None
                 }
                 kept = optional(&mut self.keeping) => {
@@ -247,6 +272,8 @@ impl<'a> Desk<'a> {
                     }
                 }
                 Act::Wait(wait) => self.wait = Some(now() + wait),
+                Act::Listen => self.listening = Some(self.ear()),
+                Act::Consent(answer) => self.consented(answer),
                 Act::Record => self.recording = Some(self.recorder()),
                 Act::Keep => self.keep(),
                 Act::Answer(agent) => self.goes(Over::Answer(agent)),
@@ -320,7 +347,19 @@ impl<'a> Desk<'a> {
                 self.goes(Over::Answer(self.agent.name.clone()));
             }
             Order::Command(Command::Say(text)) => self.queue.push_back(Speech::Text(text)),
-            Order::Answered(_) => {}
+            Order::Command(Command::Record { .. }) => self.orders.push(order),
+            // The agent knows what a machine is told; nobody has agreed to anything then.
+            Order::Answered(
+                AnsweredBy::MachineEndBeep
+                | AnsweredBy::MachineEndSilence
+                | AnsweredBy::MachineEndOther
+                | AnsweredBy::Fax,
+            ) => {
+                self.orders.push(order);
+                self.flow.handle(Event::Gone);
+                self.goes(Over::Answer(self.agent.name.clone()));
+            }
+            Order::Answered(AnsweredBy::Human | AnsweredBy::MachineStart | AnsweredBy::Unknown) => {}
         }
         None
     }
@@ -344,7 +383,7 @@ impl<'a> Desk<'a> {
     async fn hush<S: Socket>(&mut self, socket: &mut S) -> bool {
         self.wait = None;
         self.queue.clear();
-        self.making = None;
+        (self.making, self.listening, self.understanding) = (None, None, None);
         self.saying = false;
         if self.playout.is_idle() {
             return true;
@@ -375,6 +414,7 @@ impl<'a> Desk<'a> {
 
     fn listen(&mut self, audio: Audio<'_>) {
         self.last_media = now();
+        self.overhear(audio);
         let Some(recording) = &mut self.recording else { return };
         recording.windows.clear();
         recording.inbound.take(audio, &mut recording.windows);

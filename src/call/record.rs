@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::call::backoff::Backoff;
@@ -10,7 +10,7 @@ use crate::call::driver::Call;
 use crate::call::end::CallEnd;
 use crate::call::registry::{Pen, Seat};
 use crate::dialog::conversation::ToolRecord;
-use crate::store::{Fault, NewCall, Store, StoreError, ToolRun, Turn};
+use crate::store::{AuditEvent, Fault, NewCall, Store, StoreError, ToolRun, Turn};
 use crate::telemetry::latency::TurnLatency;
 use crate::turn::event::{TurnId, TurnSummary};
 
@@ -24,6 +24,8 @@ struct Writer {
     entries: mpsc::Sender<Entry>,
     /// How the call ended: not among the entries, of which there may be too many. Dropped unsent if it goes on elsewhere.
     over: oneshot::Sender<CallEnd>,
+    /// Whether the call's row is there.
+    begun: watch::Receiver<bool>,
     writing: JoinHandle<()>,
 }
 
@@ -45,16 +47,27 @@ impl Record {
         let writer = store.cloned().map(|store| {
             let (entries, received) = mpsc::channel(BACKLOG);
             let (over, ended) = oneshot::channel();
+            let (there, begun) = watch::channel(false);
             let script = Script {
                 store,
                 new,
                 first: seat.opening.first_turn(),
                 pen: Pen::clone(&seat.pen),
             };
-            let writing = tokio::spawn(script.write(received, ended));
-            Writer { entries, over, writing }
+            let writing = tokio::spawn(script.write(received, ended, there));
+            Writer {
+                entries,
+                over,
+                begun,
+                writing,
+            }
         });
         Self { writer, call_sid }
+    }
+
+    /// Becomes true when the call's row is there; ends without, if it cannot be written. `None` without a database.
+    pub(super) fn begun(&self) -> Option<watch::Receiver<bool>> {
+        self.writer.as_ref().map(|writer| writer.begun.clone())
     }
 
     pub(super) fn turn(&self, summary: &TurnSummary) {
@@ -94,7 +107,10 @@ impl Record {
     }
 
     async fn close(self, end: Option<CallEnd>) {
-        let Some(Writer { entries, over, writing }) = self.writer else {
+        let Some(Writer {
+            entries, over, writing, ..
+        }) = self.writer
+        else {
             return;
         };
         match end {
@@ -135,7 +151,12 @@ struct Script {
 }
 
 impl Script {
-    async fn write(self, mut entries: mpsc::Receiver<Entry>, ended: oneshot::Receiver<CallEnd>) {
+    async fn write(
+        self,
+        mut entries: mpsc::Receiver<Entry>,
+        ended: oneshot::Receiver<CallEnd>,
+        there: watch::Sender<bool>,
+    ) {
         let Self { store, new, first, pen } = self;
         let call = new.call_sid.as_str();
         // An earlier stream of the call writes its last turn first: then it is known which numbers are free.
@@ -144,6 +165,7 @@ impl Script {
         let mut insistence = Insistence { call, backoff };
         let begun = insistence.on("the beginning", true, || store.begin_call(&new)).await;
         let Ok(free) = begun else { return };
+        there.send_replace(true);
         let shift = free.saturating_sub(first);
         while let Some(entry) = entries.recv().await {
             let written = match entry {
@@ -153,6 +175,11 @@ impl Script {
                 }
                 Entry::Tool(mut run) => {
                     run.turn = run.turn.saturating_add(shift);
+                    let event = tool_event(call, &run);
+                    let audited = insistence.on("a tool's run in the audit trail", false, || store.audit(&event));
+                    if matches!(audited.await, Err(Lost::All)) {
+                        return;
+                    }
                     let saved = insistence.on("a tool's run", false, || store.save_tool_run(call, &run));
                     saved.await
                 }
@@ -171,6 +198,18 @@ impl Script {
                 .on("the end", true, || store.end_call(call, end.name()))
                 .await;
         }
+    }
+}
+
+/// That a tool was run, and what came of it; not with what.
+fn tool_event<'a>(call: &'a str, run: &'a ToolRun) -> AuditEvent<'a> {
+    AuditEvent {
+        actor: "agent",
+        action: "tool",
+        subject: call,
+        outcome: if run.outcome.is_empty() { "none" } else { &run.outcome },
+        detail: &run.tool,
+        origin: "call",
     }
 }
 
@@ -368,6 +407,13 @@ mod tests {
         assert_eq!(turns, all);
         assert_eq!(kept.tool_runs.iter().map(|run| run.turn).collect::<Vec<_>>(), [3]);
         assert_eq!(kept.call.outcome.as_deref(), Some("caller"));
+        let mut events = store.audit_events(10).await.expect("readable");
+        events.retain(|event| event.action == "tool");
+        let runs: Vec<_> = events
+            .iter()
+            .map(|event| (event.subject.as_str(), event.detail.as_str(), event.outcome.as_str()))
+            .collect();
+        assert_eq!(runs, [("CA1", "look_up", "found")]);
     }
 
     #[tokio::test]

@@ -10,6 +10,8 @@ use crate::turn::event::TurnId;
 /// See the module. Caller lines of the history number the states.
 pub(super) struct Standing {
     dialog: Dialog,
+    /// The turn that has come to it.
+    turn: TurnId,
     /// How many lines of the caller it has heard.
     lines: usize,
     /// As it was before the last of them; gone when something was done that cannot be undone.
@@ -21,6 +23,7 @@ impl Standing {
     pub(super) fn new(dialog: Dialog) -> Self {
         Self {
             dialog,
+            turn: TurnId(0),
             lines: 0,
             before: None,
             prepared: None,
@@ -45,6 +48,11 @@ impl Standing {
         &self.dialog
     }
 
+    /// The turn that has come to it.
+    pub(super) fn turn(&self) -> TurnId {
+        self.turn
+    }
+
     /// The state from which the caller's line number `line`, from 1, is answered.
     pub(super) fn at(&self, line: usize) -> &Dialog {
         match &self.before {
@@ -60,7 +68,8 @@ impl Standing {
 
     /// What was prepared for a turn counts.
     pub(super) fn commit(&mut self) {
-        if let Some((_, line, dialog)) = self.prepared.take() {
+        if let Some((turn, line, dialog)) = self.prepared.take() {
+            self.turn = turn;
             if line > self.lines || self.before.is_some() {
                 self.before = Some(self.at(line).clone());
             }

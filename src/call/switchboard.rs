@@ -171,6 +171,7 @@ impl Switchboard {
             subject: &call_sid,
             outcome,
             detail: &masked(&to),
+            origin: "call",
         })
         .await;
         match asked {
@@ -201,6 +202,7 @@ impl Switchboard {
             subject: call_sid,
             outcome: "refused",
             detail: &masked(to),
+            origin: "call",
         })
         .await;
     }
@@ -223,6 +225,7 @@ impl Switchboard {
             subject: &call_sid,
             outcome: "accepted",
             detail: "",
+            origin: "telephone",
         })
         .await;
         true

@@ -135,6 +135,23 @@ impl Mailbox {
         Ok(Some(read.await??))
     }
 
+    /// The ids of the messages whose files are here.
+    pub async fn ids(&self) -> Result<Vec<String>, MailboxError> {
+        let dir = self.dir.clone();
+        let found = on_a_thread(move || files(&dir, SEALED)).await?;
+        Ok(found.into_iter().map(|(id, _)| id).collect())
+    }
+
+    /// Removes a message's file, once nobody can read it any more. One that is gone already is none.
+    pub async fn remove(&self, id: &str) -> Result<(), MailboxError> {
+        let path = self.path(id);
+        let removed = on_a_thread(move || match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        });
+        Ok(removed.await?)
+    }
+
     /// Looks through the files of all messages. Faults name the message, not what is in it. Rows are for [`Store::verify`] to look
     /// through: without a good one there is nothing to compare a file with.
     pub async fn verify(&self) -> Result<Vec<String>, MailboxError> {
@@ -161,7 +178,7 @@ impl Mailbox {
     /// Seals the files that a version without encryption has written, and removes them. For the start of a server.
     pub async fn seal_plain_files(&self) -> Result<(), MailboxError> {
         let dir = self.dir.clone();
-        let plain = on_a_thread(move || plain_files(&dir)).await?;
+        let plain = on_a_thread(move || files(&dir, PLAIN)).await?;
         let mut sealed = 0;
         for (id, path) in plain {
             let key = match self.store.data_key(Record::Voicemail(&id)).await {
@@ -204,7 +221,8 @@ impl Mailbox {
         Ok(recording.samples.into_iter().map(mulaw::to_i16).collect())
     }
 
-    fn path(&self, id: &str) -> PathBuf {
+    /// Where a message's file is.
+    pub fn path(&self, id: &str) -> PathBuf {
         self.dir.join(format!("{id}{SEALED}"))
     }
 }
@@ -297,24 +315,24 @@ fn sha256(path: &Path) -> io::Result<String> {
     Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// The files of messages that are not sealed, by the message's id.
-fn plain_files(dir: &Path) -> io::Result<Vec<(String, PathBuf)>> {
+/// The files of messages whose names end so, by the message's id.
+fn files(dir: &Path, ending: &'static str) -> io::Result<Vec<(String, PathBuf)>> {
     let entries = match fs::read_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
     };
-    let mut plain = Vec::new();
+    let mut found = Vec::new();
     for entry in entries {
         let path = entry?.path();
         let id = path
             .file_name()
             .and_then(|name| name.to_str())
-            .and_then(|name| name.strip_suffix(PLAIN));
+            .and_then(|name| name.strip_suffix(ending));
         if let Some(id) = id {
-            plain.push((id.to_owned(), path));
+            found.push((id.to_owned(), path));
         }
     }
-    Ok(plain)
+    Ok(found)
 }
 
 /// Overwrites a file and removes it: as much as can be done where the file system writes in place.
@@ -409,13 +427,13 @@ mod tests {
     #[test]
     fn only_files_that_are_not_sealed_are_plain() {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        assert!(plain_files(&dir.path().join("none")).expect("none").is_empty());
+        assert!(files(&dir.path().join("none"), PLAIN).expect("none").is_empty());
         for name in ["a.wav", "b.wav.sealed", "c.txt"] {
             fs::write(dir.path().join(name), "RIFF").expect("written");
         }
-        let plain = plain_files(dir.path()).expect("listed");
+        let plain = files(dir.path(), PLAIN).expect("listed");
         assert_eq!(plain, [("a".to_owned(), dir.path().join("a.wav"))]);
         wipe(&plain[0].1).expect("removed");
-        assert!(plain_files(dir.path()).expect("listed").is_empty());
+        assert!(files(dir.path(), PLAIN).expect("listed").is_empty());
     }
 }

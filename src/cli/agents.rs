@@ -8,11 +8,12 @@ use std::time::{Duration, SystemTime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::cli::operator;
 use crate::dialog::agent::{Agent, Agents};
 use crate::dialog::conversation::{Staff, StaffError};
 use crate::dialog::tool::sms::Texts;
 use crate::privacy::egress::Egress;
-use crate::store::Store;
+use crate::store::{AuditEvent, Store};
 
 /// Where agents come from.
 pub(super) struct Files {
@@ -61,7 +62,9 @@ pub(super) fn watch(files: Files, staff: Staff) -> watch::Receiver<Arc<Staff>> {
                 _ = look.tick() => false,
                 () = desk.sender.closed() => return,
             };
-            desk.look(told);
+            if let Some(outcome) = desk.look(told) {
+                desk.note(outcome).await;
+            }
         }
     });
     receiver
@@ -83,21 +86,39 @@ impl Desk {
         }
     }
 
-    /// Reads the files if they changed, or if told to.
-    fn look(&mut self, told: bool) {
+    /// Reads the files if they changed, or if told to; what came of it, in a word.
+    fn look(&mut self, told: bool) -> Option<&'static str> {
         let now = stamps(&self.files.dir);
         if !told && now == self.seen {
-            return;
+            return None;
         }
         self.seen = now;
         match self.files.load() {
             Ok(staff) => {
                 self.sender.send_replace(Arc::new(staff));
                 tracing::info!("the agents were read again; new calls have them");
+                Some("changed")
             }
             Err(error) => {
                 tracing::error!(%error, "the agents stay as they were, because of a fault in a file: {error}");
+                Some("refused")
             }
+        }
+    }
+
+    /// Writes down that what the agents do was changed while the server runs.
+    async fn note(&self, outcome: &str) {
+        let Some(store) = &self.files.store else { return };
+        let event = AuditEvent {
+            actor: "server",
+            action: "agents",
+            subject: "",
+            outcome,
+            detail: "",
+            origin: &operator::node(),
+        };
+        if let Err(error) = store.audit(&event).await {
+            tracing::error!(%error, "changed agents are not in the audit trail: {error}");
         }
     }
 }
@@ -125,6 +146,36 @@ mod tests {
     fn write(dir: &Path, greeting: &str) {
         let text = format!("name = \"desk\"\ngreeting = {greeting}\nsystem_prompt = \"Be brief.\"\n");
         std::fs::write(dir.join("desk.toml"), text).expect("written");
+    }
+
+    #[tokio::test]
+    async fn a_change_is_in_the_audit_trail() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let url = format!("sqlite:{}", dir.path().join("tieline.db").display());
+        let strings = [("DATABASE_URL", url.as_str())].into_iter().collect();
+        let config = crate::config::Config::parse(&strings).expect("valid");
+        let store = Store::open(&config.database).await.expect("a usable database");
+        write(dir.path(), "\"One.\"");
+        let files = Files {
+            dir: dir.path().to_owned(),
+            default: "desk".to_owned(),
+            store: Some(store.clone()),
+            texts: None,
+            egress: Egress::default(),
+            only: None,
+        };
+        let staff = files.load().expect("a good file");
+        let mut desk = Desk::new(files, staff);
+        for greeting in ["\"Two, which is longer.\"", "\"Three"] {
+            write(dir.path(), greeting);
+            let outcome = desk.look(false).expect("a change");
+            desk.note(outcome).await;
+        }
+        assert_eq!(desk.look(false), None);
+        let mut events = store.audit_events(10).await.expect("listed");
+        events.retain(|event| event.action == "agents");
+        let outcomes: Vec<&str> = events.iter().map(|event| event.outcome.as_str()).collect();
+        assert_eq!(outcomes, ["refused", "changed"]);
     }
 
     #[test]

@@ -8,10 +8,11 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
+use crate::cli::operator::Operator;
 use crate::config::Database;
 use crate::privacy::egress::Egress;
 use crate::privacy::kek::KeyRing;
-use crate::store::{ApiKey, NewApiKey, Rotated, Scope, Store};
+use crate::store::{ApiKey, NewApiKey, NoRole, NoScope, Role, Rotated, Scope, Store};
 
 /// Makes, lists and revokes keys of the management API; changes the key that records are encrypted with.
 #[derive(Debug, Args)]
@@ -27,8 +28,11 @@ enum KeysCommand {
         /// What you call it, such as the program that uses it
         #[arg(long)]
         name: String,
-        /// What it may do: read, operate, admin, phi, separated by commas
-        #[arg(long, value_delimiter = ',', required = true, value_parser = scope)]
+        /// Whose it is: viewer (read), reviewer (read, phi), operator (read, operate), admin (admin) or auditor (audit)
+        #[arg(long, required_unless_present = "scopes", value_parser = role)]
+        role: Option<Role>,
+        /// What it may do, beside what its role does: read, operate, admin, phi, audit, break-glass, separated by commas
+        #[arg(long, value_delimiter = ',', value_parser = scope)]
         scopes: Vec<Scope>,
         /// How long it is good, such as 90d; without it, until it is revoked
         #[arg(long, value_parser = lifetime)]
@@ -55,19 +59,25 @@ enum KeysCommand {
 /// Runs `tieline keys` on the configured database.
 pub(super) async fn run(args: KeysArgs, database: &Database, egress: &Egress) -> anyhow::Result<()> {
     let store = Store::open_within(database, egress).await?;
+    let operator = Operator::here();
     let text = match args.command {
         KeysCommand::Create {
             name,
+            role,
             scopes,
             expires,
             quiet,
         } => {
+            let of_role = role.map(Role::scopes).unwrap_or_default();
             let new = NewApiKey {
                 name,
-                scopes: scopes.into_iter().collect(),
+                scopes: of_role.into_iter().chain(scopes).collect(),
                 lifetime: expires,
             };
             let (key, secret) = store.create_api_key(&new).await?;
+            store
+                .audit(&operator.event("create-key", &key.id, "done", &names(&key.scopes)))
+                .await?;
             if quiet {
                 format!("{}\n", secret.expose())
             } else {
@@ -88,17 +98,28 @@ pub(super) async fn run(args: KeysArgs, database: &Database, egress: &Egress) ->
         KeysCommand::Revoke { key } => {
             let id = find(&store.api_keys().await?, &key)?;
             let revoked = store.revoke_api_key(&id).await?.context("the key is gone")?;
+            store
+                .audit(&operator.event("revoke-key", &revoked.id, "done", ""))
+                .await?;
             format!("key {} ({}) is revoked\n", revoked.id, revoked.name)
         }
         KeysCommand::RotateKek { stage: true } => {
             let id = store.stage_kek().await?;
+            store.audit(&operator.event("kek", &id, "staged", "")).await?;
             format!(
                 "the key {id} is the first of {}. Nothing is encrypted with it yet: bring the file to all servers of this database, then run \
                  tieline keys rotate-kek\n",
                 KeyRing::place(&database.kek)
             )
         }
-        KeysCommand::RotateKek { stage: false } => told(&store.rotate_kek().await?, &KeyRing::place(&database.kek)),
+        KeysCommand::RotateKek { stage: false } => {
+            let rotated = store.rotate_kek().await?;
+            let detail = format!("{} data keys", rotated.keys);
+            store
+                .audit(&operator.event("kek", &rotated.kek_id, "rotated", &detail))
+                .await?;
+            told(&rotated, &KeyRing::place(&database.kek))
+        }
     };
     store.close().await;
     std::io::stdout()
@@ -155,7 +176,7 @@ fn find(keys: &[ApiKey], meant: &str) -> anyhow::Result<String> {
 
 fn table(keys: &[ApiKey]) -> String {
     if keys.is_empty() {
-        return "there are no keys; make one with `tieline keys create --name NAME --scopes read`\n".to_owned();
+        return "there are no keys; make one with `tieline keys create --name NAME --role viewer`\n".to_owned();
     }
     let width = keys
         .iter()
@@ -197,7 +218,11 @@ fn minute(at: Timestamp) -> String {
 }
 
 fn scope(text: &str) -> Result<Scope, String> {
-    text.parse().map_err(|error: crate::store::NoScope| error.to_string())
+    text.parse().map_err(|error: NoScope| error.to_string())
+}
+
+fn role(text: &str) -> Result<Role, String> {
+    text.parse().map_err(|error: NoRole| error.to_string())
 }
 
 fn lifetime(text: &str) -> Result<Duration, String> {
@@ -221,6 +246,7 @@ mod tests {
             expires_at: None,
             revoked_at: revoked.then_some(at),
             last_used_at: None,
+            glass: None,
         }
     }
 

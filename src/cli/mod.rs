@@ -1,15 +1,18 @@
 //! The commands. The only module that prints.
 
 mod agents;
+mod audit;
 mod bench;
 mod call;
 mod data;
 mod destinations;
 mod doctor;
 mod engines;
+mod keeping;
 mod keys;
 mod local_key;
 mod models;
+mod operator;
 mod serve;
 
 use std::io::Write as _;
@@ -19,7 +22,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
-use crate::config::{Config, gather};
+use crate::config::{Config, Strings, gather};
 use crate::privacy::egress::Egress;
 use crate::telemetry::logging;
 
@@ -43,7 +46,7 @@ enum Command {
     /// Measure on this machine.
     #[command(subcommand)]
     Bench(bench::Bench),
-    /// Import customers and coverage; look whether all records are whole.
+    /// Import customers and coverage; look whether all records and the audit trail are whole; delete, hold, export, back up.
     Data(data::DataArgs),
     /// Make, list and revoke keys of the management API; change the key that records are encrypted with.
     Keys(keys::KeysArgs),
@@ -63,10 +66,10 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         // It looks at settings that are wrong, too.
         return runtime.block_on(doctor::run(args, &cli.env_file, environment()));
     }
-    let mut config = load(&cli.env_file)?;
+    let (mut config, strings) = load(&cli.env_file)?;
     match cli.command {
         Command::Doctor(_) => unreachable!("invariant: returned above"),
-        Command::Serve => runtime.block_on(serve::run(config)),
+        Command::Serve => runtime.block_on(serve::run(config, &strings)),
         Command::Call(args) => {
             sign_as_local(&mut config);
             let twilio = &config.twilio;
@@ -127,7 +130,7 @@ pub fn fail(error: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn load(env_file: &std::path::Path) -> anyhow::Result<Config> {
+fn load(env_file: &std::path::Path) -> anyhow::Result<(Config, Strings)> {
     let named = env_file != std::path::Path::new(".env");
     anyhow::ensure!(
         !named || env_file.exists(),
@@ -135,7 +138,9 @@ fn load(env_file: &std::path::Path) -> anyhow::Result<Config> {
         env_file.display()
     );
     let strings = gather(environment(), Some(env_file))?;
-    Config::parse(&strings).map_err(|errors| anyhow::anyhow!("the configuration cannot be used:\n{errors}"))
+    let config = Config::parse(&strings);
+    let config = config.map_err(|errors| anyhow::anyhow!("the configuration cannot be used:\n{errors}"))?;
+    Ok((config, strings))
 }
 
 #[expect(

@@ -15,23 +15,25 @@ use crate::call::audiosocket::{self, Callers};
 use crate::call::drain::{Grace, LAST_WORDS, drain};
 use crate::call::driver::Services;
 use crate::call::recorded::{Patience, Recorder};
+use crate::call::recording::Recordings;
 use crate::call::registry::Registry;
 use crate::call::switchboard::Switchboard;
 use crate::call::voicemail::Mailbox;
-use crate::cli::{agents, destinations, engines, local_key};
-use crate::config::{Config, Transport};
+use crate::cli::{agents, destinations, engines, local_key, operator};
+use crate::config::{Config, Strings, Transport};
 use crate::dialog::agent::Agent;
-use crate::dialog::conversation::Mind;
+use crate::dialog::conversation::{Mind, Staff};
 use crate::dialog::llm::LlmClient;
 use crate::dialog::tool::sms::Texts;
 use crate::http::tls::{self, Certificate};
 use crate::http::{App, Lines, TwilioAccount, router};
 use crate::privacy::egress::Egress;
-use crate::store::Store;
+use crate::retention::Keeper;
+use crate::store::{Start, Store};
 use crate::telemetry::logging;
 use crate::twilio::rest::TwilioRest;
 
-pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(config: Config, strings: &Strings) -> anyhow::Result<ExitCode> {
     logging::init(&config.log);
     announce(&config);
     let grace = Grace {
@@ -49,7 +51,15 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     })?;
     let pbx = pbx(&config).await?;
     let store = Store::open_within(&config.database, &egress).await?;
+    note_start(&store, strings).await?;
+    if let Some(file) = config.audit.anchor_file.clone() {
+        tokio::spawn(store.clone().keep_anchors(file));
+    }
+    if let Some(refusals) = egress.refusals() {
+        tokio::spawn(store.clone().audit_refusals(refusals));
+    }
     let local_key = local_key::of(&config);
+    let keeper = Keeper::new(store.clone(), &config.server.data_dir, config.retention.clone());
     let mut app = app(config, Some(store.clone()), egress).await?;
     if app.twilio.auth_token.is_none() && !app.twilio.unverified {
         app.twilio.other_key = app.twilio.other_key.or(local_key);
@@ -63,6 +73,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
             .context("voicemail files of an earlier version cannot be encrypted")?;
         tokio::spawn(mailbox.catch_up(Arc::clone(&app.services.engine)));
     }
+    let keeping = tokio::spawn(keeper.run());
     let address = listener.local_addr().context("the listener has no address")?;
     let pbx = pbx.map(|(listener, callers)| {
         let (services, registry) = (app.services.clone(), Arc::clone(&registry));
@@ -84,6 +95,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
         () = stop_signal()? => drain(&registry, grace).await,
     }
     server.abort();
+    keeping.abort();
     if let Some(pbx) = pbx {
         pbx.abort();
     }
@@ -92,6 +104,27 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     }
     store.close().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes down that this server starts, and which of its settings have changed.
+async fn note_start(store: &Store, strings: &Strings) -> anyhow::Result<()> {
+    let set = strings
+        .keys()
+        .filter_map(|(name, _)| Some((name, strings.get(name)?.0)));
+    let settings: Vec<(&str, &str)> = set.collect();
+    let start = Start {
+        node: &operator::node(),
+        version: env!("CARGO_PKG_VERSION"),
+        settings: &settings,
+    };
+    let changed = store
+        .note_start(&start)
+        .await
+        .context("the start cannot be written into the audit trail")?;
+    if !changed.is_empty() {
+        tracing::info!("settings that were others at the last start: {}", changed.join(" "));
+    }
+    Ok(())
 }
 
 /// Where a PBX connects, if it may.
@@ -153,6 +186,7 @@ pub(super) async fn app_of(
         tokio::spawn(async move { engine.prepare(sentences).await });
     }
     let silero = engines::silero(&config)?;
+    let recordings = recordings(&config, store.as_ref(), &staff)?;
     let mailbox = store
         .clone()
         .map(|store| Mailbox::new(config.server.data_dir.join("voicemail"), store));
@@ -177,6 +211,7 @@ pub(super) async fn app_of(
         log_transcripts: config.log.transcripts,
         switchboard,
         mailbox,
+        recordings,
     };
     let registry = Arc::new(Registry::new(max_calls));
     let recorder = recorder(config.twilio.transport, &services, &registry);
@@ -212,6 +247,35 @@ fn recorder(transport: Transport, services: &Services, registry: &Arc<Registry>)
             )))
         }
     }
+}
+
+/// Where calls are recorded, if they are to be. Which of them are not is told.
+fn recordings(config: &Config, store: Option<&Store>, staff: &Staff) -> anyhow::Result<Option<Recordings>> {
+    let Some(store) = store.filter(|_| config.server.recording) else {
+        return Ok(None);
+    };
+    let unrecorded: Vec<&str> = staff
+        .agents
+        .iter()
+        .filter_map(|agent| agent.recording.is_none().then_some(agent.name.as_str()))
+        .collect();
+    anyhow::ensure!(
+        unrecorded.len() < staff.agents.iter().count(),
+        "RECORDING is on and no agent's file has [recording], which says so to callers: write one (docs/guide/recording.md), or set RECORDING=off"
+    );
+    if !unrecorded.is_empty() {
+        let agents = unrecorded.join(", ");
+        tracing::warn!(
+            "RECORDING is on, and calls that these agents answer are not recorded, as their files have no [recording]: {agents}"
+        );
+    }
+    let dir = &config.server.recordings_dir;
+    let recordings = Recordings::new(dir.clone(), store.clone());
+    let place = dir.display();
+    recordings.prepare().with_context(|| {
+        format!("RECORDINGS_DIR {place} cannot be written to; make it writable for this user or set another one")
+    })?;
+    Ok(Some(recordings))
 }
 
 /// What hands calls over and places them, where Twilio's API and this server's address are known.
@@ -269,3 +333,51 @@ fn announce(config: &Config) {
 const CALLS_PER_CORE: usize = 4;
 /// How long recordings that are still at the carrier may take to be deleted before the process ends.
 const LAST_DELETIONS: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Strings;
+    use crate::dialog::agent::{Agents, parse};
+
+    fn staff(tables: &str) -> Staff {
+        let text = format!("name = \"desk\"\ngreeting = \"Hello.\"\nsystem_prompt = \"Be brief.\"\n{tables}");
+        let agents = Agents::single(parse(&text, "desk.toml").expect("a good file"));
+        Staff::of(agents, None, |_| None, &Egress::default()).expect("no tools")
+    }
+
+    #[tokio::test]
+    async fn calls_are_recorded_only_where_callers_are_told_and_there_is_a_place() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let data = dir.path().to_str().expect("UTF-8");
+        let config = |recording: &str, recordings: &str| {
+            let pairs = [
+                ("DATA_DIR", data),
+                ("RECORDING", recording),
+                ("RECORDINGS_DIR", recordings),
+            ];
+            let strings: Strings = pairs.into_iter().collect();
+            Config::parse(&strings).expect("valid")
+        };
+        let good = dir.path().join("recordings");
+        let good = good.to_str().expect("UTF-8");
+        let store = Store::open(&config("off", good).database)
+            .await
+            .expect("a usable database");
+        let told = staff("[recording]\nnotice = \"This call is recorded.\"\n");
+        let asked = |on: &str, dir: &str, staff: &Staff| recordings(&config(on, dir), Some(&store), staff);
+        assert!(asked("off", good, &told).expect("off").is_none());
+        assert!(asked("on", good, &told).expect("on").is_some());
+        let error = asked("on", good, &staff("")).expect_err("refused").to_string();
+        assert!(error.contains("no agent's file has [recording]"), "{error}");
+        // A file is where the folder should be.
+        let taken = dir.path().join("tieline.db/recordings");
+        let error = asked("on", taken.to_str().expect("UTF-8"), &told)
+            .expect_err("refused")
+            .to_string();
+        assert!(
+            error.contains("RECORDINGS_DIR") && error.contains("cannot be written to"),
+            "{error}"
+        );
+    }
+}

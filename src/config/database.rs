@@ -21,6 +21,13 @@ pub struct Database {
     pub kek: KekSource,
 }
 
+impl Location {
+    /// A database as `DATABASE_URL` names it; what is expected there otherwise.
+    pub fn of(url: &str) -> Result<Self, String> {
+        location(url).map_err(|bad| bad.expected().to_owned())
+    }
+}
+
 /// One database. `Display` and `Debug` show no password.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Location {

@@ -278,6 +278,32 @@ pub const KEYS: &[Key] = &[
         "CREDENTIALS_DIRECTORY",
         "set by systemd: where that key is as the credential tieline-kek",
     ),
+    unset(
+        "AUDIT_ANCHOR_FILE",
+        "a file, on another disk, to which the end of the audit trail is added every hour",
+    ),
+    key(
+        "RETAIN_RECORDINGS",
+        "90d",
+        "how long the audio of calls is kept: days, years, or forever",
+    ),
+    key(
+        "RETAIN_TRANSCRIPTS",
+        "6y",
+        "how long it is kept what was said and done in calls",
+    ),
+    key("RETAIN_CALLS", "6y", "how long it is kept that there was a call"),
+    key("RETAIN_VOICEMAILS", "1y", "how long messages are kept"),
+    key("RETAIN_AUDIT", "7y", "how long the audit trail is kept"),
+    unset(
+        "SHRED_LIST",
+        "the file that lists the keys deleted for good, for backups; shredded.list in DATA_DIR when unset",
+    ),
+    key("RECORDING", "off", "whether calls are recorded, encrypted"),
+    unset(
+        "RECORDINGS_DIR",
+        "where recordings are kept; recordings in DATA_DIR when unset",
+    ),
     key("MODELS_DIR", "./models", "where model files are"),
     key("AGENTS_DIR", "./agents", "where agent files are"),
     unset("MAX_CALLS", "calls at the same time; 4 per core when unset"),

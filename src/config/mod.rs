@@ -5,6 +5,7 @@
 //! (turn-taking ones in [`crate::turn::policy::Policy`]); `.env.example` is checked against both by a test.
 
 mod api;
+mod audit;
 mod database;
 mod egress;
 mod error;
@@ -14,6 +15,7 @@ mod llm;
 mod log;
 mod outbound;
 mod parse;
+mod retention;
 mod secret;
 mod server;
 mod speech;
@@ -28,6 +30,7 @@ use parse::Reader;
 
 pub use crate::privacy::kek::KekSource;
 pub use api::ApiLimits;
+pub use audit::Audit;
 pub use database::{Database, Location};
 pub use error::{ConfigError, ConfigErrors};
 pub use keys::{KEYS, Key};
@@ -35,6 +38,7 @@ pub use lines::{Lines, Uuids};
 pub use llm::Llm;
 pub use log::{Log, LogFormat};
 pub use outbound::{Allowed, Hours, Outbound};
+pub use retention::{Keep, Retention};
 pub use secret::Secret;
 pub use server::{Server, TlsFiles, is_local};
 pub use speech::{Stt, Tts};
@@ -49,6 +53,8 @@ pub struct Config {
     pub server: Server,
     /// Where records are kept.
     pub database: Database,
+    /// How long they are kept.
+    pub retention: Retention,
     /// Which agent answers: `AGENTS_DIR/<agent>.toml`. Default `front-desk`, the one that ships.
     pub agent: String,
     /// The telephone company.
@@ -71,6 +77,8 @@ pub struct Config {
     pub log: Log,
     /// The management API.
     pub api: ApiLimits,
+    /// The audit trail.
+    pub audit: Audit,
     /// What is odd without being wrong; to be logged at start.
     pub warnings: Vec<String>,
 }
@@ -93,6 +101,7 @@ impl Config {
         let egress = egress::policy(reader);
         let mut config = Self {
             database: Database::parse(reader, &server.data_dir),
+            retention: Retention::parse(reader, &server.data_dir),
             server,
             agent: reader.or_default("AGENT", agent_name),
             twilio: Twilio::parse(reader),
@@ -105,9 +114,11 @@ impl Config {
             turn: Turn::parse(reader),
             log: Log::parse(reader),
             api: ApiLimits::parse(reader),
+            audit: Audit::parse(reader),
             warnings: strings.warnings().to_vec(),
         };
         config.cross_check(reader);
+        config.warnings.extend(config.retention.cross_check(reader));
         let errors = std::mem::replace(reader, Reader::new(strings)).finish();
         (config, errors)
     }
@@ -118,6 +129,7 @@ impl Config {
         let mut lines = vec![("AGENT", self.agent.clone())];
         self.server.describe(&mut lines);
         self.database.describe(&mut lines);
+        self.retention.describe(&mut lines);
         self.twilio.describe(&mut lines);
         self.lines.describe(&mut lines);
         self.outbound.describe(&mut lines);
@@ -128,6 +140,7 @@ impl Config {
         self.turn.describe(&mut lines);
         self.log.describe(&mut lines);
         self.api.describe(&mut lines);
+        self.audit.describe(&mut lines);
         lines.sort_by_key(|(name, _)| KEYS.iter().position(|key| key.name == *name));
         lines
     }
@@ -168,6 +181,12 @@ impl Config {
             reader.conflict(
                 "TRANSPORT is record, so recordings are fetched from Twilio, and what callers hear from here: set \
                  TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN (or an API key) and PUBLIC_URL, or write TRANSPORT=stream"
+                    .to_owned(),
+            );
+        }
+        if self.server.recording && self.twilio.transport == Transport::Record {
+            reader.conflict(
+                "RECORDING is on and TRANSPORT is record, where there is no stream to be recorded: write TRANSPORT=stream or RECORDING=off"
                     .to_owned(),
             );
         }

@@ -30,6 +30,10 @@ impl Bad {
         }
     }
 
+    pub(super) fn expected(&self) -> &str {
+        &self.expected
+    }
+
     pub(super) fn example(mut self, example: impl Into<String>) -> Self {
         self.example = Some(example.into());
         self

@@ -18,6 +18,10 @@ pub struct Server {
     pub tls: Option<TlsFiles>,
     /// What the server writes. Default `./data`.
     pub data_dir: PathBuf,
+    /// Whether calls are recorded. Default no.
+    pub recording: bool,
+    /// Recordings of calls. Default `recordings` in `data_dir`.
+    pub recordings_dir: PathBuf,
     /// Model files. Default `./models`.
     pub models_dir: PathBuf,
     /// Agent files. Default `./agents`.
@@ -50,10 +54,14 @@ impl Server {
             .optional("PUBLIC_URL", public_urls)
             .unwrap_or_default()
             .into_iter();
+        let data_dir = PathBuf::from(reader.or_default("DATA_DIR", parse::text));
+        let recordings = reader.optional("RECORDINGS_DIR", parse::text);
         Self {
+            recording: reader.or_default("RECORDING", parse::on_or_off),
+            recordings_dir: recordings.map_or_else(|| data_dir.join("recordings"), PathBuf::from),
+            data_dir,
             bind: reader.or_default("BIND", socket_addr),
             tls: tls_files(reader),
-            data_dir: reader.or_default("DATA_DIR", parse::text).into(),
             models_dir: reader.or_default("MODELS_DIR", parse::text).into(),
             agents_dir: reader.or_default("AGENTS_DIR", parse::text).into(),
             public_url: public.next(),
@@ -77,6 +85,8 @@ impl Server {
             ("TLS_CERT", shown(self.tls.as_ref().map(|tls| &tls.cert))),
             ("TLS_KEY", shown(self.tls.as_ref().map(|tls| &tls.key))),
             ("DATA_DIR", self.data_dir.display().to_string()),
+            ("RECORDING", if self.recording { "on" } else { "off" }.to_owned()),
+            ("RECORDINGS_DIR", self.recordings_dir.display().to_string()),
             ("MODELS_DIR", self.models_dir.display().to_string()),
             ("AGENTS_DIR", self.agents_dir.display().to_string()),
             ("PUBLIC_URL", or_unset(public.as_ref(), "not set")),

@@ -163,6 +163,9 @@ fn every_example_that_a_fault_offers_is_accepted() {
         "DATA_DIR",
         "KEK_FILE",
         "CREDENTIALS_DIRECTORY",
+        "AUDIT_ANCHOR_FILE",
+        "SHRED_LIST",
+        "RECORDINGS_DIR",
         "MODELS_DIR",
         "AGENTS_DIR",
         "LLM_MODEL",
@@ -356,6 +359,22 @@ fn assignment(line: &str) -> Option<(&str, &str)> {
 }
 
 #[test]
+fn calls_that_have_no_stream_cannot_be_recorded() {
+    let turn_by_turn = [
+        ("TRANSPORT", "record"),
+        ("PUBLIC_URL", "http://127.0.0.1:8080"),
+        ("TWILIO_ACCOUNT_SID", "AC0123456789abcdef0123456789abcdef"),
+        ("TWILIO_AUTH_TOKEN", "t0ken"),
+    ];
+    assert!(!parse(&turn_by_turn).expect("good").server.recording);
+    let recorded = [&turn_by_turn[..], &[("RECORDING", "on")]].concat();
+    let error = parse(&recorded).expect_err("refused").to_string();
+    assert!(error.contains("RECORDING is on and TRANSPORT is record"), "{error}");
+    let config = parse(&[("RECORDING", "on"), ("DATA_DIR", "/srv/tieline")]).expect("good");
+    assert_eq!(config.server.recordings_dir.to_str(), Some("/srv/tieline/recordings"));
+}
+
+#[test]
 fn env_example_lists_exactly_the_keys_with_their_defaults() {
     let listed: Vec<_> = EXAMPLE.lines().filter_map(assignment).collect();
     let expected: Vec<_> = KEYS
@@ -435,5 +454,40 @@ fn the_key_is_in_one_place() {
     assert!(
         found.len() == 1 && found[0].contains("KEK and KEK_FILE are both set"),
         "{found:?}"
+    );
+}
+
+#[test]
+fn the_audit_trail_outlasts_what_it_tells_of() {
+    use super::retention::Keep;
+    let kept = good(&[]).retention;
+    assert!(kept.audit >= Keep::Days(2_190) && kept.audit >= kept.calls && kept.recordings < kept.transcripts);
+    let all = [
+        ("RETAIN_CALLS", "forever"),
+        ("RETAIN_TRANSCRIPTS", "2y"),
+        ("RETAIN_RECORDINGS", "30d"),
+    ];
+    let found = messages(&all);
+    assert!(
+        found.len() == 1
+            && found[0].contains("RETAIN_AUDIT is 2557d and RETAIN_CALLS is forever")
+            && found[0].contains("must be known for as long as there is the record")
+            && found[0].contains("Write RETAIN_AUDIT=forever or longer"),
+        "{found:?}"
+    );
+    good(&[&all[..], &[("RETAIN_AUDIT", "forever")]].concat());
+    let found = messages(&[("RETAIN_RECORDINGS", "2y"), ("RETAIN_TRANSCRIPTS", "1y")]);
+    assert!(found.len() == 1 && found[0].contains("its call's key"), "{found:?}");
+    let found = messages(&[("RETAIN_CALLS", "1y")]);
+    assert!(found.len() == 1 && found[0].contains("goes with the call"), "{found:?}");
+    let short = [
+        ("RETAIN_CALLS", "1y"),
+        ("RETAIN_TRANSCRIPTS", "1y"),
+        ("RETAIN_AUDIT", "3y"),
+    ];
+    let warned = good(&short).warnings;
+    assert!(
+        warned.len() == 1 && warned[0].contains("asks for six years"),
+        "{warned:?}"
     );
 }

@@ -31,6 +31,25 @@ pub(super) enum Source {
     Unproved(Dialect),
 }
 
+/// Who was refused at the management API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Knocking {
+    /// Anybody who can reach the server.
+    Stranger,
+    /// Who has a good key.
+    Known,
+}
+
+/// What was refused. No text may hold PHI.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Refusal<'a> {
+    pub(super) actor: &'a str,
+    pub(super) action: &'static str,
+    pub(super) subject: &'a str,
+    pub(super) detail: &'a str,
+    pub(super) origin: &'a str,
+}
+
 impl Refusals {
     fn lets_through(&self, source: Source, action: &'static str) -> bool {
         match source {
@@ -54,7 +73,18 @@ pub(super) async fn audit(app: &App, source: Source, action: &'static str, subje
     if let Some(store) = &app.services.store
         && app.refusals.lets_through(source, action)
     {
-        write(store, action, subject, detail).await;
+        write(store, of_carrier(source, action, subject, detail)).await;
+    }
+}
+
+/// The same for the management API.
+pub(super) async fn of_api(app: &App, who: Knocking, refusal: Refusal<'_>) {
+    let lets_through = match who {
+        Knocking::Stranger => app.refusals.unproved.check_key(&refusal.action).is_ok(),
+        Knocking::Known => app.refusals.proved.check_key(&refusal.action).is_ok(),
+    };
+    if let Some(store) = app.services.store.as_ref().filter(|_| lets_through) {
+        write(store, refusal).await;
     }
 }
 
@@ -68,18 +98,39 @@ pub(super) fn foreign(app: &App, call: &str) -> Response {
         && app.refusals.lets_through(Source::Proved, "webhook")
     {
         let call = call.to_owned();
-        tokio::spawn(async move { write(&store, "webhook", &call, "foreign").await });
+        tokio::spawn(async move { write(&store, of_carrier(Source::Proved, "webhook", &call, "foreign")).await });
     }
     refuse(StatusCode::FORBIDDEN, "not a call of this account")
 }
 
-async fn write(store: &Store, action: &'static str, subject: &str, detail: &'static str) {
-    let event = AuditEvent {
+fn of_carrier<'a>(source: Source, action: &'static str, call: &'a str, detail: &'static str) -> Refusal<'a> {
+    Refusal {
         actor: "carrier",
         action,
-        subject: Some(subject).filter(|sid| is_sid(sid)).unwrap_or_default(),
+        subject: Some(call).filter(|sid| is_sid(sid)).unwrap_or_default(),
+        detail,
+        origin: match source {
+            Source::Proved => "webhook",
+            Source::Unproved(line) => line.name(),
+        },
+    }
+}
+
+async fn write(store: &Store, refusal: Refusal<'_>) {
+    let Refusal {
+        actor,
+        action,
+        subject,
+        detail,
+        origin,
+    } = refusal;
+    let event = AuditEvent {
+        actor,
+        action,
+        subject,
         outcome: "refused",
         detail,
+        origin,
     };
     // The database counts too: other servers use it, and a restart opens the gate anew.
     if let Err(error) = store.audit_within(&event, MOST).await {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::error::cannot;
 use super::keys::now;
 use super::{Kind, Store, StoreError, text};
-pub(super) use sealed::{CallRow, FROM, PartRow, TOOL_RUNS, TURNS};
+pub(super) use sealed::{CallRow, FROM, OpenCall, PartRow, TOOL_RUNS, TURNS};
 
 /// A call that begins. The numbers are PHI.
 #[derive(Clone, Default)]

@@ -76,6 +76,10 @@ impl Store {
             .await
             .map_err(|error| fail((error.to_string(), kind.remedy())))?;
         store
+            .begin_audit()
+            .await
+            .map_err(|error| fail((error.to_string(), kind.remedy())))?;
+        store
             .seed_once(database.seed)
             .await
             .map_err(|error| fail((error.to_string(), kind.remedy())))?;
@@ -95,7 +99,7 @@ impl Kind {
 pub(super) type Why = (String, &'static str);
 
 /// Makes the tables on a connection of its own.
-async fn prepare(options: &AnyConnectOptions, kind: Kind) -> Result<(), Why> {
+pub(super) async fn prepare(options: &AnyConnectOptions, kind: Kind) -> Result<(), Why> {
     let because = |error: &sqlx::Error| (explain(error), kind.remedy());
     let mut connection = AnyConnection::connect_with(options)
         .await
@@ -181,7 +185,7 @@ pub(super) fn explain(error: &sqlx::Error) -> String {
 }
 
 /// Creates the file, for its owner only, and the directories above it.
-fn create(path: &Path) -> std::io::Result<()> {
+pub(super) fn create(path: &Path) -> std::io::Result<()> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;
     }

@@ -236,7 +236,7 @@ fn terms_place(record: &str) -> Place<'_> {
     }
 }
 
-const PATIENT: &str = "SELECT member_hash, patient_sealed, kek_id, wrapped FROM patients \
+pub(super) const PATIENT: &str = "SELECT member_hash, patient_sealed, kek_id, wrapped FROM patients \
      JOIN data_keys k ON k.id = 'patient/' || member_hash WHERE member_hash = $1 AND wrapped IS NOT NULL";
 const TERMS: &str = "SELECT terms_sealed FROM coverage WHERE member_hash = $1 AND procedure_name = $2";
 const ANYBODYS: &str = "SELECT procedure_name FROM coverage WHERE procedure_name = $1 LIMIT 1";

@@ -205,7 +205,12 @@ impl Store {
     }
 
     pub(super) fn phone_hash(&self, details: &Details) -> Option<String> {
-        details.phone.as_deref().map(|phone| self.vault.hash(PHONE, phone))
+        details.phone.as_deref().map(|phone| self.number_hash(phone))
+    }
+
+    /// What stands for a telephone number, E.164.
+    pub(super) fn number_hash(&self, phone: &str) -> String {
+        self.vault.hash(PHONE, phone)
     }
 
     /// What stands for the key of an act.
@@ -249,7 +254,7 @@ const KEY: &str = "customers.key";
 /// With half of all numbers taken, one creation in thirty million fails.
 pub(super) const ATTEMPTS: usize = 25;
 
-const BY_NUMBER: &str = "SELECT number_hash, customer_sealed, customers.created_at_ms, kek_id, wrapped FROM customers \
+pub(super) const BY_NUMBER: &str = "SELECT number_hash, customer_sealed, customers.created_at_ms, kek_id, wrapped FROM customers \
      JOIN data_keys k ON k.id = 'customer/' || number_hash WHERE number_hash = $1 AND wrapped IS NOT NULL";
 const FOR_CHANGE_POSTGRES: &str = "SELECT number_hash, customer_sealed, customers.created_at_ms, kek_id, wrapped FROM customers \
      JOIN data_keys k ON k.id = 'customer/' || number_hash WHERE number_hash = $1 AND wrapped IS NOT NULL FOR UPDATE OF customers";

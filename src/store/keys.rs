@@ -4,8 +4,6 @@
 //! kept. That is enough: a fast hash is a weakness only where a secret can be guessed, as passwords can.
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -15,59 +13,11 @@ use sha2::{Digest as _, Sha256};
 use sqlx::AnyConnection;
 use subtle::ConstantTimeEq as _;
 
+use super::audit::AuditEvent;
 use super::error::cannot;
+use super::scopes::{NoScope, Scope};
 use super::{Kind, Store, StoreError, text, timestamp};
 use crate::config::Secret;
-
-/// What a key may be used for. None implies another, but `admin` the harmless ones: see [`ApiKey::may`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Scope {
-    /// See calls and agents, without what was said and with numbers masked.
-    Read,
-    /// Place calls, and hang up, transfer or speak in those there are.
-    Operate,
-    /// See and revoke keys.
-    Admin,
-    /// See and change what is known of people: names, numbers, transcripts, records.
-    Phi,
-}
-
-impl Scope {
-    /// All there are.
-    pub const ALL: [Self; 4] = [Self::Read, Self::Operate, Self::Admin, Self::Phi];
-
-    /// As people write it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Operate => "operate",
-            Self::Admin => "admin",
-            Self::Phi => "phi",
-        }
-    }
-}
-
-impl fmt::Display for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// Not the name of a scope.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a scope is one of read, operate, admin, phi")]
-pub struct NoScope;
-
-impl FromStr for Scope {
-    type Err = NoScope;
-
-    fn from_str(text: &str) -> Result<Self, NoScope> {
-        Self::ALL
-            .into_iter()
-            .find(|scope| scope.name() == text.trim())
-            .ok_or(NoScope)
-    }
-}
 
 /// A key as it is listed; the secret is not there any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,13 +36,21 @@ pub struct ApiKey {
     pub revoked_at: Option<Timestamp>,
     /// When it was last used, to the minute.
     pub last_used_at: Option<Timestamp>,
+    /// What lets it see what is private for a while, by id. Told by [`Store::authenticate`] and [`Store::key_now`].
+    pub glass: Option<String>,
 }
 
 impl ApiKey {
-    /// Whether it is good for `scope`. `admin` includes `read` and `operate`; nothing includes `phi`.
+    /// Whether it is good for `scope`. `admin` includes `read` and `operate`; nothing includes `phi`, `audit` or `break-glass`.
     pub fn may(&self, scope: Scope) -> bool {
-        let by_admin = scope != Scope::Phi && self.scopes.contains(&Scope::Admin);
-        by_admin || self.scopes.contains(&scope)
+        let by_admin = matches!(scope, Scope::Read | Scope::Operate) && self.scopes.contains(&Scope::Admin);
+        let by_glass = scope == Scope::Phi && self.glass.is_some();
+        by_admin || by_glass || self.scopes.contains(&scope)
+    }
+
+    /// As the audit trail names it.
+    pub fn actor(&self) -> String {
+        format!("{} ({})", self.name, self.id)
     }
 
     /// Whether it is good at `now`, in milliseconds since 1970.
@@ -194,8 +152,8 @@ impl Store {
         row.map(|row| Ok(api_key(row)?.0)).transpose()
     }
 
-    /// Whose key this is, if it is good now. Its use is noted.
-    pub async fn authenticate(&self, key: &str) -> Result<Result<ApiKey, Denied>, StoreError> {
+    /// Whose key this is, if it is good now. Its use is noted, and the first in each hour is written into the audit trail, with `origin`.
+    pub async fn authenticate(&self, key: &str, origin: &str) -> Result<Result<ApiKey, Denied>, StoreError> {
         let what = "check an API key";
         let Some((id, secret)) = split(key) else {
             return Ok(Err(Denied::Unknown));
@@ -210,24 +168,30 @@ impl Store {
         let Some(row) = row else {
             return Ok(Err(Denied::Unknown));
         };
-        let (key, expected) = api_key(row)?;
+        let (mut key, expected) = api_key(row)?;
         if !bool::from(expected.as_bytes().ct_eq(given.as_bytes())) {
             return Ok(Err(Denied::Unknown));
         }
         let now = now(self.kind, &mut connection).await.map_err(cannot(what))?;
-        drop(connection);
         if let Err(denied) = key.state(now) {
             return Ok(Err(denied));
         }
+        key.glass = self.glass_of(&mut connection, &key, now).await?;
+        drop(connection);
         let noted = key.last_used_at.is_some_and(|last| now - last.as_millisecond() < NOTED);
         if !noted {
-            self.note_use(&key.id, now).await?;
+            self.note_use(&key, now, origin).await?;
         }
         Ok(Ok(key))
     }
 
     /// Whether the key of that id is good still: for what goes on after it was checked.
     pub async fn is_key_good(&self, id: &str) -> Result<bool, StoreError> {
+        Ok(self.key_now(id).await?.is_some())
+    }
+
+    /// The key of that id as it is now, if it is good still.
+    pub async fn key_now(&self, id: &str) -> Result<Option<ApiKey>, StoreError> {
         let what = "check an API key";
         let mut connection = self.pool.acquire().await.map_err(cannot(what))?;
         let row: Option<Row> = sqlx::query_as(BY_ID)
@@ -236,19 +200,41 @@ impl Store {
             .await
             .map_err(cannot(what))?;
         let now = now(self.kind, &mut connection).await.map_err(cannot(what))?;
-        let Some(row) = row else { return Ok(false) };
-        Ok(api_key(row)?.0.state(now).is_ok())
+        let Some(row) = row else { return Ok(None) };
+        let (mut key, _) = api_key(row)?;
+        if key.state(now).is_err() {
+            return Ok(None);
+        }
+        key.glass = self.glass_of(&mut connection, &key, now).await?;
+        Ok(Some(key))
     }
 
-    async fn note_use(&self, id: &str, now: i64) -> Result<(), StoreError> {
+    async fn note_use(&self, key: &ApiKey, now: i64, origin: &str) -> Result<(), StoreError> {
         let what = "note the use of an API key";
         let mut transaction = self.begin(what).await?;
-        sqlx::query(USED)
+        // Of several requests at once one is the first.
+        let noted = sqlx::query(USED)
             .bind(now)
-            .bind(id)
+            .bind(&key.id)
+            .bind(now - NOTED)
             .execute(&mut *transaction)
             .await
             .map_err(cannot(what))?;
+        let hour = |at: i64| at.div_euclid(HOUR);
+        let is_first = key
+            .last_used_at
+            .is_none_or(|last| hour(last.as_millisecond()) != hour(now));
+        if is_first && noted.rows_affected() == 1 {
+            let event = AuditEvent {
+                actor: &key.actor(),
+                action: "api-login",
+                subject: &key.id,
+                outcome: "allowed",
+                detail: "",
+                origin,
+            };
+            self.append(&mut transaction, &event).await?;
+        }
         transaction.commit().await.map_err(cannot(what))
     }
 }
@@ -305,6 +291,7 @@ fn api_key((id, name, hash, scopes, created, expires, revoked, used): Row) -> Re
         expires_at: optional(expires, "api_keys.expires_at_ms")?,
         revoked_at: optional(revoked, "api_keys.revoked_at_ms")?,
         last_used_at: optional(used, "api_keys.last_used_at_ms")?,
+        glass: None,
     };
     Ok((key, hash))
 }
@@ -313,6 +300,8 @@ fn api_key((id, name, hash, scopes, created, expires, revoked, used): Row) -> Re
 const PREFIX: &str = "tl_";
 /// How exactly the last use is known, in milliseconds: else each request would wait for the disk.
 const NOTED: i64 = 60_000;
+/// The first use in each hour is a login, in milliseconds.
+const HOUR: i64 = 3_600_000;
 /// The year 9999, the last that a timestamp can be in.
 const FAR: i64 = 253_370_764_800_000;
 
@@ -322,7 +311,8 @@ const BY_ID: &str = "SELECT id, name, secret_hash, scopes, created_at_ms, expire
 const ALL: &str = "SELECT id, name, secret_hash, scopes, created_at_ms, expires_at_ms, revoked_at_ms, last_used_at_ms \
      FROM api_keys ORDER BY created_at_ms, id";
 const REVOKE: &str = "UPDATE api_keys SET revoked_at_ms = coalesce(revoked_at_ms, $1) WHERE id = $2";
-const USED: &str = "UPDATE api_keys SET last_used_at_ms = $1 WHERE id = $2";
+const USED: &str =
+    "UPDATE api_keys SET last_used_at_ms = $1 WHERE id = $2 AND (last_used_at_ms IS NULL OR last_used_at_ms <= $3)";
 
 #[cfg(test)]
 mod tests {
@@ -356,10 +346,17 @@ mod tests {
             expires_at: None,
             revoked_at: None,
             last_used_at: None,
+            glass: None,
         };
         let admin = key(&[Scope::Admin]);
         assert!(admin.may(Scope::Read) && admin.may(Scope::Operate) && admin.may(Scope::Admin));
+        assert!(!admin.may(Scope::Audit) && !admin.may(Scope::BreakGlass));
         assert!(!admin.may(Scope::Phi) && !key(&[Scope::Phi]).may(Scope::Read));
         assert!(!key(&[Scope::Read]).may(Scope::Operate));
+        let broken = ApiKey {
+            glass: Some("0123".to_owned()),
+            ..key(&[Scope::Read])
+        };
+        assert!(broken.may(Scope::Phi) && !broken.may(Scope::Audit));
     }
 }

@@ -18,7 +18,7 @@ type Tx = Transaction<'static, Any>;
 impl Store {
     /// Does nothing on a database that never had plain rows, or has none any more.
     pub(super) async fn seal_plain_rows(&self) -> Result<(), StoreError> {
-        if self.has_plain_tables().await? {
+        if self.has_table("plain_calls").await? {
             let mut tx = self.begin(WHAT).await?;
             if self.kind == Kind::Postgres {
                 // For this transaction: whoever comes second waits, and large tables take their time.
@@ -26,7 +26,7 @@ impl Store {
                 run(&mut tx, "LOCK TABLE facts IN SHARE ROW EXCLUSIVE MODE").await?;
             }
             // Another one may have been quicker.
-            if self.has_plain_tables().await? {
+            if self.has_table("plain_calls").await? {
                 self.seal_tables(&mut tx).await?;
             }
             tx.commit().await.map_err(cannot(WHAT))?;
@@ -62,12 +62,14 @@ impl Store {
         Ok(())
     }
 
-    async fn has_plain_tables(&self) -> Result<bool, StoreError> {
+    /// Whether the database has a table of that name.
+    pub(super) async fn has_table(&self, name: &str) -> Result<bool, StoreError> {
         let question = self.by_kind(
-            "SELECT count(*) FROM sqlite_master WHERE name = 'plain_calls'",
-            "SELECT count(*) FROM information_schema.tables WHERE table_schema = current_schema() AND table_name = 'plain_calls'",
+            "SELECT count(*) FROM sqlite_master WHERE name = $1",
+            "SELECT count(*) FROM information_schema.tables WHERE table_schema = current_schema() AND CAST(table_name AS TEXT) = $1",
         );
         let tables: i64 = sqlx::query_scalar(question)
+            .bind(name)
             .fetch_one(&self.pool)
             .await
             .map_err(cannot(WHAT))?;
@@ -340,16 +342,16 @@ impl Store {
         Ok(rows.len())
     }
 
-    /// Events named customers by their numbers.
+    /// Events named customers by their numbers. They are not in the chain yet (see `audit::chain`).
     async fn hide_customers_in_audit(&self, tx: &mut Tx) -> Result<(), StoreError> {
         let rows = all(
             tx,
-            "SELECT id, subject FROM audit_events WHERE detail = 'customer' AND subject <> ''",
+            "SELECT id, subject FROM plain_audit_events WHERE detail = 'customer' AND subject <> ''",
         )
         .await?;
         for row in &rows {
             let number: String = get(row, 1)?;
-            sqlx::query("UPDATE audit_events SET subject = $2 WHERE id = $1")
+            sqlx::query("UPDATE plain_audit_events SET subject = $2 WHERE id = $1")
                 .bind(get::<i64>(row, 0)?)
                 .bind(vault::customer_key(&self.customer_hash(&number.trim().to_uppercase())))
                 .execute(&mut **tx)

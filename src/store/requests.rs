@@ -157,11 +157,11 @@ type Row = (
 );
 
 /// A day, in milliseconds.
-const KEPT: i64 = 86_400_000;
+pub(super) const KEPT: i64 = 86_400_000;
 
-const FORGET_KEYS: &str = "DELETE FROM data_keys WHERE id IN \
+pub(super) const FORGET_KEYS: &str = "DELETE FROM data_keys WHERE id IN \
      (SELECT 'answer/' || api_key || '/' || key_hash FROM api_requests WHERE created_at_ms < $1)";
-const FORGET: &str = "DELETE FROM api_requests WHERE created_at_ms < $1";
+pub(super) const FORGET: &str = "DELETE FROM api_requests WHERE created_at_ms < $1";
 const CLAIM: &str =
     "INSERT INTO api_requests (api_key, key_hash, request_hash) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
 const FIND: &str = "SELECT request_hash, status, content_type, body_sealed, kek_id, wrapped FROM api_requests \

@@ -117,7 +117,7 @@ impl Store {
         KeyRing::load(source)?.ok_or_else(|| KekError::Empty { place: place() })
     }
 
-    async fn current_kek(&self) -> Result<String, StoreError> {
+    pub(super) async fn current_kek(&self) -> Result<String, StoreError> {
         sqlx::query_scalar("SELECT kek_id FROM data_keys WHERE id = 'index'")
             .fetch_one(&self.pool)
             .await

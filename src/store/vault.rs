@@ -7,14 +7,16 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::{Any, AnyConnection, AnyPool, Transaction};
 
 use super::connect::Why;
 use super::error::cannot;
-use super::{Kind, Store, StoreError};
+use super::{Kind, Store, StoreError, timestamp};
 use crate::config::KekSource;
+use crate::privacy::chain::ChainKey;
 use crate::privacy::kek::{KekError, KeyRing, UnwrapError};
 use crate::privacy::seal::{DataKey, IndexKey, Place};
 
@@ -38,6 +40,9 @@ pub(super) struct Vault {
     source: KekSource,
     ring: RwLock<Arc<KeyRing>>,
     index: IndexKey,
+    chain: ChainKey,
+    /// Whether the key that wraps was made by this opening.
+    made: bool,
 }
 
 impl Vault {
@@ -45,11 +50,11 @@ impl Vault {
     pub(super) async fn open(pool: &AnyPool, kind: Kind, source: &KekSource) -> Result<Self, Why> {
         let failed = |error: sqlx::Error| (super::connect::explain(&error), kind.remedy());
         let found = index_row(pool).await.map_err(failed)?;
-        let ring = match KeyRing::load(source).map_err(told)? {
-            Some(ring) => ring,
+        let (ring, made) = match KeyRing::load(source).map_err(told)? {
+            Some(ring) => (ring, false),
             // Without this the new key would only be the wrong one.
             None if found.is_some() => return Err(missing(source)),
-            None => KeyRing::create(source).map_err(told)?,
+            None => (KeyRing::create(source).map_err(told)?, true),
         };
         let (kek_id, wrapped) = match found {
             Some(found) => found,
@@ -61,7 +66,20 @@ impl Vault {
             source: source.clone(),
             ring: RwLock::new(Arc::new(ring)),
             index: IndexKey::of(&index),
+            chain: ChainKey::of(&index),
+            made,
         })
+    }
+
+    /// What the audit trail is chained with.
+    pub(super) fn chain(&self) -> &ChainKey {
+        &self.chain
+    }
+
+    /// The id of the key that was made when the database was opened.
+    pub(super) fn made(&self) -> Option<String> {
+        let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
+        self.made.then(|| ring.first().to_owned())
     }
 
     /// What stands for a text that is looked up by.
@@ -132,18 +150,18 @@ impl Store {
         let what = "delete a data key";
         let id = self.key_id(record)?;
         let mut transaction = self.begin(what).await?;
-        let gone = sqlx::query(self.by_kind(SHRED_SQLITE, SHRED_POSTGRES))
-            .bind(&id)
-            .execute(&mut *transaction)
-            .await
-            .map_err(cannot(what))?;
-        let found_by = match record {
-            Record::Call(_) => Some("UPDATE calls SET from_hash = NULL WHERE call_sid = $1"),
-            Record::Customer(_) => Some("UPDATE customers SET phone_hash = NULL WHERE number_hash = $1"),
-            Record::Voicemail(_) => Some("UPDATE voicemails SET from_hash = NULL WHERE id = $1"),
-            Record::Patient(_) | Record::Order(_) => None,
+        let gone = self.shred_key(&mut transaction, &id).await?;
+        let found_by: &[&'static str] = match record {
+            Record::Call(_) => &[
+                "UPDATE calls SET from_hash = NULL WHERE call_sid = $1",
+                "DELETE FROM call_subjects WHERE call_sid = $1",
+            ],
+            Record::Customer(_) => &["UPDATE customers SET phone_hash = NULL WHERE number_hash = $1"],
+            Record::Voicemail(_) => &["UPDATE voicemails SET from_hash = NULL WHERE id = $1"],
+            Record::Patient(_) | Record::Order(_) => &[],
         };
-        if let Some((statement, (_, name))) = found_by.zip(id.split_once('/')) {
+        let name = id.split_once('/').map_or("", |(_, name)| name);
+        for &statement in found_by {
             sqlx::query(statement)
                 .bind(name)
                 .execute(&mut *transaction)
@@ -152,7 +170,33 @@ impl Store {
         }
         transaction.commit().await.map_err(cannot(what))?;
         self.forget_old_pages(what).await?;
-        Ok(gone.rows_affected() == 1)
+        Ok(gone)
+    }
+
+    /// Deletes a data key; whether there was one. Whoever has deleted what they wanted calls [`Store::forget_old_pages`].
+    pub(super) async fn shred_key(
+        &self,
+        transaction: &mut Transaction<'static, Any>,
+        id: &str,
+    ) -> Result<bool, StoreError> {
+        sqlx::query(self.by_kind(SHRED_SQLITE, SHRED_POSTGRES))
+            .bind(id)
+            .execute(&mut **transaction)
+            .await
+            .map(|done| done.rows_affected() == 1)
+            .map_err(cannot("delete a data key"))
+    }
+
+    /// When a record was deleted for good; `None` if it is there, or never was.
+    pub async fn deleted_at(&self, record: Record<'_>) -> Result<Option<Timestamp>, StoreError> {
+        let at: Option<(Option<i64>,)> = sqlx::query_as("SELECT shredded_at_ms FROM data_keys WHERE id = $1")
+            .bind(self.key_id(record)?)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(cannot("read a data key"))?;
+        at.and_then(|(at,)| at)
+            .map(|at| timestamp(at, "data_keys.shredded_at_ms"))
+            .transpose()
     }
 
     /// Makes what was deleted or replaced unreadable on the disk too, as far as the database can.
@@ -365,7 +409,8 @@ fn wrong(source: &KekSource, ring: &KeyRing, kek_id: &str, error: UnwrapError) -
 pub(super) const INDEX: &str = "index";
 
 const ADD: &str = "INSERT INTO data_keys (id, kek_id, wrapped) VALUES ($1, $2, $3) ON CONFLICT (id) DO UPDATE SET \
-     kek_id = excluded.kek_id, wrapped = excluded.wrapped, shredded_at_ms = NULL WHERE data_keys.wrapped IS NULL";
+     kek_id = excluded.kek_id, wrapped = excluded.wrapped, shredded_at_ms = NULL, generation = data_keys.generation + 1 \
+     WHERE data_keys.wrapped IS NULL";
 const CURRENT_SQLITE: &str = "SELECT kek_id FROM data_keys WHERE id = 'index'";
 const CURRENT_POSTGRES: &str = "SELECT kek_id FROM data_keys WHERE id = 'index' FOR SHARE";
 const SHRED_SQLITE: &str = "UPDATE data_keys SET kek_id = NULL, wrapped = NULL, \

@@ -24,7 +24,7 @@ pub struct Verified {
 }
 
 impl Verified {
-    fn note<T>(&mut self, found: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    pub(super) fn note<T>(&mut self, found: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
         self.records += 1;
         match found {
             Ok(found) => Ok(Some(found)),
@@ -36,7 +36,7 @@ impl Verified {
         }
     }
 
-    fn same(&mut self, same: bool, what: impl FnOnce() -> String) {
+    pub(super) fn same(&mut self, same: bool, what: impl FnOnce() -> String) {
         if !same {
             self.faults.push(StoreError::Altered { what: what() }.to_string());
         }
@@ -54,6 +54,8 @@ impl Store {
         self.verify_patients(&mut found).await?;
         self.verify_voicemails(&mut found).await?;
         self.verify_answers(&mut found).await?;
+        self.verify_glasses(&mut found).await?;
+        self.verify_holds(&mut found).await?;
         Ok(found)
     }
 
@@ -121,13 +123,15 @@ impl Store {
         for what in open.missing(sid, &turns, &runs) {
             found.faults.push(StoreError::Missing { what }.to_string());
         }
+        self.verify_recordings(sid, &open, found).await?;
         for row in turns {
             found.note(open.turn(sid, row))?;
         }
+        let mut args = Vec::new();
         for row in runs {
-            found.note(open.tool_run(sid, row))?;
+            args.extend(found.note(open.tool_run(sid, row))?.map(|run| run.args));
         }
-        Ok(())
+        self.verify_links(sid, &args, found).await
     }
 
     async fn verify_customers(&self, found: &mut Verified) -> Result<(), StoreError> {
@@ -215,6 +219,18 @@ impl Store {
         Ok(())
     }
 
+    async fn verify_glasses(&self, found: &mut Verified) -> Result<(), StoreError> {
+        let mut after = String::new();
+        loop {
+            let rows: Vec<(String,)> = self.page(GLASSES, &after).await?;
+            let Some((last,)) = rows.last() else { return Ok(()) };
+            after.clone_from(last);
+            for (id,) in rows {
+                found.note(self.find_glass(&id).await)?;
+            }
+        }
+    }
+
     async fn page<T>(&self, question: &'static str, after: &str) -> Result<Vec<T>, StoreError>
     where
         T: for<'r> FromRow<'r, AnyRow> + Send + Unpin,
@@ -239,8 +255,10 @@ const ORDERS: &str = "SELECT order_number, customer_hash, order_sealed, status, 
      ORDER BY order_number LIMIT 500";
 const PATIENTS: &str = "SELECT member_hash, patient_sealed, kek_id, wrapped FROM patients \
      JOIN data_keys k ON k.id = 'patient/' || member_hash WHERE member_hash > $1 AND wrapped IS NOT NULL ORDER BY member_hash LIMIT 200";
-const TERMS: &str = "SELECT procedure_name, terms_sealed FROM coverage WHERE member_hash = $1 ORDER BY procedure_name";
+pub(super) const TERMS: &str =
+    "SELECT procedure_name, terms_sealed FROM coverage WHERE member_hash = $1 ORDER BY procedure_name";
 const VOICEMAILS: &str = "SELECT id, from_hash FROM voicemails WHERE id > $1 ORDER BY id LIMIT 500";
+const GLASSES: &str = "SELECT b.id FROM break_glass b JOIN data_keys k ON k.id = 'break-glass/' || b.id WHERE b.id > $1 ORDER BY b.id LIMIT 500";
 const ANSWERS: &str =
     "SELECT api_key, key_hash, body_sealed FROM api_requests WHERE body_sealed IS NOT NULL AND key_hash > $1";
 
@@ -271,6 +289,11 @@ const ORPHANS: &[(&str, &str)] = &[
         "SELECT id FROM data_keys WHERE id LIKE 'voicemail/%' AND wrapped IS NOT NULL AND id > $1 \
         AND NOT EXISTS (SELECT 1 FROM voicemails v WHERE 'voicemail/' || v.id = data_keys.id) ORDER BY id",
     ),
+    (
+        "break_glass",
+        "SELECT id FROM data_keys WHERE id LIKE 'break-glass/%' AND wrapped IS NOT NULL AND id > $1 \
+        AND NOT EXISTS (SELECT 1 FROM break_glass b WHERE 'break-glass/' || b.id = data_keys.id) ORDER BY id",
+    ),
 ];
 /// Records whose key is gone.
 const KEYLESS: &[&str] = &[
@@ -284,6 +307,8 @@ const KEYLESS: &[&str] = &[
         AND NOT EXISTS (SELECT 1 FROM data_keys WHERE id = 'order/' || order_number) ORDER BY order_number",
     "SELECT 'voicemail/' || v.id FROM voicemails v WHERE v.id > $1 \
         AND NOT EXISTS (SELECT 1 FROM data_keys WHERE data_keys.id = 'voicemail/' || v.id) ORDER BY v.id",
+    "SELECT 'break-glass/' || b.id FROM break_glass b WHERE b.id > $1 \
+        AND NOT EXISTS (SELECT 1 FROM data_keys WHERE data_keys.id = 'break-glass/' || b.id) ORDER BY b.id",
     "SELECT 'answer/' || api_key || '/' || key_hash FROM api_requests WHERE body_sealed IS NOT NULL AND key_hash > $1 \
         AND NOT EXISTS (SELECT 1 FROM data_keys WHERE id = 'answer/' || api_key || '/' || key_hash) ORDER BY key_hash",
 ];

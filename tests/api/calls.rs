@@ -1,7 +1,7 @@
 //! The record of calls: pages, filters, and who sees what.
 
 use serde_json::{Value, json};
-use tieline::store::{NewCall, Scope, ToolRun, Turn};
+use tieline::store::{AuditRecord, Because, Item, NewCall, Person, Scope, ToolRun, Turn, Who};
 use tieline::twilio::status::{CallStatus, Report};
 
 use crate::desk::Desk;
@@ -20,6 +20,13 @@ async fn record(desk: &Desk, call_sid: &str, agent: &str, outcome: Option<&str>)
     if let Some(outcome) = outcome {
         store.end_call(call_sid, outcome).await.expect("ended");
     }
+}
+
+/// What the audit trail has of things that were seen.
+async fn reads(desk: &Desk) -> Vec<AuditRecord> {
+    let mut events = desk.store.audit_events(50).await.expect("listed");
+    events.retain(|event| event.action == "api-read");
+    events
 }
 
 fn sids(page: &Value) -> Vec<String> {
@@ -132,8 +139,7 @@ async fn what_was_said_is_for_those_who_may_read_it_and_reading_is_audited() {
         assert!(!text.contains("Zebra") && !text.contains("0177123"), "{path}: {text}");
     }
     assert!(!masked.text.contains("Zebra") && !masked.text.contains("0177123"));
-    let audited = desk.store.audit_events(50).await.expect("listed");
-    assert!(audited.is_empty(), "nothing private was seen");
+    assert!(reads(&desk).await.is_empty(), "nothing private was seen");
 
     let call = desk.get("/api/calls/CA1", &phi).await.ok();
     assert_eq!(call["call"]["from"], "+15550177123");
@@ -144,12 +150,12 @@ async fn what_was_said_is_for_those_who_may_read_it_and_reading_is_audited() {
         (&status["status"], &status["agent"]),
         (&json!("in-progress"), &json!("front-desk"))
     );
-    let audited = desk.store.audit_events(50).await.expect("listed");
+    let audited = reads(&desk).await;
     assert_eq!(audited.len(), 2);
     assert!(
         audited
             .iter()
-            .all(|event| event.action == "api-read" && event.subject == "CA1")
+            .all(|event| event.subject == "CA1" && event.origin == "127.0.0.1")
     );
     assert!(audited[0].actor.starts_with("test ("), "{}", audited[0].actor);
 
@@ -206,5 +212,52 @@ async fn agents_as_their_files_have_them() {
     assert_eq!(
         (&agent["greeting"], &agent["system_prompt"]),
         (&json!("Hello from the test desk."), &json!("You are a test."))
+    );
+}
+
+#[tokio::test]
+async fn what_was_deleted_is_said_to_be_gone() {
+    let desk = Desk::new().await;
+    let key = desk.key(&[Scope::Phi, Scope::Read]).await;
+    for sid in ["CA1", "CA2"] {
+        record(&desk, sid, "front-desk", Some("caller")).await;
+    }
+    let order = json!({"customer_number": "482615", "service_type": "plumbing", "description": "the sink leaks",
+        "location": "kitchen", "urgency": "high"});
+    let order = desk.post("/api/task-orders", &key, &order).await.ok();
+    let order = format!("/api/task-orders/{}", order["order_number"].as_str().expect("a number"));
+    let because = Because {
+        who: Who {
+            actor: "test",
+            origin: "",
+        },
+        action: "delete",
+        detail: "test",
+    };
+    let found = desk.store.belongings(Person::Customer("482615")).await.expect("found");
+    let items = [
+        &found.items[..],
+        &[Item::Content("CA1".to_owned()), Item::Call("CA2".to_owned())],
+    ]
+    .concat();
+    desk.store.retire(&items, because).await.expect("deleted");
+    for path in ["/api/calls/CA1", "/api/calls/CA2", "/api/customers/482615", &order] {
+        let reply = desk.get(path, &key).await;
+        assert_eq!(reply.problem(410).0, "gone", "{path}");
+        let detail = reply.json()["detail"].to_string();
+        assert!(detail.contains(" was deleted on 20"), "{detail}");
+    }
+    desk.patch("/api/customers/482615", &key, &json!({"name": "Ann"}))
+        .await
+        .problem(410);
+    desk.patch(&order, &key, &json!({"status": "scheduled"}))
+        .await
+        .problem(410);
+    desk.get("/api/calls/CA9", &key).await.problem(404);
+    let page = desk.get("/api/calls", &key).await.ok();
+    assert_eq!(sids(&page), ["CA1"], "what is left of it is in the list");
+    assert_eq!(
+        (&page["items"][0]["deleted"], &page["items"][0]["from"]),
+        (&json!(true), &Value::Null)
     );
 }

@@ -1,5 +1,6 @@
 //! The management API through a real socket: keys and scopes, pages, masks, live calls, events, repetitions, limits, the document.
 
+mod audit;
 mod calls;
 mod desk;
 mod document;
@@ -23,6 +24,7 @@ mod live;
 #[path = "../server/phone.rs"]
 #[allow(dead_code, reason = "not all of it is used by each target")]
 mod phone;
+mod recording;
 mod records;
 #[path = "../server/support.rs"]
 #[allow(dead_code, reason = "not all of it is used by each target")]

@@ -119,6 +119,11 @@ async fn a_repeated_request_is_answered_again_and_not_done_again() {
     let again = once(&desk, "/api/customers", &key, "one", &body).await;
     assert_eq!((again.status, again.header("idempotency-replayed")), (201, "true"));
     assert!(numbers.contains(&again.json()["customer_number"].to_string()));
+    let seen = desk.store.audit_events(1).await.expect("listed").remove(0);
+    assert_eq!(
+        (seen.action.as_str(), seen.detail.as_str()),
+        ("api-read", "repeated answer")
+    );
 
     let different = once(&desk, "/api/customers", &key, "one", &json!({"name": "Bob Lee"})).await;
     assert_eq!(

@@ -79,6 +79,8 @@ impl Line {
     /// What the audit trail has, the oldest first: action, outcome, detail.
     pub(crate) async fn audit(&self) -> Vec<(String, String, String)> {
         let mut events = self.store.audit_events(1_000).await.expect("readable");
+        // That a tool was run, and a key made, is of no interest here.
+        events.retain(|event| !["tool", "kek"].contains(&event.action.as_str()));
         events.reverse();
         let plain = |event: AuditRecord| (event.action, event.outcome, event.detail);
         events.into_iter().map(plain).collect()

@@ -21,6 +21,7 @@ fn request(to: &str) -> OutboundRequest {
     let context = json!({ "name": "Ms. Miller" });
     OutboundRequest {
         actor: "front office".to_owned(),
+        origin: "192.0.2.1".to_owned(),
         to: to.to_owned(),
         agent: "line".to_owned(),
         context: context.as_object().expect("an object").clone(),

@@ -103,6 +103,7 @@ impl Server {
             log_transcripts: false,
             switchboard: None,
             mailbox: None,
+            recordings: None,
         };
         let settings = RestSettings {
             account_sid: ACCOUNT.to_owned(),

@@ -21,6 +21,7 @@ mod phi;
 mod phone;
 mod playout;
 mod record;
+mod recording;
 mod remote_speech;
 mod signed;
 mod speculation;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tieline::call::driver::Services;
+use tieline::call::recording::Recordings;
 use tieline::call::registry::Registry;
 use tieline::call::switchboard::Switchboard;
 use tieline::call::voicemail::Mailbox;
@@ -59,6 +60,8 @@ pub(crate) struct Setup {
     pub(crate) send_buffer: Option<u32>,
     /// Where messages are kept; needs a store.
     pub(crate) voicemail: Option<PathBuf>,
+    /// Where calls are recorded; needs a store.
+    pub(crate) recordings: Option<PathBuf>,
 }
 
 impl Default for Setup {
@@ -89,6 +92,7 @@ impl Default for Setup {
             also_public: &[],
             send_buffer: None,
             voicemail: None,
+            recordings: None,
         }
     }
 }
@@ -150,6 +154,7 @@ impl TestServer {
             .texting(setup.texts.clone());
         let staff = watch::Sender::new(Arc::new(staff));
         let mailbox = setup.store.clone().zip(setup.voicemail.clone());
+        let recordings = setup.store.clone().zip(setup.recordings.clone());
         let services = Services {
             engine: Arc::new(engine),
             mind: Mind::new(
@@ -164,6 +169,7 @@ impl TestServer {
             log_transcripts: setup.log_transcripts,
             switchboard: setup.switchboard,
             mailbox: mailbox.map(|(store, dir)| Mailbox::new(dir, store)),
+            recordings: recordings.map(|(store, dir)| Recordings::new(dir, store)),
         };
         let twilio = setup.twilio.unwrap_or_else(|| TwilioAccount {
             account_sid: setup.account_sid.map(str::to_owned),
@@ -308,6 +314,20 @@ pub(crate) async fn fresh_store() -> (Store, TempDir) {
         .collect();
     let config = Config::parse(&strings).expect("valid");
     (Store::open(&config.database).await.expect("a usable database"), dir)
+}
+
+/// The bytes of all files in a directory and those in it.
+pub(crate) fn bytes_below(dir: &std::path::Path) -> Vec<u8> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(dir).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            all.extend(bytes_below(&path));
+        } else {
+            all.extend(std::fs::read(&path).unwrap_or_default());
+        }
+    }
+    all
 }
 
 /// Its URL.

@@ -16,6 +16,7 @@ fn event<'a>(action: &'a str, outcome: &'a str) -> AuditEvent<'a> {
         subject: "CA1",
         outcome,
         detail: "*01",
+        origin: "call",
     }
 }
 
@@ -27,7 +28,13 @@ async fn events_are_kept_in_order(fresh: Fresh) {
     let found = store.audit_events(2).await.expect("readable");
     let outcomes: Vec<&str> = found.iter().map(|event| event.outcome.as_str()).collect();
     assert_eq!(outcomes, ["accepted", "dialled"]);
-    assert!(found[0].id > found[1].id && found[0].subject == "CA1" && found[0].detail == "*01");
+    assert!(
+        found[0].seq == 3
+            && found[1].seq == 2
+            && found[0].origin == "call"
+            && found[0].subject == "CA1"
+            && found[0].detail == "*01"
+    );
     let bad = store.audit(&event("transfer", "a\0b")).await;
     assert!(matches!(bad, Err(StoreError::BadText { field: "outcome" })));
 }

@@ -10,6 +10,8 @@ on_both! {
     import_says_what_is_wrong
     verify_names_what_was_altered
     a_voicemail_is_exported_and_the_audit_trail_says_so
+    the_audit_trail_is_followed_and_listed
+    keys_are_made_for_roles
 }
 
 /// In an empty directory, so that no `.env` is read.
@@ -159,6 +161,96 @@ async fn a_voicemail_is_exported_and_the_audit_trail_says_so(fresh: Fresh) {
     );
 }
 
+async fn the_audit_trail_is_followed_and_listed(fresh: Fresh) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let file = dir.path().join("customers.csv");
+    std::fs::write(&file, "customer_number,name,phone\nC1,Ann,\n").expect("written");
+    tieline(&fresh.url, &["data", "import", file.to_str().expect("UTF-8")]);
+    let (head, err) = said(&tieline(&fresh.url, &["data", "audit", "head"]));
+    assert!(head.starts_with("1:") && head.trim_end().len() == 66, "{head}{err}");
+    let (out, err) = said(&tieline(&fresh.url, &["data", "audit", "list", "--action", "import"]));
+    let event: serde_json::Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("one line: {out}{err}"));
+    assert_eq!(event["detail"], "customers: 1 rows: 1 added, 0 changed, 0 unchanged");
+    let whose = |field: &str| event[field].as_str().expect("a text").to_owned();
+    assert!(
+        whose("actor").ends_with(" (command line)") && whose("origin").starts_with("command line on "),
+        "{out}"
+    );
+    // That it was listed is in it, too.
+    let verify = |anchor: &str| tieline(&fresh.url, &["data", "audit", "verify", "--anchor", anchor]);
+    let output = verify(head.trim_end());
+    let (out, err) = said(&output);
+    assert!(
+        output.status.success() && out.starts_with("audit trail: 2 events, 0 faults, ends at 2:"),
+        "{out}{err}"
+    );
+    let (out, _) = said(&tieline(&fresh.url, &["data", "verify"]));
+    assert!(out.contains("audit trail: 2 events, 0 faults, ends at 2:"), "{out}");
+    let output = verify(&head.trim_end().replace("1:", "9:"));
+    assert!(said(&output).0.contains("it was anchored at 9") && output.status.code() == Some(1));
+    let output = verify("1:abc");
+    assert!(said(&output).1.contains("64 hexadecimal digits"), "{}", said(&output).1);
+    let raw = fresh.raw().await;
+    let on = if fresh.dir().is_some() { "" } else { " ON audit_events" };
+    for statement in [
+        format!("DROP TRIGGER audit_events_stay{on}"),
+        "UPDATE audit_events SET actor = 'somebody else' WHERE seq = 1".to_owned(),
+    ] {
+        sqlx::query(sqlx::AssertSqlSafe(statement))
+            .execute(&raw)
+            .await
+            .expect("written");
+    }
+    for command in [&["data", "audit", "verify"][..], &["data", "verify"]] {
+        let output = tieline(&fresh.url, command);
+        let (out, _) = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{out}");
+        assert!(
+            out.contains("audit event 1 was altered, or put there by somebody else\n"),
+            "{out}"
+        );
+        assert!(
+            !out.contains("somebody else'") && out.contains("audit trail: 2 events, 1 faults"),
+            "{out}"
+        );
+    }
+}
+
+async fn keys_are_made_for_roles(fresh: Fresh) {
+    let make = |args: &[&str]| {
+        let all = [&["keys", "create", "--name", "desk"], args].concat();
+        let output = tieline(&fresh.url, &all);
+        (output.status.success(), said(&output))
+    };
+    for (args, scopes) in [
+        (&["--role", "viewer"][..], "read"),
+        (&["--role", "reviewer"], "read,phi"),
+        (
+            &["--role", "operator", "--scopes", "break-glass"],
+            "read,operate,break-glass",
+        ),
+        (&["--role", "admin"], "admin"),
+        (&["--role", "auditor"], "audit"),
+        (&["--scopes", "read,operate"], "read,operate"),
+    ] {
+        let (good, (out, err)) = make(args);
+        assert!(
+            good && out.contains(&format!("good for {scopes} until")),
+            "{args:?}: {out}{err}"
+        );
+        let event = fresh.open().await.audit_events(1).await.expect("listed").remove(0);
+        assert_eq!((event.action.as_str(), event.detail.as_str()), ("create-key", scopes));
+    }
+    for (args, told) in [
+        (&[][..], "--role"),
+        (&["--role", "owner"], "viewer, reviewer, operator, admin, auditor"),
+        (&["--scopes", "all"], "read, operate, admin, phi, audit, break-glass"),
+    ] {
+        let (good, (_, err)) = make(args);
+        assert!(!good && err.contains(told), "{args:?}: {err}");
+    }
+}
+
 #[test]
 fn the_first_to_open_a_database_makes_its_key_and_says_where() {
     let dir = tempfile::tempdir().expect("a temporary directory");
@@ -184,6 +276,12 @@ fn the_first_to_open_a_database_makes_its_key_and_says_where() {
         good && out.contains("here/kek.key still holds ") && err.is_empty(),
         "{out}{err}"
     );
+    let (_, (out_of_trail, _)) = run(&["data", "audit", "list", "--action", "kek"]);
+    let outcomes: Vec<String> = out_of_trail
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON")["outcome"].to_string())
+        .collect();
+    assert_eq!(outcomes, ["\"rotated\"", "\"created\""]);
     let now = std::fs::read_to_string(dir.path().join("here/kek.key")).expect("a key");
     let lines = |text: &str| {
         text.lines()

@@ -30,7 +30,7 @@ async fn a_key_is_good_until_it_ends(fresh: Fresh) {
     let stores = [fresh.open().await, fresh.open().await];
     let (made, secret) = stores[0].create_api_key(&new("crm", None)).await.expect("made");
     let found = stores[1]
-        .authenticate(secret.expose())
+        .authenticate(secret.expose(), "192.0.2.1")
         .await
         .expect("answered")
         .expect("good");
@@ -59,14 +59,23 @@ async fn a_key_is_good_until_it_ends(fresh: Fresh) {
         .await
         .expect("made");
     assert_eq!(
-        stores[0].authenticate(over.expose()).await.expect("answered"),
+        stores[0]
+            .authenticate(over.expose(), "192.0.2.1")
+            .await
+            .expect("answered"),
         Err(Denied::Expired)
     );
     let (_, far) = stores[0]
         .create_api_key(&new("far", Some(Duration::MAX)))
         .await
         .expect("made");
-    assert!(stores[0].authenticate(far.expose()).await.expect("answered").is_ok());
+    assert!(
+        stores[0]
+            .authenticate(far.expose(), "192.0.2.1")
+            .await
+            .expect("answered")
+            .is_ok()
+    );
     for unknown in [
         "",
         "tl_",
@@ -74,7 +83,7 @@ async fn a_key_is_good_until_it_ends(fresh: Fresh) {
         &secret.expose().replace(&made.id, "000000000000"),
     ] {
         assert_eq!(
-            stores[0].authenticate(unknown).await.expect("answered"),
+            stores[0].authenticate(unknown, "192.0.2.1").await.expect("answered"),
             Err(Denied::Unknown)
         );
     }
@@ -91,7 +100,10 @@ async fn a_key_is_good_until_it_ends(fresh: Fresh) {
         .expect("a key");
     assert_eq!(revoked.revoked_at, again.revoked_at, "the first time counts");
     assert_eq!(
-        stores[1].authenticate(secret.expose()).await.expect("answered"),
+        stores[1]
+            .authenticate(secret.expose(), "192.0.2.1")
+            .await
+            .expect("answered"),
         Err(Denied::Revoked)
     );
     assert!(!stores[1].is_key_good(&made.id).await.expect("answered"));

@@ -2,8 +2,10 @@
 
 mod audit;
 mod calls;
+mod chain;
 mod commands;
 mod fresh;
+mod glass;
 mod imports;
 mod keys;
 mod killed;

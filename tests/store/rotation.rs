@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tieline::config::{Config, Database, Strings};
-use tieline::store::{CustomerKey, NewCall, Store};
+use tieline::store::{Anchor, AuditEvent, CustomerKey, NewCall, Store};
 
 use crate::fresh::{Fresh, count, on_both};
 use crate::private::fill;
@@ -36,6 +36,20 @@ fn call(sid: String) -> NewCall {
         agent: "front-desk".to_owned(),
         ..NewCall::default()
     }
+}
+
+/// The end of the audit trail, with an event more.
+async fn audited(store: &Store) -> Anchor {
+    let event = AuditEvent {
+        actor: "agent",
+        action: "tool",
+        subject: "CA1",
+        outcome: "found",
+        detail: "find_customer",
+        origin: "call",
+    };
+    store.audit(&event).await.expect("written");
+    store.audit_head().await.expect("a head")
 }
 
 /// The lines of a key file that hold keys.
@@ -77,6 +91,7 @@ async fn servers_go_on_while_the_key_changes(fresh: Fresh) {
     });
     let calling: Vec<_> = calling.collect();
     let other = open(&database).await;
+    let before_it = audited(&servers[0]).await;
     let rotated = other.rotate_kek().await.expect("rotated");
     over.store(true, Ordering::Relaxed);
     let mut made = 0;
@@ -93,6 +108,12 @@ async fn servers_go_on_while_the_key_changes(fresh: Fresh) {
         .await
         .expect("a count");
     assert_eq!(left, 0, "whoever made a key late used the new one");
+    // Servers that were there and one that comes now go on with one audit trail.
+    for store in [&servers[0], &servers[1], &open(&database).await] {
+        audited(store).await;
+        let found = store.verify_audit(Some(&before_it)).await.expect("readable");
+        assert_eq!(found.faults, Vec::<String>::new());
+    }
     for store in [servers[0].clone(), servers[1].clone(), other] {
         assert_eq!(store.verify().await.expect("readable").faults, Vec::<String>::new());
     }

@@ -59,6 +59,7 @@ impl Driver<'_> {
             }
             Order::Command(Command::Say(text)) => self.machine.handle(Input::Speak { text }, now()),
             Order::Command(Command::Transfer { to }) => self.transfer(to),
+            Order::Command(Command::Record { paused }) => self.pause_recording(paused),
             Order::Answered(
                 AnsweredBy::MachineEndBeep | AnsweredBy::MachineEndSilence | AnsweredBy::MachineEndOther,
             ) => return self.answering_machine(),

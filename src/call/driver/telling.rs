@@ -11,6 +11,7 @@ impl Driver<'_> {
     pub(super) fn turn_ended(&mut self, summary: &TurnSummary) {
         self.turns += 1;
         self.record.turn(summary);
+        self.show(summary.turn);
         let (turn, latency) = (summary.turn, TurnLatency::from(&summary.ledger));
         let outcome = summary.outcome.name();
         self.trace.emit(|| TraceEvent::Heard {
@@ -51,6 +52,7 @@ impl Driver<'_> {
         self.caller_turn.1.raise();
         self.counts.send_replace(true);
         self.standing.commit();
+        self.hide();
         self.settle_tongue();
         for event in self.untold.drain(..) {
             if self.services.log_transcripts {
@@ -99,11 +101,14 @@ impl Driver<'_> {
             "call {} ended",
             self.call_sid
         );
-        if goes_on {
-            self.record.leave().await;
-        } else {
-            self.record.end(end).await;
-        }
+        let record = async {
+            if goes_on {
+                self.record.leave().await;
+            } else {
+                self.record.end(end).await;
+            }
+        };
+        tokio::join!(record, self.tap.end());
         end
     }
 }

@@ -40,7 +40,7 @@ struct Run(Flow);
 impl Run {
     fn of(text: &str, open: bool) -> Self {
         let agent = Arc::new(parse(text, "x").unwrap_or_else(|error| panic!("{error}")));
-        Self(Flow::new(&agent, open).expect("a flow"))
+        Self(Flow::new(&agent, open, false).expect("a flow"))
     }
 
     /// What is done about some events.
@@ -169,7 +169,7 @@ fn without_hours_and_menu_the_agent_answers_at_once() {
         ),
     ] {
         let agent = Arc::new(parse(&text, "x").unwrap_or_else(|error| panic!("{error}")));
-        assert_eq!(Flow::new(&agent, open).is_some(), flows, "{text}");
+        assert_eq!(Flow::new(&agent, open, false).is_some(), flows, "{text}");
     }
 }
 
@@ -225,6 +225,7 @@ mod random {
             Just(Event::Waited),
             Just(Event::Gone),
             any::<bool>().prop_map(Event::Kept),
+            any::<Option<bool>>().prop_map(Event::Said),
             prop::sample::select(vec!['1', '2', '3', '7', '9', '*', '#']).prop_map(Event::Key),
             (1_u64..4_000, any::<bool>()).prop_map(|(ms, voiced)| audio(ms, voiced)),
         ]
@@ -233,10 +234,12 @@ mod random {
     proptest! {
         /// Whatever happens, a call is answered or ended once, keeps one message at most, and nothing is said afterwards.
         #[test]
-        fn every_call_comes_to_one_end(open in any::<bool>(), events in prop::collection::vec(event(), 0..60)) {
-            let mut flow = Run::of(AGENT, open).0;
+        fn every_call_comes_to_one_end(open in any::<bool>(), asks in any::<bool>(), events in prop::collection::vec(event(), 0..60)) {
+            let text = if asks { recorded(ASKS) } else { AGENT.to_owned() };
+            let agent = Arc::new(parse(&text, "x").expect("a good file"));
+            let mut flow = Flow::new(&agent, open, asks).expect("a flow");
             flow.handle(Event::Begin);
-            let (mut ends, mut kept, mut recorded) = (0, 0, 0);
+            let (mut ends, mut kept, mut begun, mut consents) = (0, 0, 0, 0);
             // At the end everybody is patient, and hangs on.
             let patient = std::iter::repeat_n([Event::Heard, Event::Waited, audio(4_000, false), Event::Kept(true)], 40);
             for event in events.into_iter().chain(patient.flatten()) {
@@ -246,13 +249,101 @@ mod random {
                     match act {
                         Act::Answer(_) | Act::HandOver | Act::End(_) => ends += 1,
                         Act::Keep => kept += 1,
-                        Act::Record => recorded += 1,
-                        Act::Say(_) | Act::Hush | Act::Tone | Act::Wait(_) => {}
+                        Act::Record => begun += 1,
+                        Act::Consent(_) => consents += 1,
+                        Act::Say(_) | Act::Hush | Act::Tone | Act::Wait(_) | Act::Listen => {}
                     }
                 }
             }
             prop_assert_eq!(ends, 1);
-            prop_assert!(kept <= recorded && recorded <= 1);
+            prop_assert!(kept <= begun && begun <= 1);
+            prop_assert_eq!(consents, u32::from(asks));
         }
     }
+}
+
+/// The desk whose calls are recorded, if the server records any.
+fn recorded(consent: &str) -> String {
+    format!("{AGENT}\n[recording]\nnotice = \"Recorded.\"\n{consent}")
+}
+
+const ASKS: &str = "consent = \"ask\"\nquestion = \"May we?\"\n";
+
+impl Run {
+    fn recorded(text: &str) -> Self {
+        let agent = Arc::new(parse(text, "x").unwrap_or_else(|error| panic!("{error}")));
+        Self(Flow::new(&agent, true, true).expect("a flow"))
+    }
+
+    fn asked() -> Self {
+        let mut run = Self::recorded(&recorded(ASKS));
+        let texts = [say("Calls are recorded."), say("Recorded."), say("May we?")];
+        run.does(&[Event::Begin], &texts);
+        run
+    }
+}
+
+fn given(yes: bool, keyed: bool) -> [Act; 3] {
+    [Act::Hush, Act::Consent(Answer::Given { yes, keyed }), say("Menu.")]
+}
+
+const AWAIT: [Act; 2] = [Act::Listen, Act::Wait(ANSWER)];
+
+#[test]
+fn callers_are_told_before_anything_is_recorded() {
+    let told = Act::Consent(Answer::Told);
+    let mut run = Run::recorded(&recorded(""));
+    run.does(&[Event::Begin], &[say("Calls are recorded."), say("Recorded.")]);
+    run.does(&[Event::Heard], &[told.clone(), say("Menu.")]);
+    // A key that was pressed meanwhile is one of the menu.
+    let mut run = Run::recorded(&recorded(""));
+    run.does(
+        &[Event::Begin, Event::Key('1')],
+        &[say("Calls are recorded."), say("Recorded.")],
+    );
+    run.does(
+        &[Event::Heard],
+        &[told.clone(), Act::Hush, Act::Answer("billing".to_owned())],
+    );
+    // Without a line the agent answers at once, and nothing is said where nothing is recorded.
+    let plain = "name = \"desk\"\ngreeting = \"Hello.\"\nsystem_prompt = \"x\"\n[recording]\nnotice = \"Recorded.\"\n";
+    let agent = Arc::new(parse(plain, "x").unwrap_or_else(|error| panic!("{error}")));
+    assert!(Flow::new(&agent, true, false).is_none());
+    let mut run = Run::recorded(plain);
+    run.does(&[Event::Begin], &[say("Recorded.")]);
+    run.does(&[Event::Heard], &[told, Act::Answer("desk".to_owned())]);
+}
+
+#[test]
+fn a_caller_who_is_asked_answers_by_voice_or_key() {
+    for yes in [true, false] {
+        Run::asked()
+            .does(&[Event::Heard], &AWAIT)
+            .does(&[Event::Said(Some(yes))], &given(yes, false));
+        let key = Event::Key(if yes { '1' } else { '2' });
+        Run::asked()
+            .does(&[Event::Heard], &AWAIT)
+            .does(&[key], &given(yes, true));
+        // Over the question.
+        Run::asked().does(&[key], &[]).does(&[Event::Heard], &given(yes, true));
+    }
+}
+
+#[test]
+fn who_gives_no_answer_is_asked_again_and_then_not_recorded() {
+    let again = [Act::Hush, say("May we?")];
+    let none = [Act::Hush, Act::Consent(Answer::None), say("Menu.")];
+    for unclear in [Event::Waited, Event::Said(None), Event::Key('7')] {
+        Run::asked()
+            .does(&[Event::Heard], &AWAIT)
+            .does(&[unclear], &again)
+            .does(&[Event::Heard], &AWAIT)
+            .does(&[unclear], &none);
+    }
+    // The second time somebody answers over the question.
+    Run::asked()
+        .does(&[Event::Heard], &AWAIT)
+        .does(&[Event::Waited], &again)
+        .does(&[Event::Key('5')], &[])
+        .does(&[Event::Key('2')], &given(false, true));
 }

@@ -194,7 +194,8 @@ impl Line {
                 });
                 Some(CallEnd::Operator)
             }
-            Order::Command(Command::Say(_) | Command::Transfer { .. }) | Order::Answered(_) => {
+            Order::Command(Command::Say(_) | Command::Transfer { .. } | Command::Record { .. })
+            | Order::Answered(_) => {
                 tracing::warn!(
                     call,
                     "call {call} is held turn by turn and takes no other command than to end"

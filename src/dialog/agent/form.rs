@@ -63,6 +63,8 @@ pub struct SlotSpec {
     pub prefill: Option<Expr>,
     /// Done as soon as it is filled.
     pub look_up: Option<Act>,
+    /// A recording pauses while it is awaited and read back, such as the number of a card.
+    pub sensitive: bool,
 }
 
 /// A tool and what follows from its outcomes.
@@ -225,6 +227,8 @@ impl<'de> Deserialize<'de> for SlotSpec {
             opening: bool,
             prefill: Option<Expr>,
             look_up: Option<Act>,
+            #[serde(default)]
+            sensitive: bool,
         }
         let raw = Raw::deserialize(deserializer)?;
         let wrong = <D::Error as serde::de::Error>::custom;
@@ -263,6 +267,7 @@ impl<'de> Deserialize<'de> for SlotSpec {
             opening: raw.opening,
             prefill: raw.prefill,
             look_up: raw.look_up,
+            sensitive: raw.sensitive,
         })
     }
 }

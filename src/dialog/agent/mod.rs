@@ -8,6 +8,7 @@ mod hours;
 mod kind;
 mod line;
 mod phrases;
+mod recording;
 mod set;
 mod template;
 mod tools;
@@ -23,6 +24,7 @@ pub use form::{Act, Form, Reaction, SlotSpec, Then};
 pub use hours::{Holiday, Hours, Opening};
 pub use line::{Blocked, Choice, Line, Menu, Queue, Voicemail, Way};
 pub use phrases::Phrases;
+pub use recording::{Consent, Recording};
 pub use set::{Agents, SetError};
 pub use template::{Context, Expr, Template};
 
@@ -71,6 +73,8 @@ pub struct Agent {
     pub limits: Limits,
     /// What happens before it answers at its numbers. Default: nothing.
     pub line: Option<Line>,
+    /// How its calls are recorded, where the server records any. Default: they are not.
+    pub recording: Option<Recording>,
 }
 
 impl Agent {
@@ -121,6 +125,11 @@ impl Agent {
         ]
         .into_iter()
         .chain(self.line_texts())
+        .chain(
+            self.recording
+                .iter()
+                .flat_map(|recording| [&recording.notice, &recording.question]),
+        )
         .map(String::as_str)
     }
 
@@ -183,6 +192,8 @@ struct Raw {
     limits: Limits,
     #[serde(default)]
     line: Option<Line>,
+    #[serde(default)]
+    recording: Option<Recording>,
 }
 
 impl From<Raw> for Agent {
@@ -213,6 +224,7 @@ impl From<Raw> for Agent {
             stt: raw.stt,
             limits: raw.limits,
             line: raw.line,
+            recording: raw.recording,
         }
     }
 }

@@ -191,6 +191,20 @@ impl Dialog {
         self.form().map(|form| form.description.as_str())
     }
 
+    /// Whether what is said now, by either side, is of a slot that no recording may hold.
+    pub fn is_sensitive(&self) -> bool {
+        let Some((form, run)) = self.form().zip(self.run.as_ref()) else {
+            return false;
+        };
+        let mut sensitive = form.slots.iter().filter(|spec| spec.sensitive);
+        match &self.asked {
+            Asked::Slot { name, .. } => sensitive.any(|spec| spec.name == *name),
+            // It is read back, or said again.
+            Asked::Confirm | Asked::Which => sensitive.any(|spec| run.slots.contains_key(&spec.name)),
+            Asked::Open | Asked::More | Asked::Tool { .. } => false,
+        }
+    }
+
     /// Whether this agent can go on without an LLM.
     pub fn guides(&self) -> bool {
         self.agent.guides()

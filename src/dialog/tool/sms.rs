@@ -80,6 +80,7 @@ impl Texts {
             subject: call_sid,
             outcome: "counted",
             detail: &detail,
+            origin: "call",
         };
         match self.store.audit_within(&counted, self.per_day).await {
             Ok(true) => {}
@@ -121,6 +122,7 @@ impl Texts {
             subject: call_sid,
             outcome,
             detail,
+            origin: "call",
         };
         if let Err(error) = self.store.audit(&event).await {
             tracing::error!(call = call_sid, outcome, %error, "a text message is not in the audit trail: {error}");

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{Method, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::MethodRouter;
@@ -19,7 +19,8 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use super::idempotency;
 use super::problem::{PROBLEM_JSON, Problem};
 use crate::http::App;
-use crate::store::{ApiKey, Scope};
+use crate::http::refusals::{self, Knocking, Refusal};
+use crate::store::{ApiKey, Denied, Scope};
 
 /// The routes of the API, and the document that describes them.
 pub(super) struct Routes {
@@ -36,7 +37,29 @@ impl Routes {
     }
 
     /// Adds routes for keys with `scope`; their POSTs may be repeated under an `Idempotency-Key`.
-    pub(super) fn needs(self, scope: Scope, (schemas, mut paths, methods): UtoipaMethodRouter<Arc<App>>) -> Self {
+    pub(super) fn needs(self, scope: Scope, routes: UtoipaMethodRouter<Arc<App>>) -> Self {
+        let guarded = self.guarded(scope, routes);
+        self.add(guarded)
+    }
+
+    /// The same for two methods of one path, each with a scope of its own.
+    pub(super) fn needs_each(
+        self,
+        (scope, routes): (Scope, UtoipaMethodRouter<Arc<App>>),
+        (other_scope, others): (Scope, UtoipaMethodRouter<Arc<App>>),
+    ) -> Self {
+        let (mut schemas, mut paths, methods) = self.guarded(scope, routes);
+        let (other_schemas, other_paths, other_methods) = self.guarded(other_scope, others);
+        schemas.extend(other_schemas);
+        paths.merge(other_paths);
+        self.add((schemas, paths, methods.merge(other_methods)))
+    }
+
+    fn guarded(
+        &self,
+        scope: Scope,
+        (schemas, mut paths, methods): UtoipaMethodRouter<Arc<App>>,
+    ) -> UtoipaMethodRouter<Arc<App>> {
         operations(&mut paths, |method, operation| document(operation, scope, method));
         let door = Door {
             app: Arc::clone(&self.app),
@@ -45,7 +68,7 @@ impl Routes {
         let methods = methods
             .layer(from_fn_with_state(Arc::clone(&self.app), idempotency::repeat))
             .layer(from_fn_with_state(door, authorise));
-        self.add((schemas, paths, methods))
+        (schemas, paths, methods)
     }
 
     /// Adds routes for everybody. Only for what is the same on every server.
@@ -73,11 +96,15 @@ impl Routes {
 
 /// Whoever asks, with a good key.
 #[derive(Debug, Clone)]
-pub(super) struct Principal(pub(super) Arc<ApiKey>);
+pub(super) struct Principal {
+    pub(super) key: Arc<ApiKey>,
+    /// The address that asks, for the audit trail.
+    pub(super) origin: Arc<str>,
+}
 
 impl Principal {
     pub(super) fn may(&self, scope: Scope) -> bool {
-        self.0.may(scope)
+        self.key.may(scope)
     }
 }
 
@@ -99,18 +126,19 @@ struct Door {
 }
 
 /// Lets a request through whose key is good and has the scope.
-async fn authorise(State(door): State<Door>, mut request: Request, next: Next) -> Response {
-    match principal(&door, request.headers()).await {
+async fn authorise(State(door): State<Door>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    match principal(&door, &parts).await {
         Ok(principal) => {
-            request.extensions_mut().insert(principal);
-            next.run(request).await
+            parts.extensions.insert(principal);
+            next.run(Request::from_parts(parts, body)).await
         }
         Err(problem) => problem.into_response(),
     }
 }
 
-async fn principal(door: &Door, headers: &HeaderMap) -> Result<Principal, Problem> {
-    let Some(given) = headers.get(header::AUTHORIZATION) else {
+async fn principal(door: &Door, request: &Parts) -> Result<Principal, Problem> {
+    let Some(given) = request.headers.get(header::AUTHORIZATION) else {
         return Err(Problem::unauthorised("No API key was sent"));
     };
     let given = given.to_str().ok().and_then(|value| value.split_once(' '));
@@ -118,19 +146,60 @@ async fn principal(door: &Door, headers: &HeaderMap) -> Result<Principal, Proble
         return Err(Problem::unauthorised("The header Authorization holds no bearer key"));
     };
     let store = super::store(&door.app)?;
-    let key = match store.authenticate(key.trim()).await? {
+    let origin = origin(door, request);
+    let key = match store.authenticate(key.trim(), &origin).await? {
         Ok(key) => key,
         Err(denied) => {
             tracing::warn!(%denied, "an API request was refused: {denied}");
+            refuse_login(door, key.trim(), denied, &origin).await;
             return Err(Problem::unauthorised(&format!("Refused: {denied}")));
         }
     };
     door.app.api.limits.key(&key.id)?;
     if !key.may(door.scope) {
         tracing::warn!(key = key.id, scope = %door.scope, "API key {} lacks the scope {}", key.id, door.scope);
+        refuse_access(door, &key, request, &origin).await;
         return Err(Problem::forbidden(door.scope.name()));
     }
-    Ok(Principal(Arc::new(key)))
+    let key = Arc::new(key);
+    Ok(Principal { key, origin })
+}
+
+/// Who asks, by address; behind a proxy of ours, whom that names.
+fn origin(door: &Door, request: &Parts) -> Arc<str> {
+    let peer = request.extensions.get::<ConnectInfo<SocketAddr>>();
+    let client = peer.map(|ConnectInfo(peer)| door.app.api.limits.client(*peer, &request.headers));
+    client.map_or_else(|| "".into(), |client| client.to_string().into())
+}
+
+/// Writes down that a key was not good. Its id is told only where its secret was the right one: anything else may be anything.
+async fn refuse_login(door: &Door, key: &str, denied: Denied, origin: &str) {
+    let id = match denied {
+        Denied::Unknown => "",
+        Denied::Expired | Denied::Revoked => key.split('_').nth(1).unwrap_or_default(),
+    };
+    let refusal = Refusal {
+        actor: "nobody",
+        action: "api-login",
+        subject: id,
+        detail: &denied.to_string(),
+        origin,
+    };
+    refusals::of_api(&door.app, Knocking::Stranger, refusal).await;
+}
+
+/// Writes down that a good key was used for what it is not good for.
+async fn refuse_access(door: &Door, key: &ApiKey, request: &Parts, origin: &str) {
+    // The route's pattern: a path may name a customer.
+    let route = request.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let refusal = Refusal {
+        actor: &key.actor(),
+        action: "api-access",
+        subject: &key.id,
+        detail: &format!("lacks {}: {} {route}", door.scope, request.method),
+        origin,
+    };
+    refusals::of_api(&door.app, Knocking::Known, refusal).await;
 }
 
 /// What holds for every request: how many, and how long one may take.

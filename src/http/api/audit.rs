@@ -13,6 +13,7 @@ pub(super) enum Act {
     HangUp,
     Transfer,
     Say,
+    Record,
     Watch,
     RevokeKey,
 }
@@ -27,6 +28,7 @@ impl Act {
             Self::HangUp => "api-hang-up",
             Self::Transfer => "api-transfer",
             Self::Say => "api-say",
+            Self::Record => "api-record",
             Self::Watch => "api-watch",
             Self::RevokeKey => "api-revoke-key",
         }
@@ -42,12 +44,19 @@ pub(super) async fn note(
     id: Option<&str>,
 ) -> Result<(), Problem> {
     let actor = actor(principal);
+    // Seen by the scope, or only for now.
+    let by_glass = principal
+        .key
+        .glass
+        .as_ref()
+        .map(|glass| format!("{what}, break-glass {glass}"));
     let event = AuditEvent {
         actor: &actor,
         action: act.name(),
         subject: id.unwrap_or_default(),
         outcome: "allowed",
-        detail: what,
+        detail: by_glass.as_deref().unwrap_or(what),
+        origin: &principal.origin,
     };
     Ok(store.audit(&event).await?)
 }
@@ -64,5 +73,5 @@ pub(super) async fn noted(store: &Store, principal: &Principal, act: Act, what: 
 
 /// The key, as the audit trail names it.
 pub(super) fn actor(principal: &Principal) -> String {
-    format!("{} ({})", principal.0.name, principal.0.id)
+    principal.key.actor()
 }

@@ -18,7 +18,7 @@ use super::extract::{Id, Query};
 use super::problem::Problem;
 use super::{mask, page, store};
 use crate::http::App;
-use crate::store::{Call, CallFilter, RecordedCall, Scope, ToolRun, Turn};
+use crate::store::{Call, CallFilter, Record, RecordedCall, Scope, ToolRun, Turn};
 
 pub(super) fn routes(routes: Routes) -> Routes {
     routes
@@ -45,6 +45,8 @@ pub(super) struct CallSummary {
     pub(super) ended_at: Option<Timestamp>,
     /// How it ended, in a word, such as `caller` or `goodbye`.
     pub(super) outcome: Option<String>,
+    /// Its content was deleted for good: this is all that is left.
+    pub(super) deleted: bool,
 }
 
 /// Whether a call lasts.
@@ -82,6 +84,7 @@ impl CallSummary {
             started_at: call.started_at,
             ended_at: call.ended_at,
             outcome: call.outcome,
+            deleted: call.shredded,
         }
     }
 }
@@ -234,7 +237,8 @@ impl ToolView {
 #[utoipa::path(get, path = "/api/calls/{call_sid}", tag = "calls", operation_id = "get_call",
     params(("call_sid" = String, Path, example = "CA00000000000000000000000000000001", pattern = "^[A-Za-z0-9_-]{1,64}$", description = "The carrier's id of the call")),
     responses((status = 200, body = CallDetail, description = "The call"),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no such call")))]
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no such call"),
+        (status = 410, body = Problem, content_type = "application/problem+json", description = "It was deleted for good")))]
 async fn get(State(app): State<Arc<App>>, principal: Principal, Id(call_sid): Id) -> Result<Json<CallDetail>, Problem> {
     let store = store(&app)?;
     let phi = principal.may(Scope::Phi);
@@ -242,7 +246,9 @@ async fn get(State(app): State<Arc<App>>, principal: Principal, Id(call_sid): Id
         audit::note(store, &principal, Act::Read, "call", Some(&call_sid)).await?;
     }
     let found = store.call(&call_sid).await?;
-    let RecordedCall { call, turns, tool_runs } = found.ok_or_else(|| Problem::not_found("call"))?;
+    let Some(RecordedCall { call, turns, tool_runs }) = found.filter(|found| !found.call.shredded) else {
+        return Err(Problem::absent(store, Record::Call(&call_sid), "call").await);
+    };
     Ok(Json(CallDetail {
         call: CallSummary::new(call, phi),
         turns: turns.into_iter().map(|turn| TurnView::new(turn, phi)).collect(),

@@ -29,7 +29,7 @@ pub(super) fn routes(routes: Routes) -> Routes {
 #[derive(Serialize, ToSchema)]
 pub(super) struct Accepted {
     /// Which call.
-    call_sid: String,
+    pub(super) call_sid: String,
 }
 
 /// Where to transfer a call.
@@ -105,7 +105,7 @@ async fn say(
 }
 
 /// Tells a live call to do something, and writes down who did.
-async fn order(
+pub(super) async fn order(
     app: &App,
     principal: &Principal,
     call_sid: String,
@@ -119,9 +119,9 @@ async fn order(
     })?;
     tracing::info!(
         call = call_sid,
-        key = principal.0.id,
+        key = principal.key.id,
         "API key {}: {} in call {call_sid}",
-        principal.0.id,
+        principal.key.id,
         act.name()
     );
     Ok((StatusCode::ACCEPTED, Json(Accepted { call_sid })))

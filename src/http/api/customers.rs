@@ -144,13 +144,16 @@ async fn create(
 #[utoipa::path(get, path = "/api/customers/{customer_number}", tag = "customers", operation_id = "get_customer",
     params(("customer_number" = String, Path, example = "482615", pattern = "^[A-Za-z0-9_-]{1,64}$", description = "The customer's number")),
     responses((status = 200, body = CustomerView, description = "The customer"),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no such customer")))]
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no such customer"),
+        (status = 410, body = Problem, content_type = "application/problem+json", description = "It was deleted for good")))]
 async fn get(State(app): State<Arc<App>>, principal: Principal, Id(number): Id) -> Result<Json<CustomerView>, Problem> {
     let store = store(&app)?;
     let reference = store.key_id(Record::Customer(&number))?;
     audit::note(store, &principal, Act::Read, "customer", Some(&reference)).await?;
     let found = store.find_customer(CustomerKey::Number(&number)).await?;
-    let customer = found.ok_or_else(|| Problem::not_found("customer"))?;
+    let Some(customer) = found else {
+        return Err(Problem::absent(store, Record::Customer(&number), "customer").await);
+    };
     Ok(Json(customer.into()))
 }
 
@@ -158,7 +161,8 @@ async fn get(State(app): State<Arc<App>>, principal: Principal, Id(number): Id) 
 #[utoipa::path(patch, path = "/api/customers/{customer_number}", tag = "customers", operation_id = "change_customer",
     params(("customer_number" = String, Path, example = "482615", pattern = "^[A-Za-z0-9_-]{1,64}$", description = "The customer's number")), request_body = CustomerPatch,
     responses((status = 200, body = CustomerView, description = "The customer as it is now"),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no such customer")))]
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no such customer"),
+        (status = 410, body = Problem, content_type = "application/problem+json", description = "It was deleted for good")))]
 async fn change(
     State(app): State<Arc<App>>,
     principal: Principal,
@@ -180,7 +184,9 @@ async fn change(
         address: optional("address", request.address)?,
     };
     let changed = store.change_customer(&number, &change).await?;
-    let customer = changed.ok_or_else(|| Problem::not_found("customer"))?;
+    let Some(customer) = changed else {
+        return Err(Problem::absent(store, Record::Customer(&number), "customer").await);
+    };
     let reference = store.key_id(Record::Customer(&customer.customer_number))?;
     audit::noted(store, &principal, Act::Change, "customer", &reference).await;
     Ok(Json(customer.into()))

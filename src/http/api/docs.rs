@@ -26,7 +26,7 @@ pub(super) fn frame() -> OpenApi {
         .description(Some(
             "A key of `tieline keys create`. Its scopes: `read` (calls and agents, without what was said and with numbers \
              masked), `operate` (place and control calls), `admin` (keys; includes read and operate), `phi` (names, numbers, \
-             transcripts, records; included in nothing).",
+             transcripts, records), `audit` (the audit trail), `break-glass` (take `phi` for a while); the last three are included in nothing.",
         ))
         .build();
     let components = ComponentsBuilder::new()

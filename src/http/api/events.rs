@@ -128,7 +128,7 @@ impl What {
 ///
 /// Server-sent events, from now on: `start`, `turn`, `tool` and `end` of each call; with the scope `phi` also `caller`, `agent` and
 /// `heard`, what was said. An event `lost` tells how many were missed by a client that reads too slowly. The stream ends when its
-/// key is revoked or expires.
+/// key is revoked or expires, or the break-glass that it began under ends.
 #[utoipa::path(get, path = "/api/events", tag = "calls", operation_id = "watch_calls",
     responses((status = 200, body = EventView, content_type = "text/event-stream", description = "Events, until the client goes away")))]
 async fn watch(State(app): State<Arc<App>>, principal: Principal) -> Result<Response, Problem> {
@@ -181,8 +181,9 @@ impl Watcher {
                 received = self.events.recv() => Some(received),
                 _ = self.check.tick() => None,
             };
-            // When it cannot be known, nothing is told.
-            if !self.store.is_key_good(&self.principal.0.id).await.unwrap_or(false) {
+            // When it cannot be known, nothing is told; nor when what let it see more has ended.
+            let key = self.store.key_now(&self.principal.key.id).await.unwrap_or_default();
+            if !key.is_some_and(|key| key.may(Scope::Phi) || !self.phi) {
                 return None;
             }
             match received {

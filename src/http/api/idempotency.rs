@@ -14,11 +14,12 @@ use sha2::{Digest as _, Sha256};
 
 use super::MAX_BODY;
 use super::access::Principal;
+use super::audit::{self, Act};
 use super::limits::nothing_done;
 use super::problem::Problem;
 use crate::call::backoff::Backoff;
 use crate::http::App;
-use crate::store::{Answer, Claim, Store, StoreError};
+use crate::store::{Answer, Claim, Scope, Store, StoreError};
 
 /// The request header, as draft-ietf-httpapi-idempotency-key-header has it, without its quotes.
 pub(super) const HEADER: &str = "Idempotency-Key";
@@ -64,11 +65,17 @@ async fn once(
     let hash = fingerprint(&[parts.method.as_str().as_bytes(), parts.uri.path().as_bytes(), &body]);
     let claim = Claimed {
         store,
-        owner: principal.0.id.clone(),
+        owner: principal.key.id.clone(),
         key: idempotency_key.to_owned(),
     };
     let request = Request::from_parts(parts, Body::from(body));
-    answer_once(claim, hash, next.run(request)).await
+    let store = claim.store.clone();
+    let answer = answer_once(claim, hash, next.run(request)).await?;
+    // What is shown again is seen again.
+    if answer.headers().contains_key(REPLAYED) && principal.may(Scope::Phi) {
+        audit::note(&store, &principal, Act::Read, "repeated answer", None).await?;
+    }
+    Ok(answer)
 }
 
 /// Answers with what the work gives, or gave before. From the claim on it is a task of its own: a client that goes away, or a time
@@ -158,7 +165,7 @@ fn replay(answer: Answer) -> Response {
     {
         headers.insert(header::CONTENT_TYPE, value);
     }
-    headers.insert("Idempotency-Replayed", HeaderValue::from_static("true"));
+    headers.insert(REPLAYED, HeaderValue::from_static("true"));
     response
 }
 
@@ -176,6 +183,7 @@ fn fingerprint(parts: &[&[u8]]) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+const REPLAYED: &str = "idempotency-replayed";
 /// Answers to POSTs are one record each.
 const MAX_ANSWER: usize = 1024 * 1024;
 /// Before an answer that could not be kept is written again, the first time.
@@ -193,7 +201,7 @@ mod tests {
 
     use super::*;
     use crate::config::{Config, Strings};
-    use crate::store::{NewApiKey, Scope};
+    use crate::store::NewApiKey;
 
     /// A database with one key.
     struct Desk {

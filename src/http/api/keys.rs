@@ -44,7 +44,7 @@ pub(super) struct KeyView {
 
 /// What a key may be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub(super) enum ScopeName {
     /// See calls and agents, without what was said and with numbers masked.
     Read,
@@ -54,6 +54,10 @@ pub(super) enum ScopeName {
     Admin,
     /// See and change what is known of people.
     Phi,
+    /// See the audit trail.
+    Audit,
+    /// Take `phi` for a while, with a reason.
+    BreakGlass,
 }
 
 impl From<Scope> for ScopeName {
@@ -63,6 +67,8 @@ impl From<Scope> for ScopeName {
             Scope::Operate => Self::Operate,
             Scope::Admin => Self::Admin,
             Scope::Phi => Self::Phi,
+            Scope::Audit => Self::Audit,
+            Scope::BreakGlass => Self::BreakGlass,
         }
     }
 }

@@ -52,7 +52,7 @@ impl Limits {
     }
 
     /// Who asks. Each proxy adds at the end from whom it has the request: it is the last one that is no proxy of ours.
-    fn client(&self, peer: SocketAddr, headers: &HeaderMap) -> IpAddr {
+    pub(super) fn client(&self, peer: SocketAddr, headers: &HeaderMap) -> IpAddr {
         let ours = |address: &IpAddr| self.proxies.iter().any(|network| network.contains(address));
         let mut client = peer.ip().to_canonical();
         let forwarded = headers.get_all("x-forwarded-for").iter().rev();

@@ -11,6 +11,7 @@ mod customers;
 mod docs;
 mod events;
 mod extract;
+mod glass;
 mod idempotency;
 mod keys;
 mod limits;
@@ -19,6 +20,8 @@ mod orders;
 mod page;
 mod phone;
 mod problem;
+mod recordings;
+mod trail;
 
 use std::sync::{Arc, OnceLock};
 
@@ -40,6 +43,8 @@ pub struct Api {
     limits: Limits,
     /// One for each stream of events that may be open.
     watchers: Arc<Semaphore>,
+    /// One for each recording that may be read at a time: each takes 1 MB of memory a minute.
+    listeners: Arc<Semaphore>,
     /// The OpenAPI document, once the routes are known.
     document: OnceLock<Bytes>,
 }
@@ -50,6 +55,7 @@ impl Api {
         Self {
             limits: Limits::new(limits),
             watchers: Arc::new(Semaphore::new(MAX_WATCHERS)),
+            listeners: Arc::new(Semaphore::new(MAX_LISTENERS)),
             document: OnceLock::new(),
         }
     }
@@ -62,11 +68,14 @@ pub(super) fn router(app: &Arc<App>) -> Router<Arc<App>> {
         phone::routes,
         calls::routes,
         control::routes,
+        recordings::routes,
         customers::routes,
         orders::routes,
         agents::routes,
         events::routes,
         keys::routes,
+        glass::routes,
+        trail::routes,
         docs::routes,
     ]
     .into_iter()
@@ -106,3 +115,5 @@ fn fresh_key() -> String {
 const MAX_BODY: usize = 64 * 1024;
 /// A console or two for each person who looks.
 const MAX_WATCHERS: usize = 32;
+/// Few people listen, one call at a time each.
+const MAX_LISTENERS: usize = 4;

@@ -19,7 +19,7 @@ use super::extract::{Body, Id, Query};
 use super::problem::Problem;
 use super::{page, store};
 use crate::http::App;
-use crate::store::{NewTaskOrder, OrderFilter, Scope, TaskOrder};
+use crate::store::{NewTaskOrder, OrderFilter, Record, Scope, TaskOrder};
 
 pub(super) fn routes(routes: Routes) -> Routes {
     routes
@@ -192,12 +192,15 @@ async fn create(
 #[utoipa::path(get, path = "/api/task-orders/{order_number}", tag = "task orders", operation_id = "get_task_order",
     params(("order_number" = String, Path, example = "1000001", pattern = "^[A-Za-z0-9_-]{1,64}$", description = "The order's number")),
     responses((status = 200, body = OrderView, description = "The order"),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no such order")))]
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no such order"),
+        (status = 410, body = Problem, content_type = "application/problem+json", description = "It was deleted for good")))]
 async fn get(State(app): State<Arc<App>>, principal: Principal, Id(number): Id) -> Result<Json<OrderView>, Problem> {
     let store = store(&app)?;
     audit::note(store, &principal, Act::Read, "task order", Some(&number)).await?;
     let order = store.task_order(&number).await?;
-    let order = order.ok_or_else(|| Problem::not_found("task order"))?;
+    let Some(order) = order else {
+        return Err(Problem::absent(store, Record::Order(&number), "task order").await);
+    };
     Ok(Json(order.into()))
 }
 
@@ -205,7 +208,8 @@ async fn get(State(app): State<Arc<App>>, principal: Principal, Id(number): Id) 
 #[utoipa::path(patch, path = "/api/task-orders/{order_number}", tag = "task orders", operation_id = "change_task_order",
     params(("order_number" = String, Path, example = "1000001", pattern = "^[A-Za-z0-9_-]{1,64}$", description = "The order's number")), request_body = OrderPatch,
     responses((status = 200, body = OrderView, description = "The order as it is now"),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no such order")))]
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no such order"),
+        (status = 410, body = Problem, content_type = "application/problem+json", description = "It was deleted for good")))]
 async fn change(
     State(app): State<Arc<App>>,
     principal: Principal,
@@ -214,7 +218,9 @@ async fn change(
 ) -> Result<Json<OrderView>, Problem> {
     let store = store(&app)?;
     let changed = store.set_task_order_status(&number, request.status.name()).await?;
-    let order = changed.ok_or_else(|| Problem::not_found("task order"))?;
+    let Some(order) = changed else {
+        return Err(Problem::absent(store, Record::Order(&number), "task order").await);
+    };
     audit::noted(store, &principal, Act::Change, "task order", &order.order_number).await;
     Ok(Json(order.into()))
 }

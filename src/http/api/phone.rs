@@ -241,6 +241,7 @@ async fn outbound_call(
     let agents = Arc::clone(&app.services.staff.borrow().agents);
     let request = OutboundRequest {
         actor: audit::actor(&principal),
+        origin: principal.origin.to_string(),
         to: e164("to", &request.to)?,
         agent: request.agent.unwrap_or_else(|| agents.default().name.clone()),
         context: request.context,

@@ -3,10 +3,11 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
-use crate::store::StoreError;
+use crate::store::{Record, Store, StoreError};
 
 /// An error, `application/problem+json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -77,6 +78,23 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not-found", "There is no such thing")
             .detail(format!("There is no such {what}"))
             .remedy("See that the path is right; the lists show what there is")
+    }
+
+    /// Something that was deleted for good.
+    pub(super) fn gone(what: &str, at: Timestamp) -> Self {
+        let day = at.strftime("%Y-%m-%d");
+        Self::new(StatusCode::GONE, "gone", "It was deleted for good")
+            .detail(format!("The content of the {what} was deleted on {day}"))
+            .remedy("Nobody can read it any more; the audit trail says why it was deleted")
+    }
+
+    /// Something that is not there: it was deleted, or never was.
+    pub(super) async fn absent(store: &Store, record: Record<'_>, what: &str) -> Self {
+        match store.deleted_at(record).await {
+            Ok(Some(at)) => Self::gone(what, at),
+            Ok(None) => Self::not_found(what),
+            Err(error) => error.into(),
+        }
     }
 
     /// A path of no route.
@@ -204,7 +222,8 @@ impl From<StoreError> for Problem {
                 format!("{field} is empty, too long, holds a NUL or has the wrong form"),
                 "See the field's description in /api/docs",
             ),
-            StoreError::Shredded => Self::not_found("record"),
+            StoreError::Shredded => Self::new(StatusCode::GONE, "gone", "It was deleted for good")
+                .remedy("Nobody can read it any more; the audit trail says why it was deleted"),
             StoreError::NumbersUsedUp { .. }
             | StoreError::Unreadable { .. }
             | StoreError::Altered { .. }

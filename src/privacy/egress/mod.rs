@@ -14,12 +14,13 @@ mod policy;
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use tokio::sync::mpsc;
 use url::Host;
 
 pub use outlet::{Outlet, OutletError, Redirects, refusal};
@@ -34,6 +35,8 @@ struct Guard {
     names: Box<dyn Names>,
     /// By [`Purpose::ALL`].
     counters: [Counter; Purpose::ALL.len()],
+    /// Where refusals are told, if anybody listens.
+    told: OnceLock<mpsc::Sender<(Purpose, Refused)>>,
 }
 
 #[derive(Default)]
@@ -125,6 +128,7 @@ impl Egress {
             policy,
             names: Box::new(names),
             counters: std::array::from_fn(|_| Counter::default()),
+            told: OnceLock::new(),
         }))
     }
 
@@ -163,7 +167,17 @@ impl Egress {
         let host = origin.host.clone();
         let refused = Refused { host, address, why };
         tracing::warn!(purpose = purpose.name(), %refused, "{} connection refused: {refused}", purpose.name());
+        if let Some(told) = self.0.told.get() {
+            // Whoever listens is behind: the log and the counter have it.
+            let _ = told.try_send((purpose, refused.clone()));
+        }
         Err(io::Error::new(io::ErrorKind::PermissionDenied, refused))
+    }
+
+    /// Refusals from now on, for one listener: `None` if there is one already. Of more than it takes in time, the rest is only logged and counted.
+    pub fn refusals(&self) -> Option<mpsc::Receiver<(Purpose, Refused)>> {
+        let (told, refusals) = mpsc::channel(UNHEARD);
+        self.0.told.set(told).ok().map(|()| refusals)
     }
 
     /// How often was decided what, by purpose: for metrics.
@@ -203,6 +217,8 @@ pub fn refused(error: &io::Error) -> Option<&Refused> {
     error.get_ref()?.downcast_ref()
 }
 
+/// Refusals that may wait for the listener.
+const UNHEARD: usize = 64;
 /// Resolvers give up after about as long.
 const PATIENCE: Duration = Duration::from_secs(10);
 

@@ -99,6 +99,7 @@ impl Store {
             .execute(&mut **transaction)
             .await
             .map_err(cannot("save a tool's run"))?;
+        self.link(transaction, sid, &run.args).await?;
         open.save_contents(transaction, sid).await
     }
 
@@ -189,7 +190,26 @@ impl OpenCall {
         self.contents.last_turn.map_or(0, |last| last.saturating_add(1))
     }
 
-    async fn save_contents(&self, transaction: &mut Transaction<'static, Any>, sid: &str) -> Result<(), StoreError> {
+    pub(in crate::store) fn key(&self) -> &DataKey {
+        &self.key
+    }
+
+    /// How many parts of a recording there are.
+    pub(in crate::store) fn recordings(&self) -> u32 {
+        self.contents.recordings
+    }
+
+    /// One more part of the recording, which counts once the contents are saved.
+    pub(in crate::store) fn next_recording(&mut self) -> u32 {
+        self.contents.recordings += 1;
+        self.contents.recordings
+    }
+
+    pub(in crate::store) async fn save_contents(
+        &self,
+        transaction: &mut Transaction<'static, Any>,
+        sid: &str,
+    ) -> Result<(), StoreError> {
         sqlx::query("UPDATE calls SET contents_sealed = $2 WHERE call_sid = $1")
             .bind(sid)
             .bind(vault::seal(&self.key, contents_place(sid), &self.contents))
@@ -258,6 +278,9 @@ struct Numbers {
 struct Contents {
     turns: BTreeSet<u32>,
     runs: u32,
+    /// Parts of its recording; a call of an earlier version has none.
+    #[serde(default)]
+    recordings: u32,
     /// The highest number of a turn, or of one that a tool was run in.
     last_turn: Option<u32>,
 }

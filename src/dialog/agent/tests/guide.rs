@@ -29,6 +29,7 @@ const TABLES: &[(&str, &str)] = &[
         "a reaction",
         "[[forms]]\n[[forms.actions]]\n[forms.actions.results.x]\n",
     ),
+    ("recording", "[recording]\n"),
     ("line", "[line]\n"),
     ("line.hours", "[line.hours]\n"),
     ("line.menu", "[line.menu]\n"),

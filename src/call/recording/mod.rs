@@ -1,0 +1,239 @@
+//! Recordings of calls: both sides as they were heard, in a file sealed by the call's key while the call runs.
+//!
+//! [`Tap`] is the audio loop's end and never waits; behind a bounded queue a thread of the recording holds what it takes back half a second long
+//! (`tape`) and writes the rest through [`ChunkWriter`]. What a killed server leaves can be read up to its last second.
+
+mod clock;
+mod tap;
+mod tape;
+mod wav;
+mod writing;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tokio::sync::oneshot;
+
+pub use tap::{Tap, Why};
+pub use tape::{Paused, Played, Unreadable};
+pub use wav::Wav;
+pub use writing::tap_into;
+
+use crate::privacy::chunks::{ChunkError, ChunkReader};
+use crate::privacy::seal::DataKey;
+use crate::store::{Record, Recording, RecordingState, Store, StoreError};
+use crate::time::SampleRate;
+
+/// Where recordings are kept.
+#[derive(Debug, Clone)]
+pub struct Recordings {
+    dir: PathBuf,
+    store: Store,
+}
+
+/// Why a recording cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordingError {
+    /// The file could not be written or read.
+    #[error("the file of a recording cannot be used: {0}; see that RECORDINGS_DIR is writable and has room")]
+    File(#[from] io::Error),
+    /// The sealed file does not open.
+    #[error("the file of a recording does not open: {0}")]
+    Sealed(#[from] ChunkError),
+    /// It opens, and makes no sense.
+    #[error("the file of a recording opens, but {0}")]
+    Text(#[from] Unreadable),
+    /// The rows could not be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A call's recording with the parts it is made of.
+pub struct Tape {
+    /// The parts, in order, with their facts.
+    pub parts: Vec<Recording>,
+    /// What was heard, the time between two parts as silence.
+    pub played: Played,
+}
+
+impl Recordings {
+    /// Files go to `dir`; rows to `store`.
+    pub fn new(dir: PathBuf, store: Store) -> Self {
+        Self { dir, store }
+    }
+
+    /// Makes the folder, so that what is wrong with it is known before a call comes.
+    pub fn prepare(&self) -> io::Result<()> {
+        make_dir(&self.dir)?;
+        let probe = self.dir.join(".probe");
+        fs::write(&probe, b"").and_then(|()| fs::remove_file(&probe))
+    }
+
+    /// What was recorded of a call. `None` if nothing was, or it was deleted for good.
+    pub async fn read(&self, call_sid: &str) -> Result<Option<Tape>, RecordingError> {
+        let parts = self.store.recordings_of(call_sid).await?;
+        if !parts.iter().any(|part| part.state != RecordingState::Refused) {
+            return Ok(None);
+        }
+        let key = match self.store.data_key(Record::Call(call_sid)).await {
+            Ok(Some(key)) => key,
+            Ok(None) | Err(StoreError::Shredded) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let files: Vec<(Recording, PathBuf)> = parts.iter().map(|part| (part.clone(), self.path(&part.id))).collect();
+        let played = on_a_thread(move || Ok(joined(&files, &key))).await??;
+        Ok(Some(Tape { parts, played }))
+    }
+
+    /// Deletes the files of a call, and tells how many there were. The rows stay: they say what there was.
+    pub async fn delete_files(&self, call_sid: &str) -> Result<usize, RecordingError> {
+        let parts = self.store.recordings_of(call_sid).await?;
+        let paths: Vec<PathBuf> = parts.iter().map(|part| self.path(&part.id)).collect();
+        let deleted = on_a_thread(move || {
+            let mut deleted = 0;
+            for path in paths {
+                match fs::remove_file(path) {
+                    Ok(()) => deleted += 1,
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(deleted)
+        });
+        Ok(deleted.await?)
+    }
+
+    /// Looks through the files of all recordings. Faults name call and part. The rows are for [`Store::verify`] to look through.
+    pub async fn verify(&self) -> Result<Vec<String>, RecordingError> {
+        let (mut faults, mut known) = (Vec::new(), Vec::new());
+        let mut after = String::new();
+        loop {
+            let calls = self.store.recorded_calls(&after).await?;
+            let Some(last) = calls.last() else { break };
+            after.clone_from(last);
+            for sid in &calls {
+                let parts = match self.store.recordings_of(sid).await {
+                    Ok(parts) => parts,
+                    Err(error @ StoreError::Database { .. }) => return Err(error.into()),
+                    // The row's fault, which is told of already.
+                    Err(_) => continue,
+                };
+                let key = match self.store.data_key(Record::Call(sid)).await {
+                    Ok(key) => key,
+                    Err(error @ StoreError::Database { .. }) => return Err(error.into()),
+                    Err(_) => None,
+                };
+                known.extend(parts.iter().map(|part| self.path(&part.id)));
+                let Some(key) = key else { continue };
+                for part in parts.into_iter().filter(|part| part.state.has_file()) {
+                    let (path, key) = (self.path(&part.id), key.clone());
+                    let number = part.part;
+                    if let Some(fault) = on_a_thread(move || Ok(fault(&part, &path, &key))).await? {
+                        faults.push(format!("the recording of call {sid}, part {number}: {fault}"));
+                    }
+                }
+            }
+        }
+        let dir = self.dir.clone();
+        let strangers = on_a_thread(move || strangers(&dir, &known)).await?;
+        faults.extend(strangers.into_iter().map(|path| {
+            let path = path.display();
+            format!("the file {path} belongs to no recording there is: its row was deleted, or it was moved here")
+        }));
+        Ok(faults)
+    }
+
+    fn path(&self, id: &str) -> PathBuf {
+        self.dir.join(format!("{id}{SEALED}"))
+    }
+}
+
+/// What is wrong with a part's file.
+fn fault(part: &Recording, path: &Path, key: &DataKey) -> Option<String> {
+    let (text, ended) = match ChunkReader::open(path, key, &part.id) {
+        Ok(reader) => reader.read_prefix(),
+        Err(error) => return Some(error.to_string()),
+    };
+    match (ended, part.state) {
+        // It is being written, or its writer was killed.
+        (Ok(()) | Err(ChunkError::Cut { .. }), RecordingState::Open) => {}
+        (Ok(()), _) => {}
+        (Err(error), _) => return Some(error.to_string()),
+    }
+    tape::play(&text).err().map(|error| error.to_string())
+}
+
+/// Reads the parts and puts them behind one another, as far apart as they were heard.
+fn joined(parts: &[(Recording, PathBuf)], key: &DataKey) -> Result<Played, RecordingError> {
+    let mut all = Played {
+        ended: true,
+        ..Played::default()
+    };
+    let mut first = None;
+    for (part, path) in parts.iter().filter(|(part, _)| part.state != RecordingState::Refused) {
+        let (text, ended) = match ChunkReader::open(path, key, &part.id) {
+            Ok(reader) => reader.read_prefix(),
+            // What could not be written may not even have begun.
+            Err(ChunkError::Io(_)) if part.state == RecordingState::Failed => continue,
+            Err(error) => return Err(error.into()),
+        };
+        match ended {
+            Ok(()) => {}
+            Err(ChunkError::Cut { .. }) if part.state != RecordingState::Whole => all.ended = false,
+            Err(error) => return Err(error.into()),
+        }
+        let played = tape::play(&text)?;
+        let began = *first.get_or_insert(part.began_at);
+        let offset_ms = part.began_at.duration_since(began).as_millis();
+        let offset = u64::try_from(offset_ms).unwrap_or(0) * u64::from(SampleRate::LINE.get()) / 1_000;
+        let end = all.caller.len() as u64;
+        all.append(played, offset.clamp(end, end + LONGEST_GAP));
+    }
+    Ok(all)
+}
+
+/// Files that no row names.
+fn strangers(dir: &Path, known: &[PathBuf]) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        let sealed = path.to_str().is_some_and(|path| path.ends_with(SEALED));
+        if sealed && !known.contains(&path) {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+/// For its owner's eyes only.
+fn make_dir(dir: &Path) -> io::Result<()> {
+    let mut made = fs::DirBuilder::new();
+    made.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut made, 0o700);
+    made.create(dir)
+}
+
+/// A disk may take its time, and calls may not wait for it.
+async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    let (done, result) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("recordings".to_owned())
+        .spawn(move || {
+            // An error means that nobody waits any more.
+            let _ = done.send(work());
+        })?;
+    result
+        .await
+        .unwrap_or_else(|_| Err(io::Error::other("the reading thread ended")))
+}
+
+/// How the name of a file ends, after its id.
+const SEALED: &str = ".rec.sealed";
+/// More silence between two parts than this is not written out: 10 min.
+const LONGEST_GAP: u64 = 600 * 8_000;
