@@ -26,25 +26,10 @@ finish() {
 }
 trap finish EXIT
 
-export DATABASE_URL="sqlite:$work/tieline.db" DATA_DIR="$work" SEED_DATA=on BIND=127.0.0.1:0 LOG=warn PUBLIC_URL='' LLM_BASE_URL=''
+export DATABASE_URL="sqlite:$work/tieline.db" DATA_DIR="$work" SEED_DATA=on BIND=127.0.0.1:0 LOG=warn TWILIO_VERIFY=off PUBLIC_URL='' LLM_BASE_URL=''
 export API_RATE_PER_KEY=1000000 API_RATE_PER_ADDRESS=1000000
 touch "$work/none.env" # whatever .env says is not asked
 key=$("$tieline" --env-file "$work/none.env" keys create --quiet --name schemathesis --scopes read,operate,admin,phi,audit,break-glass)
-# What the examples of the document name, beside the seed data.
-"$venv/bin/python" - "$work/tieline.db" <<'PYTHON'
-import sqlite3, sys, time
-now = int(time.time() * 1000)  # by hand: this SQLite may be too old for the tables' own default
-with sqlite3.connect(sys.argv[1]) as database:
-    sid = "CA00000000000000000000000000000001"
-    database.execute("INSERT INTO calls (call_sid, from_number, agent, started_at_ms) VALUES (?, '+12125550101', 'front-desk', ?)", (sid, now))
-    database.execute("INSERT INTO turns (call_sid, number, said, heard, outcome, ledger, saved_at_ms)"
-                     " VALUES (?, 1, 'hi', 'hello', 'completed', '{}', ?)", (sid, now))
-    database.execute("INSERT INTO tool_calls (call_sid, turn_number, tool, args, outcome, duration_ms, saved_at_ms)"
-                     " VALUES (?, 1, 'find', '{}', 'found', 3, ?)", (sid, now))
-    database.execute("INSERT INTO task_orders (order_number, customer_number, service_type, description, location, urgency,"
-                     " idempotency_key, created_at_ms) VALUES ('1000001', '482615', 'plumbing', 'a leak', 'kitchen', 'high', 'check', ?)", (now,))
-PYTHON
-
 cd "$root"
 "$tieline" --env-file "$work/none.env" serve >"$work/out" 2>"$work/log" &
 server=$!
@@ -57,10 +42,32 @@ for _ in $(seq 600); do
 done
 [[ -n "$url" ]] || { echo 'api_check: the server was not ready within a minute' >&2; exit 1; }
 
+# What the examples of the document name, beside the seed data: a call, and an order. Both have numbers of their own.
+"$tieline" --env-file "$work/none.env" call --webhook "$url/voice/incoming" --say 'Hello, what are your opening hours?' >"$work/call" 2>&1 ||
+    { tail -n 20 "$work/call" "$work/log" >&2; exit 1; }
+"$venv/bin/python" - "$url" "$key" "$work/openapi.json" <<'PYTHON'
+import json, sys, urllib.request
+url, key, path = sys.argv[1:]
+
+def ask(what, body=None):
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    request = urllib.request.Request(url + what, headers=headers, data=json.dumps(body).encode() if body else None)
+    return json.load(urllib.request.urlopen(request))
+
+call = ask("/api/calls")["items"][0]["call_sid"]
+order = {"service_type": "plumbing", "description": "a leak", "location": "kitchen", "urgency": "high"}
+order = ask("/api/task-orders", {"customer_number": "482615", **order})["order_number"]
+document = json.dumps(ask("/api/openapi.json"))
+for example, real in (("CA00000000000000000000000000000001", call), ("1000001", order)):
+    assert f'"{example}"' in document, example
+    document = document.replace(f'"{example}"', f'"{real}"')
+open(path, "w").write(document)
+PYTHON
+
 # It keeps a folder of its own where it runs.
 cd "$work"
 # The stream of events does not end by itself, and a key that is revoked ends the check; tests/api does both.
-"$venv/bin/schemathesis" --no-color run "$url/api/openapi.json" --header "Authorization: Bearer $key" --exclude-path /api/events \
+"$venv/bin/schemathesis" --no-color run "$work/openapi.json" --url "$url" --header "Authorization: Bearer $key" --exclude-path /api/events \
     --exclude-path '/api/keys/{id}/revoke' \
     --phases examples,coverage,fuzzing --max-examples "${API_CHECK_EXAMPLES:-15}" --seed 1 --suppress-health-check all \
     --request-timeout 10 --exclude-checks positive_data_acceptance "$@"

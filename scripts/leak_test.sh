@@ -9,6 +9,11 @@ tieline=$(realpath "${CARGO_TARGET_DIR:-target}/release/tieline")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/temporary"
+# Every agent tells that it records.
+cp -r agents "$work/agents"
+for agent in "$work"/agents/*.toml; do
+    printf '\n[recording]\nnotice = "This call is recorded."\n' >>"$agent"
+done
 
 # Half of them about insurance, half about repairs.
 only=()
@@ -17,7 +22,7 @@ while read -r name; do
 done < <(sed -n 's/^name = "\([a-z-]*\)"$/\1/p' tests/calls/calls.toml | awk '/^customer-by/ { service = 1 } ++n[service + 0] <= 10')
 
 echo "$((${#only[@]} / 2)) calls, 4 at once"
-env -i PATH="$PATH" HOME="$work" TMPDIR="$work/temporary" MODELS_DIR=models AGENTS_DIR=agents DATA_DIR="$work/data" \
+env -i PATH="$PATH" HOME="$work" TMPDIR="$work/temporary" MODELS_DIR=models AGENTS_DIR="$work/agents" DATA_DIR="$work/data" \
     STT_MODEL="${STT_MODEL:-tiny.en}" RECORDING="${RECORDING:-on}" LOG=trace \
     "$tieline" bench calls --env-file "$work/none.env" --guided --parallel 4 --min 0 --all \
     --keep "$work/data" --json "$work/calls.json" "${only[@]}" >"$work/table.txt" 2>"$work/log.txt"
