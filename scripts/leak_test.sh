@@ -9,6 +9,7 @@ tieline=$(realpath "${CARGO_TARGET_DIR:-target}/release/tieline")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/temporary"
+touch "$work/none.env"
 # Every agent tells that it records.
 cp -r agents "$work/agents"
 for agent in "$work"/agents/*.toml; do
@@ -25,7 +26,13 @@ echo "$((${#only[@]} / 2)) calls, 4 at once"
 env -i PATH="$PATH" HOME="$work" TMPDIR="$work/temporary" MODELS_DIR=models AGENTS_DIR="$work/agents" DATA_DIR="$work/data" \
     STT_MODEL="${STT_MODEL:-tiny.en}" RECORDING="${RECORDING:-on}" LOG=trace \
     "$tieline" bench calls --env-file "$work/none.env" --guided --parallel 4 --min 0 --all \
-    --keep "$work/data" --json "$work/calls.json" "${only[@]}" >"$work/table.txt" 2>"$work/log.txt"
+    --keep "$work/data" --json "$work/calls.json" "${only[@]}" >"$work/table.txt" 2>"$work/log.txt" ||
+    { tail -n 20 "$work/log.txt" >&2; exit 1; }
 tail -n 3 "$work/table.txt"
 
 scripts/leaks.py "$work/calls.json" "$work/data" "$work/temporary" "$work/log.txt"
+# What people are shown does have it: else nothing would be found anywhere.
+if scripts/leaks.py "$work/calls.json" "$work/table.txt" "$work/data" >/dev/null; then
+    echo 'leak_test: the search finds nothing where there is something' >&2
+    exit 1
+fi
