@@ -15,4 +15,5 @@ mod people;
 mod private;
 mod proof;
 mod purge;
+mod recordings;
 mod site;
