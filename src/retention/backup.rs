@@ -20,7 +20,7 @@ use super::{Keeper, RECORDINGS, RetentionError, VOICEMAIL, private_file};
 use crate::privacy::chunks::{ChunkReader, ChunkWriter};
 use crate::privacy::seal::DataKey;
 use crate::store::{
-    AuditEvent, DumpError, Dumped, Record, Recording, RecordingState, Store, StoreError, Table, Who, recording_key,
+    AuditEvent, DumpError, Dumped, Record, RecordingState, Store, StoreError, Table, Who, recording_key,
 };
 
 /// What was written.
@@ -203,18 +203,20 @@ impl Keeper {
             let begun = part.state != OPEN || ChunkReader::key_id(&path).is_ok();
             if begun && put_file(writer, RECORDINGS, &path, &key)? {
                 files += 1;
-            } else if part.state == WHOLE && self.is_whole(part).await? {
+            } else if part.state == WHOLE && self.is_there(part).await? {
                 missing.push(recording_key(&part.id));
             }
         }
         Ok((files, missing))
     }
 
-    /// Whether a part that was whole is so still.
-    async fn is_whole(&self, part: &Part) -> Result<bool, StoreError> {
-        let parts = self.store.recordings_of(&part.call_sid).await?;
-        let whole = |now: &Recording| now.id == part.id && now.state == RecordingState::Whole;
-        Ok(parts.iter().any(whole))
+    /// Whether a part was not deleted meanwhile.
+    async fn is_there(&self, part: &Part) -> Result<bool, StoreError> {
+        Ok(self
+            .store
+            .recording_ids_to_be_heard(&part.call_sid)
+            .await?
+            .contains(&part.id))
     }
 }
 

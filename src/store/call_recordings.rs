@@ -235,6 +235,15 @@ impl Store {
             .map_err(cannot("list recordings"))
     }
 
+    /// The ids of a call's parts that may be heard.
+    pub async fn recording_ids_to_be_heard(&self, call_sid: &str) -> Result<Vec<String>, StoreError> {
+        sqlx::query_scalar(HEARD_OF_CALL)
+            .bind(text::required(call_sid, "call_sid")?)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(cannot("list recordings"))
+    }
+
     /// The ids of all parts that may be heard.
     pub async fn recordings_to_be_heard(&self) -> Result<HashSet<String>, StoreError> {
         let mut all = HashSet::new();
@@ -414,6 +423,8 @@ const BEGIN_POSTGRES: &str = "INSERT INTO recordings (id, call_sid, part, state,
      VALUES ($1, $2, $3, $4, $5, CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) - $6)";
 const OF_CALL: &str = "SELECT r.id, part, state, facts_sealed, began_at_ms, k.shredded_at_ms FROM recordings r \
      LEFT JOIN data_keys k ON k.id = 'recording/' || r.id WHERE call_sid = $1 ORDER BY part";
+const HEARD_OF_CALL: &str = "SELECT r.id FROM recordings r JOIN data_keys k ON k.id = 'call/' || call_sid \
+     WHERE call_sid = $1 AND state IN ('open', 'whole', 'failed') AND wrapped IS NOT NULL ORDER BY part";
 const TO_BURY: &str = "SELECT id, part, facts_sealed FROM recordings \
      WHERE call_sid = $1 AND state IN ('open', 'whole', 'failed') ORDER BY part";
 const HEARD: &str = "SELECT r.id FROM recordings r JOIN data_keys k ON k.id = 'call/' || call_sid \

@@ -9,6 +9,7 @@ mod backups;
     reason = "not all of it is used by each target"
 )]
 mod fresh;
+mod heard;
 mod holds;
 mod people;
 #[path = "../store/private.rs"]

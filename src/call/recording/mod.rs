@@ -160,26 +160,8 @@ impl Recordings {
             let Some(last) = calls.last() else { break };
             after.clone_from(last);
             for sid in &calls {
-                let parts = match self.store.recordings_of(sid).await {
-                    Ok(parts) => parts,
-                    Err(error @ StoreError::Database { .. }) => return Err(error.into()),
-                    // The row's fault, which is told of already.
-                    Err(_) => continue,
-                };
-                let key = match self.store.data_key(Record::Call(sid)).await {
-                    Ok(key) => key,
-                    Err(error @ StoreError::Database { .. }) => return Err(error.into()),
-                    Err(_) => None,
-                };
-                known.extend(parts.iter().map(|part| self.path(&part.id)));
-                let Some(key) = key else { continue };
-                for part in parts.into_iter().filter(|part| part.state.has_file()) {
-                    let (path, key) = (self.path(&part.id), key.clone());
-                    let number = part.part;
-                    if let Some(fault) = on_a_thread(move || Ok(fault(&part, &path, &key))).await? {
-                        faults.push(format!("the recording of call {sid}, part {number}: {fault}"));
-                    }
-                }
+                known.extend(self.files(sid).await?);
+                self.verify_call(sid, &mut faults).await?;
             }
         }
         for path in there {
@@ -193,6 +175,32 @@ impl Recordings {
             ));
         }
         Ok(faults)
+    }
+
+    async fn verify_call(&self, sid: &str, faults: &mut Vec<String>) -> Result<(), RecordingError> {
+        let parts = match self.store.recordings_of(sid).await {
+            Ok(parts) => parts,
+            Err(error @ StoreError::Database { .. }) => return Err(error.into()),
+            // The row's fault, which is told of already.
+            Err(_) => return Ok(()),
+        };
+        let key = match self.store.data_key(Record::Call(sid)).await {
+            Ok(Some(key)) => key,
+            Err(error @ StoreError::Database { .. }) => return Err(error.into()),
+            Ok(None) | Err(_) => return Ok(()),
+        };
+        for part in parts.into_iter().filter(|part| part.state.has_file()) {
+            let (path, key) = (self.path(&part.id), key.clone());
+            let (id, number) = (part.id.clone(), part.part);
+            let found = on_a_thread(move || Ok(fault(&part, &path, &key))).await?;
+            // It may have been deleted meanwhile.
+            if let Some(fault) = found
+                && self.store.recording_ids_to_be_heard(sid).await?.contains(&id)
+            {
+                faults.push(format!("the recording of call {sid}, part {number}: {fault}"));
+            }
+        }
+        Ok(())
     }
 
     /// Where a part is.
