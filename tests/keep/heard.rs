@@ -114,6 +114,11 @@ async fn what_cannot_be_heard_is_said_and_the_rest_given_out(fresh: Fresh) {
         Some(3),
         "the rest of the call"
     );
+    let named = site.recordings().verify().await.expect("readable");
+    assert!(
+        named.len() == 1 && named[0].contains("call CA1, part 2"),
+        "the file of an altered row is no stranger: {named:?}"
+    );
     // Who asks for the recording alone is told that it is not whole.
     assert!(site.recordings().read("CA1").await.is_err());
 }
@@ -220,7 +225,7 @@ async fn a_recording_that_goes_on_comes_back_as_far_as_it_was(fresh: Fresh) {
     };
     let written = tokio::time::timeout(Duration::from_secs(30), written).await;
     let id = written.expect("a second is on the disk");
-    // Its row is written, and its server was killed before its file was.
+    // Its row is written, and its server was killed before its file had a header.
     let new = NewRecording {
         id: "0b".repeat(16),
         call_sid: "CA2".to_owned(),
@@ -240,6 +245,7 @@ async fn a_recording_that_goes_on_comes_back_as_far_as_it_was(fresh: Fresh) {
         age_ms: 0,
     };
     site.store.begin_recording(&new).await.expect("begun");
+    std::fs::write(site.recordings().path(&new.id), b"").expect("written");
     let backup = site.path("backup.tieline");
     site.tieline(&["data", "backup", text(&backup)]).ok();
     speak(&mut tap, &mut clock, 100);

@@ -24,6 +24,7 @@ async fn unreadable(store: &Store, site: &Site, data: &std::path::Path) {
         let left = store.call(sid).await.expect("answered").expect("a row");
         assert!(left.call.shredded && left.call.from.is_none() && left.turns.is_empty() && left.tool_runs.is_empty());
         assert!(!data.join("recordings").join(site.recording_file(sid)).exists());
+        assert!(store.recordings_of(sid).await.expect("answered").is_empty());
     }
     let mailbox = Mailbox::new(data.join("voicemail"), store.clone());
     for id in ["a1", "b2"] {
