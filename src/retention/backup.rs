@@ -270,7 +270,10 @@ impl Live {
         let text = |at: usize| values[at].as_str().unwrap_or_default().to_owned();
         match self.rows {
             Rows::Keys { id, wrapped } if values[wrapped].is_string() => {
-                self.keys.insert(text(id));
+                let key = text(id);
+                if ["call/", "voicemail/"].iter().any(|kind| key.starts_with(kind)) {
+                    self.keys.insert(key);
+                }
             }
             Rows::Recordings { id, call_sid, state } if MAY_BE_HEARD.contains(&text(state).as_str()) => {
                 self.recordings.push(Part {

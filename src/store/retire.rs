@@ -63,7 +63,7 @@ pub enum Item {
     Call(String),
     /// A message. Its row stays until [`Store::forget_voicemail`], so that its file is not forgotten.
     Voicemail(String),
-    /// A call's audio. Its rows stay and say so; so does the call's key.
+    /// A call's audio, by the call's sid. Its rows stay and say that it was deleted; the call's key stays, too.
     Recording(String),
     /// A task order.
     Order(String),
