@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::Value as Json;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
@@ -33,6 +34,7 @@ enum Entry {
     Turn(Turn),
     Tool(ToolRun),
     Agent(String),
+    About(Json),
 }
 
 impl Record {
@@ -89,6 +91,11 @@ impl Record {
             outcome: tool.result.outcome.clone(),
             duration_ms: u32::try_from(tool.took.as_millis()).unwrap_or(u32::MAX),
         }));
+    }
+
+    /// What is known by now of whom the call is about.
+    pub(super) fn about(&self, known: Json) {
+        self.add(Entry::About(known));
     }
 
     /// Another agent answers than the one it began with.
@@ -167,6 +174,7 @@ impl Script {
         let Ok(free) = begun else { return };
         there.send_replace(true);
         let shift = free.saturating_sub(first);
+        let mut about = Json::Null;
         while let Some(entry) = entries.recv().await {
             let written = match entry {
                 Entry::Turn(mut turn) => {
@@ -182,6 +190,12 @@ impl Script {
                     }
                     let saved = insistence.on("a tool's run", false, || store.save_tool_run(call, &run));
                     saved.await
+                }
+                Entry::About(known) if known == about => Ok(()),
+                Entry::About(known) => {
+                    about = known;
+                    let linked = insistence.on("whom it is about", true, || store.link_call(call, &about));
+                    linked.await
                 }
                 Entry::Agent(name) => {
                     let answered = insistence.on("who answers", true, || store.answered_by(call, &name));

@@ -138,7 +138,7 @@ pub(super) async fn run(
     operator: &Operator,
 ) -> anyhow::Result<()> {
     let who = operator.who();
-    let keeper = Keeper::new(store.clone(), &config.server.data_dir, config.retention.clone());
+    let keeper = Keeper::new(store.clone(), &config.server, config.retention.clone());
     match command {
         KeepingCommand::Purge { dry_run: true } => show(&keeper.due().await?),
         KeepingCommand::Purge { dry_run: false } => purge(&keeper, who).await,
@@ -314,7 +314,7 @@ async fn backup(keeper: &Keeper, out: PathBuf, config: &Config, who: Who<'_>) ->
     ))?;
     ensure!(
         done.missing.is_empty(),
-        "the files of these voicemails are missing: {}; see `tieline data verify`",
+        "the files of these records are not here: {}; see `tieline data verify`",
         done.missing.join(", ")
     );
     Ok(())
@@ -338,7 +338,7 @@ pub(super) async fn restore(command: KeepingCommand, config: &Config, egress: &E
     let list = ShredList::new(shred_list.unwrap_or_else(|| config.retention.shred_list.clone()));
     let target = restore::Into {
         database: &database,
-        data_dir: &config.server.data_dir,
+        server: &config.server,
         list: (!without_shred_list).then_some(&list),
     };
     let Restored {
@@ -362,7 +362,7 @@ pub(super) async fn restore(command: KeepingCommand, config: &Config, egress: &E
     store
         .audit(&Operator::here().event("restore", &id, outcome, &detail))
         .await?;
-    let keeper = Keeper::new(store.clone(), &config.server.data_dir, config.retention.clone());
+    let keeper = Keeper::new(store.clone(), &config.server, config.retention.clone());
     keeper.bring_list_up_to_date().await?;
     let whole = super::data::verify(&store, &config.server).await?;
     store.close().await;

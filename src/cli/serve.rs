@@ -59,7 +59,7 @@ pub(super) async fn run(config: Config, strings: &Strings) -> anyhow::Result<Exi
         tokio::spawn(store.clone().audit_refusals(refusals));
     }
     let local_key = local_key::of(&config);
-    let keeper = Keeper::new(store.clone(), &config.server.data_dir, config.retention.clone());
+    let keeper = Keeper::new(store.clone(), &config.server, config.retention.clone());
     let mut app = app(config, Some(store.clone()), egress).await?;
     if app.twilio.auth_token.is_none() && !app.twilio.unverified {
         app.twilio.other_key = app.twilio.other_key.or(local_key);

@@ -16,10 +16,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::{Keeper, RECORDINGS, RetentionError, VOICEMAIL, private_file, recordings};
-use crate::privacy::chunks::ChunkWriter;
+use super::{Keeper, RECORDINGS, RetentionError, VOICEMAIL, private_file};
+use crate::privacy::chunks::{ChunkReader, ChunkWriter};
 use crate::privacy::seal::DataKey;
-use crate::store::{AuditEvent, DumpError, Dumped, Record, Store, StoreError, Table, Who};
+use crate::store::{
+    AuditEvent, DumpError, Dumped, Record, RecordingState, Store, StoreError, Table, Who, recording_key,
+};
 
 /// What was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +34,7 @@ pub struct Backup {
     pub rows: u64,
     /// Files beside it.
     pub files: u64,
-    /// Messages whose file could not be read.
+    /// Messages and recordings that have no file here: `voicemail/ID`, `recording/ID`.
     pub missing: Vec<String>,
 }
 
@@ -83,7 +85,7 @@ pub struct Head {
 /// A file, whose bytes follow, and after them a line's end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct FileHead {
-    /// In `DATA_DIR`.
+    /// `voicemail`, or `recordings`.
     pub(super) directory: String,
     pub(super) name: String,
     /// Whose key opens it, as in `data_keys`.
@@ -179,27 +181,42 @@ impl Keeper {
         })
     }
 
-    /// The files of what the rows have a key for; how many, and of which messages there is none.
+    /// The files of what the rows have a key for; how many, and of what there is none.
     async fn put_files(&self, writer: &mut Out, live: &Live) -> Result<(u64, Vec<String>), BackupError> {
         let (mut files, mut missing) = (0, Vec::new());
         for key in &live.keys {
-            let Some((kind, id)) = key.split_once('/') else {
+            let Some(id) = key.strip_prefix("voicemail/") else {
                 continue;
             };
-            if kind == "call" {
-                for path in recordings::of_call(&self.data_dir, id)? {
-                    files += u64::from(put_file(writer, RECORDINGS, &path, key)?);
-                }
-                continue;
-            }
-            let path = self.mailbox.path(id);
-            if put_file(writer, VOICEMAIL, &path, key)? {
+            if put_file(writer, VOICEMAIL, &self.mailbox.path(id), key)? {
                 files += 1;
             } else if self.store.deleted_at(Record::Voicemail(id)).await?.is_none() {
-                missing.push(id.to_owned());
+                missing.push(key.clone());
+            }
+        }
+        for part in &live.recordings {
+            let (key, path) = (format!("call/{}", part.call_sid), self.recordings.path(&part.id));
+            if !live.keys.contains(&key) {
+                continue;
+            }
+            // What has only begun may have no header yet: it is left out, and comes back as failed.
+            let begun = part.state != OPEN || ChunkReader::key_id(&path).is_ok();
+            if begun && put_file(writer, RECORDINGS, &path, &key)? {
+                files += 1;
+            } else if part.state == WHOLE && self.is_there(part).await? {
+                missing.push(recording_key(&part.id));
             }
         }
         Ok((files, missing))
+    }
+
+    /// Whether a part was not deleted meanwhile.
+    async fn is_there(&self, part: &Part) -> Result<bool, StoreError> {
+        Ok(self
+            .store
+            .recording_ids_to_be_heard(&part.call_sid)
+            .await?
+            .contains(&part.id))
     }
 }
 
@@ -207,29 +224,83 @@ impl Keeper {
 #[derive(Default)]
 struct Live {
     keys: BTreeSet<String>,
-    /// Where the id and the key are in the rows that come now, if they are those of keys.
-    columns: Option<(usize, usize)>,
+    recordings: Vec<Part>,
+    /// What is in the rows that come now.
+    rows: Rows,
+}
+
+/// A part of a recording that may be heard.
+struct Part {
+    id: String,
+    call_sid: String,
+    state: String,
+}
+
+/// Where in a row what is.
+#[derive(Default)]
+enum Rows {
+    #[default]
+    Others,
+    Keys {
+        id: usize,
+        wrapped: usize,
+    },
+    Recordings {
+        id: usize,
+        call_sid: usize,
+        state: usize,
+    },
 }
 
 impl Live {
     fn put(&mut self, writer: &mut Out, dumped: Dumped<'_>) -> io::Result<()> {
         match dumped {
             Dumped::Table(table) => {
-                let at = |name: &str| table.columns.iter().position(|(column, _)| column == name);
-                self.columns = (table.table == "data_keys")
-                    .then(|| at("id").zip(at("wrapped")))
-                    .flatten();
+                self.rows = Rows::of(table).unwrap_or_default();
                 put(writer, &Line::Table(table.clone()))
             }
             Dumped::Row(values) => {
-                if let Some((id, wrapped)) = self.columns
-                    && let (Some(id), Some(_)) = (values[id].as_str(), values[wrapped].as_str())
-                    && ["call/", "voicemail/"].iter().any(|kind| id.starts_with(kind))
-                {
-                    self.keys.insert(id.to_owned());
-                }
+                self.note(values);
                 put(writer, &Line::Row(values.to_vec()))
             }
+        }
+    }
+
+    fn note(&mut self, values: &[Value]) {
+        let text = |at: usize| values[at].as_str().unwrap_or_default().to_owned();
+        match self.rows {
+            Rows::Keys { id, wrapped } if values[wrapped].is_string() => {
+                let key = text(id);
+                if ["call/", "voicemail/"].iter().any(|kind| key.starts_with(kind)) {
+                    self.keys.insert(key);
+                }
+            }
+            Rows::Recordings { id, call_sid, state } if MAY_BE_HEARD.contains(&text(state).as_str()) => {
+                self.recordings.push(Part {
+                    id: text(id),
+                    call_sid: text(call_sid),
+                    state: text(state),
+                });
+            }
+            Rows::Others | Rows::Keys { .. } | Rows::Recordings { .. } => {}
+        }
+    }
+}
+
+impl Rows {
+    fn of(table: &Table) -> Option<Self> {
+        let at = |name: &str| table.columns.iter().position(|(column, _)| column == name);
+        match table.table.as_str() {
+            "data_keys" => Some(Self::Keys {
+                id: at("id")?,
+                wrapped: at("wrapped")?,
+            }),
+            "recordings" => Some(Self::Recordings {
+                id: at("id")?,
+                call_sid: at("call_sid")?,
+                state: at("state")?,
+            }),
+            _ => None,
         }
     }
 }
@@ -272,5 +343,8 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+const OPEN: &str = RecordingState::Open.name();
+const WHOLE: &str = RecordingState::Whole.name();
+const MAY_BE_HEARD: [&str; 3] = [OPEN, WHOLE, RecordingState::Failed.name()];
 /// The format and its version.
 pub(super) const MAGIC: &str = "tieline-backup 1";

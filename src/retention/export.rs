@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use super::{Keeper, RetentionError, private_directory, private_file, recordings};
-use crate::privacy::chunks::{ChunkError, ChunkReader};
+use super::{Keeper, RetentionError, private_directory, private_file};
+use crate::call::recording::{RecordingError, Wav};
 use crate::store::{
-    AuditEvent, AuditRecord, Belongings, CustomerKey, Item, Person, Record, RecordedCall, StoreError, TaskOrder,
+    AuditEvent, AuditRecord, Belongings, CustomerKey, Item, Person, RecordedCall, Recording, StoreError, TaskOrder,
     Transcript, Voicemail, Who,
 };
 
@@ -119,7 +119,7 @@ impl Keeper {
             let call = self.store.call(sid).await;
             if let Some(Some(call)) = export.readable(sid, call)? {
                 let mut call = call_json(call);
-                call["recordings"] = self.export_recordings(sid, export).await?;
+                call["recording"] = self.export_recording(sid, export).await?;
                 calls.push(call);
             }
         }
@@ -127,29 +127,35 @@ impl Keeper {
         Ok(())
     }
 
-    /// The names of a call's audio files, which are opened by the call's key.
-    async fn export_recordings(&self, sid: &str, export: &mut Export) -> Result<Value, RetentionError> {
-        let mut names = Vec::new();
-        for path in recordings::of_call(&self.data_dir, sid)? {
-            let Some(key) = self.store.data_key(Record::Call(sid)).await? else {
-                continue;
-            };
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or(sid);
-            let name = format!("recording-{}", name.strip_suffix(".sealed").unwrap_or(name));
-            // What a killed server has left is given out as far as it goes.
-            let (audio, ended) = match ChunkReader::open(&path, &key, sid) {
-                Ok(reader) => reader.read_prefix(),
-                Err(error) => (Vec::new(), Err(error)),
-            };
-            if let Err(error) = ended
-                && !matches!(error, ChunkError::Cut { .. })
-            {
-                export.done.unreadable.push(format!("{name}: {error}"));
-            }
-            export.audio(&name, &audio)?;
-            names.push(json!(name));
+    /// A call's recording as one WAV, with what its caller was told. `null` if there never was one.
+    async fn export_recording(&self, sid: &str, export: &mut Export) -> Result<Value, RetentionError> {
+        let parts = self.store.recordings_of(sid).await;
+        let what = format!("the recording of call {sid}");
+        let Some(parts) = export.readable(&what, parts)?.filter(|parts| !parts.is_empty()) else {
+            return Ok(Value::Null);
+        };
+        let mut recording = json!({
+            "audio": Value::Null,
+            "parts": parts.iter().map(part_json).collect::<Value>(),
+        });
+        let found = match self.recordings.read_what_opens(sid).await {
+            Err(RecordingError::Store(error)) => export.readable(&what, Err(error))?,
+            found => Some(found?),
+        };
+        let Some(Some((tape, faults))) = found else {
+            return Ok(recording);
+        };
+        for (part, fault) in faults {
+            export.done.unreadable.push(format!("{what}, part {part}: {fault}"));
         }
-        Ok(Value::Array(names))
+        // What a killed server has left is given out as far as it goes.
+        if !tape.played.caller.is_empty() {
+            let name = format!("recording-{sid}.wav");
+            recording["ended"] = json!(tape.played.ended);
+            export.audio(&name, Wav::new(tape.played))?;
+            recording["audio"] = json!(name);
+        }
+        Ok(recording)
     }
 
     async fn export_voicemails(&self, found: &Belongings, export: &mut Export) -> Result<(), RetentionError> {
@@ -163,7 +169,7 @@ impl Keeper {
             match self.mailbox.wav(id).await {
                 Ok(Some(wav)) => {
                     let name = format!("voicemail-{id}.wav");
-                    export.audio(&name, &wav)?;
+                    export.audio(&name, [wav])?;
                     voicemail["audio"] = json!(name);
                 }
                 Ok(None) => {}
@@ -185,6 +191,9 @@ impl Keeper {
             // Events of the API name calls and messages by their id alone.
             if let Item::Content(id) | Item::Voicemail(id) | Item::Order(id) = item {
                 subjects.push(id.clone());
+            }
+            if let Item::Content(sid) = item {
+                subjects.push(Item::Recording(sid.clone()).key());
             }
         }
         subjects.sort();
@@ -237,16 +246,16 @@ impl Export {
         }
     }
 
-    fn audio(&mut self, name: &str, audio: &[u8]) -> Result<(), RetentionError> {
+    fn audio(&mut self, name: &str, audio: impl IntoIterator<Item = Vec<u8>>) -> Result<(), RetentionError> {
         self.write(name, audio)?;
         self.done.audio += 1;
         Ok(())
     }
 
-    fn write(&self, name: &str, content: &[u8]) -> Result<(), RetentionError> {
+    fn write(&self, name: &str, content: impl IntoIterator<Item = Vec<u8>>) -> Result<(), RetentionError> {
         let path = self.dir.join(name);
         private_file(&path)
-            .and_then(|mut file| file.write_all(content))
+            .and_then(|mut file| content.into_iter().try_for_each(|piece| file.write_all(&piece)))
             .map_err(|source| RetentionError::File { path, source })
     }
 
@@ -254,7 +263,7 @@ impl Export {
         let unreadable = json!(self.done.unreadable);
         self.put("unreadable", unreadable);
         let text = format!("{:#}\n", Value::Object(std::mem::take(&mut self.file)));
-        self.write(FILE, text.as_bytes())?;
+        self.write(FILE, [text.into_bytes()])?;
         Ok(self.done)
     }
 }
@@ -290,6 +299,36 @@ fn call_json(RecordedCall { call, turns, tool_runs }: RecordedCall) -> Value {
         "turns": turns.collect::<Value>(),
         "tools": tools.collect::<Value>(),
     })
+}
+
+fn part_json(part: &Recording) -> Value {
+    let mut known = json!({
+        "part": part.part,
+        "state": part.state.name(),
+        "began_at": part.began_at.to_string(),
+        "deleted_at": part.deleted_at.map(|at| at.to_string()),
+    });
+    if let Some(facts) = &part.facts {
+        let consent = &facts.consent;
+        known["duration_ms"] = json!(facts.duration_ms);
+        known["lost_ms"] = json!(facts.lost_ms);
+        known["consent"] = json!({
+            "asked": consent.asked,
+            "notice": consent.notice,
+            "answer": consent.answer,
+            "by": consent.by,
+            "at": consent.at.to_string(),
+        });
+        let pauses = facts.pauses.iter().map(|pause| {
+            json!({
+                "from_ms": pause.from_ms,
+                "to_ms": pause.to_ms,
+                "why": pause.why,
+            })
+        });
+        known["pauses"] = pauses.collect();
+    }
+    known
 }
 
 fn order_json(order: TaskOrder) -> Value {

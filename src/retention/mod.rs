@@ -6,15 +6,15 @@
 pub mod backup;
 mod export;
 mod purge;
-mod recordings;
 pub mod restore;
 mod unpack;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::call::recording::{self, RecordingError, Recordings};
 use crate::call::voicemail::{Mailbox, MailboxError};
-use crate::config::Retention;
+use crate::config::{Retention, Server};
 use crate::privacy::shredlist::{ShredList, ShredListError};
 use crate::store::{Because, Belongings, Item, Retired, Store, StoreError, Who};
 
@@ -26,7 +26,7 @@ pub use purge::{Due, Purge, Purged};
 pub struct Keeper {
     store: Store,
     mailbox: Mailbox,
-    data_dir: PathBuf,
+    recordings: Recordings,
     rules: Retention,
     list: ShredList,
 }
@@ -40,6 +40,9 @@ pub enum RetentionError {
     /// A message's file fails.
     #[error(transparent)]
     Mailbox(#[from] MailboxError),
+    /// A recording's file fails.
+    #[error(transparent)]
+    Recording(#[from] RecordingError),
     /// The list of deleted keys fails. What was deleted is deleted, and is put on the list the next time.
     #[error(transparent)]
     List(#[from] ShredListError),
@@ -78,11 +81,11 @@ pub struct Deleted {
 
 impl Keeper {
     /// For the records of a database, and the files beside it.
-    pub fn new(store: Store, data_dir: &Path, rules: Retention) -> Self {
+    pub fn new(store: Store, server: &Server, rules: Retention) -> Self {
         Self {
-            mailbox: Mailbox::new(data_dir.join(VOICEMAIL), store.clone()),
+            mailbox: Mailbox::new(server.data_dir.join(VOICEMAIL), store.clone()),
+            recordings: Recordings::new(server.recordings_dir.clone(), store.clone()),
             list: ShredList::new(&rules.shred_list),
-            data_dir: data_dir.to_owned(),
             store,
             rules,
         }
@@ -126,37 +129,34 @@ impl Keeper {
         let mut all = Vec::with_capacity(items.len());
         let mut files = Vec::with_capacity(items.len());
         for item in items {
-            // Found before the rows go that may name them.
+            // Found before the rows go that name them.
             let audio = match item {
-                Item::Content(sid) | Item::Call(sid) | Item::Recording(sid) => {
-                    recordings::of_call(&self.data_dir, sid)?
-                }
+                Item::Content(sid) | Item::Call(sid) | Item::Recording(sid) => self.recordings.files(sid).await?,
                 Item::Voicemail(_) | Item::Order(_) | Item::Customer(_) | Item::Patient(_) => Vec::new(),
             };
-            // A recording is a proof of its own, and goes before the key that would have opened it.
+            // A recording is a proof of its own, and goes before the key that opens it.
             if let Item::Content(sid) | Item::Call(sid) = item
                 && !audio.is_empty()
             {
-                all.push(Item::Recording(sid.clone()));
+                all.push((Item::Recording(sid.clone()), false));
                 files.push(Vec::new());
             }
-            all.push(item.clone());
+            all.push((item.clone(), true));
             files.push(audio);
         }
+        let (all, asked): (Vec<Item>, Vec<bool>) = all.into_iter().unzip();
         let retired = self.store.retire(&all, because).await?;
         let mut removed = Purged::default();
-        for ((item, retired), audio) in all.iter().zip(retired).zip(files) {
+        for (((item, asked), retired), audio) in all.iter().zip(asked).zip(retired).zip(files) {
             match retired {
                 Retired::OnHold(_) => {
-                    removed.held += 1;
+                    removed.held += u64::from(asked);
                     continue;
                 }
-                Retired::Gone if !matches!(item, Item::Recording(_)) => removed.gone += 1,
-                Retired::Gone | Retired::NotThere => {}
+                Retired::Gone => removed.gone += u64::from(asked),
+                Retired::NotThere => {}
             }
-            for path in audio {
-                remove_file(&path)?;
-            }
+            recording::remove(audio).await.map_err(RecordingError::from)?;
             if let Item::Voicemail(id) = item {
                 self.remove_message(id).await?;
             }
@@ -168,16 +168,6 @@ impl Keeper {
     async fn remove_message(&self, id: &str) -> Result<(), RetentionError> {
         self.mailbox.remove(id).await?;
         Ok(self.store.forget_voicemail(id).await?)
-    }
-}
-
-fn remove_file(path: &Path) -> Result<(), RetentionError> {
-    match std::fs::remove_file(path) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(RetentionError::File {
-            path: path.to_owned(),
-            source,
-        }),
-        _ => Ok(()),
     }
 }
 
@@ -199,8 +189,9 @@ fn private_directory(path: &Path) -> io::Result<()> {
     directory.create(path)
 }
 
-/// Where files are in `DATA_DIR`.
+/// Where messages are in `DATA_DIR`, and what backups call it.
 const VOICEMAIL: &str = "voicemail";
+/// What backups call `RECORDINGS_DIR`.
 const RECORDINGS: &str = "recordings";
 /// Records deleted in one transaction: calls wait for SQLite's one writer no longer than for some turns.
 const BATCH: usize = 25;

@@ -3,11 +3,11 @@
 //! Of several servers on one database one does it at a time. It goes in small transactions, each of which says in the audit trail what it has
 //! deleted, so that whoever is killed in the middle has done a part of it, and the next one does the rest.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{BATCH, Keeper, RetentionError, recordings, remove_file};
+use super::{BATCH, Keeper, RetentionError};
 use crate::config::Keep;
 use crate::store::{Because, Class, Item, Record, Who};
 
@@ -53,12 +53,6 @@ impl Keeper {
             if let Some(before) = self.before(class).await? {
                 (due, held) = self.store.count_due(class, before).await?;
                 due -= held;
-                if class == Class::Recordings {
-                    for (sid, _) in self.old_recordings(before).await? {
-                        let on_hold = self.store.on_hold(&[Item::Recording(sid)]).await?;
-                        *(if on_hold.is_empty() { &mut due } else { &mut held }) += 1;
-                    }
-                }
             }
             all.push(Due { class, keep, due, held });
         }
@@ -141,13 +135,8 @@ impl Keeper {
                     action: "purge",
                     detail: &detail,
                 };
-                if class == Class::Recordings {
-                    self.purge_recordings(before, because, &mut purged).await?;
-                    told(class, purged.gone);
-                } else {
-                    self.purge_class(class, before, because, holder, &mut purged, told)
-                        .await?;
-                }
+                self.purge_class(class, before, because, holder, &mut purged, told)
+                    .await?;
                 if class == Class::Calls {
                     self.store.remove_loose_ends(before).await?;
                 }
@@ -191,39 +180,6 @@ impl Keeper {
         }
     }
 
-    async fn purge_recordings(
-        &self,
-        before: Timestamp,
-        because: Because<'_>,
-        purged: &mut Purged,
-    ) -> Result<(), RetentionError> {
-        for (sid, files) in self.old_recordings(before).await? {
-            let item = Item::Recording(sid);
-            let removed = self.remove(std::slice::from_ref(&item), because).await?;
-            purged.held += removed.held;
-            if removed.held == 0 {
-                purged.gone += u64::from(files > 0);
-            }
-        }
-        Ok(())
-    }
-
-    /// Calls whose recording is old enough, each with how many files there are of it.
-    async fn old_recordings(&self, before: Timestamp) -> Result<Vec<(String, usize)>, RetentionError> {
-        let mut old = Vec::new();
-        for (sid, files) in recordings::all(&self.data_dir)? {
-            let older = match self.store.began_before(&sid, before).await? {
-                Some(older) => older,
-                // The call's row is gone, or not there yet.
-                None => files.written < SystemTime::from(before),
-            };
-            if older {
-                old.push((sid, files.paths.len()));
-            }
-        }
-        Ok(old)
-    }
-
     /// Removes files that nobody can read any more: of records that another server has deleted, or one that was killed then.
     async fn sweep(&self) -> Result<(), RetentionError> {
         for id in self.store.deleted_voicemails().await? {
@@ -234,13 +190,7 @@ impl Keeper {
                 self.mailbox.remove(&id).await?;
             }
         }
-        for (sid, files) in recordings::all(&self.data_dir)? {
-            if self.store.deleted_at(Record::Call(&sid)).await?.is_some() {
-                for path in files.paths {
-                    remove_file(&path)?;
-                }
-            }
-        }
+        self.recordings.sweep().await?;
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 //! All of it is read and checked first; then rows are put in, files written, and the rows committed. Keys that the list of deleted keys names
 //! are left out, with the files that they open. Interrupted, it has changed nothing but files, which the next attempt finds there.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -11,14 +12,15 @@ use sha2::{Digest as _, Sha256};
 
 use super::backup::{FileHead, Head, hex};
 use super::unpack::{Piece, Reader};
-use super::{RetentionError, private_directory, private_file};
-use crate::config::{Database, KekSource};
+use super::{RECORDINGS, RetentionError, private_directory, private_file};
+use crate::call::recording;
+use crate::config::{Database, KekSource, Server};
 use crate::privacy::chunks::ChunkError;
 use crate::privacy::egress::Egress;
 use crate::privacy::kek::{KekError, KeyRing};
 use crate::privacy::seal::{DataKey, IndexKey};
 use crate::privacy::shredlist::{Dead, DeadKeys, SIGNED, ShredList, ShredListError};
-use crate::store::{LoadError, Table, Target};
+use crate::store::{Known, LoadError, Table, Target, recording_key};
 
 /// What was put back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,8 +42,8 @@ pub struct Restored {
 pub struct Into<'a> {
     /// The database, with the keys that open the backup.
     pub database: &'a Database,
-    /// Where files go.
-    pub data_dir: &'a Path,
+    /// Where files go: messages below `DATA_DIR`, recordings to `RECORDINGS_DIR`.
+    pub server: &'a Server,
     /// The list of deleted keys; `None`: it is lost, and what was deleted since may come back.
     pub list: Option<&'a ShredList>,
 }
@@ -138,7 +140,7 @@ pub enum RestoreError {
     #[error(transparent)]
     Load(#[from] LoadError),
     /// A file of another content is where one belongs.
-    #[error("{} is there already, with another content: restore into an empty DATA_DIR", .path.display())]
+    #[error("{} is there already, with another content: restore into an empty DATA_DIR and RECORDINGS_DIR", .path.display())]
     FileThere {
         /// The file.
         path: PathBuf,
@@ -156,7 +158,12 @@ pub async fn restore(path: &Path, into: Into<'_>, egress: &Egress) -> Result<Res
         None => DeadKeys::new(),
     };
     let target = Target::open(into.database, egress).await?;
-    let mut loading = target.begin(&dead).await?;
+    let known = Known {
+        dead: &dead,
+        ring: &ring,
+        recordings: &looked_at.recordings,
+    };
+    let mut loading = target.begin(known).await?;
     let mut reader = Reader::open(path, &ring, &into.database.kek)?;
     let (mut rows, mut files) = (0, 0);
     while let Some(piece) = reader.next()? {
@@ -168,7 +175,7 @@ pub async fn restore(path: &Path, into: Into<'_>, egress: &Egress) -> Result<Res
             }
             Piece::File(head) if is_dead(&dead, &looked_at.dead, &head) => reader.file(&head, &mut io::sink())?,
             Piece::File(head) => {
-                put_file(&mut reader, &head, into.data_dir)?;
+                put_file(&mut reader, &head, into.server)?;
                 files += 1;
             }
         }
@@ -186,10 +193,18 @@ pub async fn restore(path: &Path, into: Into<'_>, egress: &Egress) -> Result<Res
 
 /// A recording has an entry of its own; a message's file goes with its key.
 fn is_dead(listed: &DeadKeys, known: &DeadKeys, head: &FileHead) -> bool {
-    let recording = head.key.strip_prefix("call/").map(|sid| format!("recording/{sid}"));
+    let recording = head.recording().map(recording_key);
     [listed, known].iter().any(|dead| {
         dead.contains_key(&head.key) || recording.as_ref().is_some_and(|recording| dead.contains_key(recording))
     })
+}
+
+impl FileHead {
+    /// Of which part of a recording it is, if it is of one.
+    fn recording(&self) -> Option<&str> {
+        let recording = self.directory == RECORDINGS;
+        recording.then(|| recording::id_of(Path::new(&self.name))).flatten()
+    }
 }
 
 /// What a backup holds, as far as it matters beforehand.
@@ -198,6 +213,8 @@ struct LookedAt {
     index: IndexKey,
     /// Keys that were deleted when it was made.
     dead: DeadKeys,
+    /// Parts of recordings whose file is in it.
+    recordings: BTreeSet<String>,
 }
 
 impl LookedAt {
@@ -225,6 +242,7 @@ fn check(path: &Path, kek: &KekSource) -> Result<(KeyRing, LookedAt), RestoreErr
     let ring = KeyRing::load(kek)?.ok_or(RestoreError::NoKek { place })?;
     let mut reader = Reader::open(path, &ring, kek)?;
     let (mut keys, mut index, mut dead) = (None, None, DeadKeys::new());
+    let mut recordings = BTreeSet::new();
     while let Some(piece) = reader.next()? {
         match piece {
             Piece::Table(table) => keys = KeyColumns::of(&table),
@@ -239,7 +257,10 @@ fn check(path: &Path, kek: &KekSource) -> Result<(KeyRing, LookedAt), RestoreErr
                     dead.insert(row.id.to_owned(), gone);
                 }
             }
-            Piece::File(head) => reader.file(&head, &mut io::sink())?,
+            Piece::File(head) => {
+                recordings.extend(head.recording().map(str::to_owned));
+                reader.file(&head, &mut io::sink())?;
+            }
         }
     }
     let index = index.ok_or_else(|| reader.odd("it has no index key"))?;
@@ -250,6 +271,7 @@ fn check(path: &Path, kek: &KekSource) -> Result<(KeyRing, LookedAt), RestoreErr
             head: reader.head,
             index,
             dead,
+            recordings,
         },
     ))
 }
@@ -310,8 +332,11 @@ impl KeyRow<'_> {
 }
 
 /// Writes a file where it was. One that is there already is the work of an attempt before.
-fn put_file(reader: &mut Reader, head: &FileHead, data_dir: &Path) -> Result<(), RestoreError> {
-    let directory = data_dir.join(&head.directory);
+fn put_file(reader: &mut Reader, head: &FileHead, server: &Server) -> Result<(), RestoreError> {
+    let directory = match head.directory.as_str() {
+        RECORDINGS => server.recordings_dir.clone(),
+        messages => server.data_dir.join(messages),
+    };
     let path = directory.join(&head.name);
     let failed = |source| RetentionError::File {
         path: path.clone(),

@@ -1,12 +1,14 @@
 //! Recordings of calls: a row for each part, which names the sealed file that holds its audio.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::{Any, Transaction};
 
 use super::calls::OpenCall;
 use super::error::cannot;
-use super::vault;
+use super::vault::{self, Found, call_key};
 use super::verify::Verified;
 use super::{Store, StoreError, text, timestamp};
 use crate::privacy::seal::{DataKey, Place};
@@ -64,6 +66,8 @@ pub enum RecordingState {
     Failed,
     /// The caller did not want it: there is no file.
     Refused,
+    /// There was one, and nobody is to hear it any more.
+    Deleted,
 }
 
 /// A part of a call's recording: each stream of the call has one.
@@ -79,6 +83,8 @@ pub struct Recording {
     pub state: RecordingState,
     /// When its first sample was heard.
     pub began_at: Timestamp,
+    /// When it was deleted, if it was.
+    pub deleted_at: Option<Timestamp>,
     /// `None`: the call was shredded.
     pub facts: Option<RecordingFacts>,
 }
@@ -97,7 +103,7 @@ pub struct NewRecording {
 }
 
 impl RecordingState {
-    const ALL: [Self; 4] = [Self::Open, Self::Whole, Self::Failed, Self::Refused];
+    pub(super) const ALL: [Self; 5] = [Self::Open, Self::Whole, Self::Failed, Self::Refused, Self::Deleted];
 
     /// As in the table.
     pub const fn name(self) -> &'static str {
@@ -106,12 +112,18 @@ impl RecordingState {
             Self::Whole => "whole",
             Self::Failed => "failed",
             Self::Refused => "refused",
+            Self::Deleted => "deleted",
         }
     }
 
     /// Whether there must be a file.
     pub const fn has_file(self) -> bool {
         matches!(self, Self::Open | Self::Whole)
+    }
+
+    /// Whether there may be one that may be heard.
+    pub const fn may_be_heard(self) -> bool {
+        matches!(self, Self::Open | Self::Whole | Self::Failed)
     }
 }
 
@@ -143,8 +155,8 @@ impl Store {
         Ok((part, key))
     }
 
-    /// Writes down what a part came to.
-    pub async fn end_recording(&self, id: &str, facts: &RecordingFacts) -> Result<(), StoreError> {
+    /// Writes down what a part came to. Not if it was deleted meanwhile, which is told: then its file is to go, too.
+    pub async fn end_recording(&self, id: &str, facts: &RecordingFacts) -> Result<bool, StoreError> {
         let what = "end a recording";
         let mut transaction = self.begin(what).await?;
         let found: Option<(String, i64)> = sqlx::query_as("SELECT call_sid, part FROM recordings WHERE id = $1")
@@ -153,30 +165,123 @@ impl Store {
             .await
             .map_err(cannot(what))?;
         let Some((sid, part)) = found else {
-            // The call was deleted meanwhile.
-            return Ok(());
+            // With its call.
+            return Ok(false);
         };
         let call = self.call_to_change(&mut transaction, &sid).await?;
         let name = name(&sid, small(part)?, id);
-        self.put_facts(&mut transaction, call.key(), &name, (id, facts)).await?;
-        transaction.commit().await.map_err(cannot(what))
+        let ended =
+            sqlx::query("UPDATE recordings SET state = $2, facts_sealed = $3 WHERE id = $1 AND state <> 'deleted'")
+                .bind(id)
+                .bind(facts.state.name())
+                .bind(vault::seal(call.key(), place(&name), facts))
+                .execute(&mut *transaction)
+                .await
+                .map_err(cannot(what))?;
+        transaction.commit().await.map_err(cannot(what))?;
+        Ok(ended.rows_affected() == 1)
     }
 
-    async fn put_facts(
+    /// Marks all parts of a call's recording as deleted; whether there was anything to be heard. A row that was altered stays so, and is found by
+    /// whoever verifies.
+    pub(super) async fn bury_recording(
         &self,
         transaction: &mut Transaction<'static, Any>,
-        key: &DataKey,
-        name: &str,
-        (id, facts): (&str, &RecordingFacts),
-    ) -> Result<(), StoreError> {
-        sqlx::query("UPDATE recordings SET state = $2, facts_sealed = $3 WHERE id = $1")
-            .bind(id)
-            .bind(facts.state.name())
-            .bind(vault::seal(key, place(name), facts))
-            .execute(&mut **transaction)
+        sid: &str,
+    ) -> Result<bool, StoreError> {
+        let what = "delete a recording";
+        // The call first, as whoever ends a part does.
+        sqlx::query(self.by_kind(LOCK_SQLITE, LOCK_POSTGRES))
+            .bind(sid)
+            .fetch_optional(&mut **transaction)
             .await
-            .map(drop)
-            .map_err(cannot("end a recording"))
+            .map_err(cannot(what))?;
+        let parts: Vec<(String, i64, String)> = sqlx::query_as(TO_BURY)
+            .bind(sid)
+            .fetch_all(&mut **transaction)
+            .await
+            .map_err(cannot(what))?;
+        let key = match self.find_key(transaction, &call_key(sid)).await {
+            Ok(Found::Key(key)) => Some(key),
+            Ok(Found::Shredded | Found::None) => None,
+            Err(error @ StoreError::Database { .. }) => return Err(error),
+            Err(_) => None,
+        };
+        for (id, part, sealed) in &parts {
+            let restated = key
+                .as_ref()
+                .and_then(|key| restated(key, (sid, *part, id), sealed, RecordingState::Deleted));
+            sqlx::query("UPDATE recordings SET state = 'deleted', facts_sealed = $2 WHERE id = $1")
+                .bind(id)
+                .bind(restated.as_ref().unwrap_or(sealed))
+                .execute(&mut **transaction)
+                .await
+                .map_err(cannot(what))?;
+            sqlx::query(self.by_kind(BURY_SQLITE, BURY_POSTGRES))
+                .bind(recording_key(id))
+                .execute(&mut **transaction)
+                .await
+                .map_err(cannot(what))?;
+        }
+        Ok(!parts.is_empty())
+    }
+
+    /// The ids of a call's parts that have a file somewhere, or had.
+    pub async fn recording_ids(&self, call_sid: &str) -> Result<Vec<String>, StoreError> {
+        sqlx::query_scalar("SELECT id FROM recordings WHERE call_sid = $1 AND state <> 'refused' ORDER BY part")
+            .bind(text::required(call_sid, "call_sid")?)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(cannot("list recordings"))
+    }
+
+    /// The ids of a call's parts that may be heard.
+    pub async fn recording_ids_to_be_heard(&self, call_sid: &str) -> Result<Vec<String>, StoreError> {
+        sqlx::query_scalar(HEARD_OF_CALL)
+            .bind(text::required(call_sid, "call_sid")?)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(cannot("list recordings"))
+    }
+
+    /// The ids of all parts that may be heard.
+    pub async fn recordings_to_be_heard(&self) -> Result<HashSet<String>, StoreError> {
+        let mut all = HashSet::new();
+        let mut after = String::new();
+        loop {
+            let ids: Vec<String> = sqlx::query_scalar(HEARD)
+                .bind(&after)
+                .fetch_all(&self.pool)
+                .await
+                .map_err(cannot("list recordings"))?;
+            let Some(last) = ids.last() else { return Ok(all) };
+            after.clone_from(last);
+            all.extend(ids);
+        }
+    }
+
+    /// When the recording of a call was deleted, or all that was said in it; `None` if it is there, or never was.
+    pub async fn recording_deleted_at(&self, call_sid: &str) -> Result<Option<Timestamp>, StoreError> {
+        let sid = text::required(call_sid, "call_sid")?;
+        let at: Option<i64> = sqlx::query_scalar(DELETED_AT)
+            .bind(sid)
+            .fetch_one(&self.pool)
+            .await
+            .map_err(cannot("read a recording"))?;
+        match at {
+            Some(at) => timestamp(at, "data_keys.shredded_at_ms").map(Some),
+            None => self.deleted_at(super::Record::Call(sid)).await,
+        }
+    }
+
+    /// Whether a part was deleted.
+    pub async fn is_recording_deleted(&self, id: &str) -> Result<bool, StoreError> {
+        let found: Option<(i64,)> = sqlx::query_as("SELECT part FROM recordings WHERE id = $1 AND state = 'deleted'")
+            .bind(text::required(id, "id")?)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(cannot("read a recording"))?;
+        Ok(found.is_some())
     }
 
     /// The parts of a call's recording, in order. Those of a call that was shredded too, as their files may still be there.
@@ -234,11 +339,11 @@ impl Store {
     }
 }
 
-/// Id, part, state, sealed facts, begin.
-type Row = (String, i64, String, String, i64);
+/// Id, part, state, sealed facts, begin, when it was deleted.
+type Row = (String, i64, String, String, i64, Option<i64>);
 
 fn recording(row: Row, sid: &str, key: Option<&DataKey>) -> Result<Recording, StoreError> {
-    let (id, part, state, facts, began_at) = row;
+    let (id, part, state, facts, began_at, deleted_at) = row;
     let part = small(part)?;
     let name = name(sid, part, &id);
     let facts: Option<RecordingFacts> = key.map(|key| vault::open(key, place(&name), &facts)).transpose()?;
@@ -251,14 +356,46 @@ fn recording(row: Row, sid: &str, key: Option<&DataKey>) -> Result<Recording, St
         let what = format!("recordings.state of {name}");
         return Err(StoreError::Altered { what });
     }
+    // What was deleted is so in two places, and what was not in none.
+    match (state == RecordingState::Deleted, deleted_at) {
+        (true, None) => {
+            let what = format!("data_keys: the row {}", recording_key(&id));
+            return Err(StoreError::Missing { what });
+        }
+        (false, Some(_)) => {
+            let what = format!("recordings.state of {name}");
+            return Err(StoreError::Altered { what });
+        }
+        (true, Some(_)) | (false, None) => {}
+    }
     Ok(Recording {
         call_sid: sid.to_owned(),
         part,
         state,
         began_at: timestamp(began_at, "recordings.began_at_ms")?,
+        deleted_at: deleted_at
+            .map(|at| timestamp(at, "data_keys.shredded_at_ms"))
+            .transpose()?,
         facts,
         id,
     })
+}
+
+/// The facts of a part, sealed again with another state; `None` if they do not open.
+pub(super) fn restated(
+    key: &DataKey,
+    (sid, part, id): (&str, i64, &str),
+    sealed: &str,
+    state: RecordingState,
+) -> Option<String> {
+    let name = name(sid, small(part).ok()?, id);
+    let facts: RecordingFacts = vault::open(key, place(&name), sealed).ok()?;
+    Some(vault::seal(key, place(&name), &RecordingFacts { state, ..facts }))
+}
+
+/// Stands in `data_keys` and in the list of deleted keys for a part that was deleted: its key is its call's, which stays.
+pub fn recording_key(id: &str) -> String {
+    format!("recording/{id}")
 }
 
 fn small(part: i64) -> Result<u32, StoreError> {
@@ -284,6 +421,20 @@ const BEGIN_SQLITE: &str = "INSERT INTO recordings (id, call_sid, part, state, f
      VALUES ($1, $2, $3, $4, $5, CAST(unixepoch('subsec') * 1000 AS INTEGER) - $6)";
 const BEGIN_POSTGRES: &str = "INSERT INTO recordings (id, call_sid, part, state, facts_sealed, began_at_ms) \
      VALUES ($1, $2, $3, $4, $5, CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) - $6)";
-const OF_CALL: &str =
-    "SELECT id, part, state, facts_sealed, began_at_ms FROM recordings WHERE call_sid = $1 ORDER BY part";
+const OF_CALL: &str = "SELECT r.id, part, state, facts_sealed, began_at_ms, k.shredded_at_ms FROM recordings r \
+     LEFT JOIN data_keys k ON k.id = 'recording/' || r.id WHERE call_sid = $1 ORDER BY part";
+const HEARD_OF_CALL: &str = "SELECT r.id FROM recordings r JOIN data_keys k ON k.id = 'call/' || call_sid \
+     WHERE call_sid = $1 AND state IN ('open', 'whole', 'failed') AND wrapped IS NOT NULL ORDER BY part";
+const TO_BURY: &str = "SELECT id, part, facts_sealed FROM recordings \
+     WHERE call_sid = $1 AND state IN ('open', 'whole', 'failed') ORDER BY part";
+const HEARD: &str = "SELECT r.id FROM recordings r JOIN data_keys k ON k.id = 'call/' || call_sid \
+     WHERE state <> 'deleted' AND wrapped IS NOT NULL AND r.id > $1 ORDER BY r.id LIMIT 1000";
+const DELETED_AT: &str = "SELECT max(shredded_at_ms) FROM recordings r JOIN data_keys k ON k.id = 'recording/' || r.id \
+     WHERE call_sid = $1 AND state = 'deleted'";
+const LOCK_SQLITE: &str = "SELECT call_sid FROM calls WHERE call_sid = $1";
+const LOCK_POSTGRES: &str = "SELECT call_sid FROM calls WHERE call_sid = $1 FOR UPDATE";
+const BURY_SQLITE: &str = "INSERT INTO data_keys (id, shredded_at_ms) VALUES ($1, CAST(unixepoch('subsec') * 1000 AS INTEGER)) \
+     ON CONFLICT (id) DO NOTHING";
+const BURY_POSTGRES: &str = "INSERT INTO data_keys (id, shredded_at_ms) \
+     VALUES ($1, CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)) ON CONFLICT (id) DO NOTHING";
 const CALLS: &str = "SELECT DISTINCT call_sid FROM recordings WHERE call_sid > $1 ORDER BY call_sid LIMIT 500";

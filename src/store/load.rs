@@ -2,6 +2,8 @@
 //!
 //! Keys that are known to be deleted are left out on the way: they never reach the new database's files.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 use sqlx::any::{AnyPoolOptions, install_default_drivers};
 use sqlx::{Any, AnyPool, AssertSqlSafe, Transaction};
@@ -9,9 +11,11 @@ use sqlx::{Any, AnyPool, AssertSqlSafe, Transaction};
 use super::connect::{self, Why};
 use super::dump::{Table, tables};
 use super::error::cannot;
-use super::{DumpError, Kind, OpenError, StoreError, reach};
+use super::{DumpError, Kind, OpenError, RecordingState, StoreError, call_recordings, reach, vault};
 use crate::config::{Database, Location};
 use crate::privacy::egress::Egress;
+use crate::privacy::kek::KeyRing;
+use crate::privacy::seal::DataKey;
 use crate::privacy::shredlist::DeadKeys;
 
 /// An empty database, with the tables of this version.
@@ -26,10 +30,21 @@ pub struct Target {
 pub struct Loading<'a> {
     target: &'a Target,
     transaction: Transaction<'static, Any>,
-    dead: &'a DeadKeys,
+    known: Known<'a>,
     table: Option<Filling>,
     /// Keys that were left out.
     left_out: u64,
+}
+
+/// What is known of a backup beside its rows.
+#[derive(Clone, Copy)]
+pub struct Known<'a> {
+    /// Keys that were deleted, before or after it was made.
+    pub dead: &'a DeadKeys,
+    /// What opens the keys in it.
+    pub ring: &'a KeyRing,
+    /// The parts of recordings whose file is in it.
+    pub recordings: &'a BTreeSet<String>,
 }
 
 /// The table whose rows come now.
@@ -38,6 +53,16 @@ struct Filling {
     table: Table,
     /// Where a data key's row has what is left out, if it is the table of keys.
     keys: Option<KeyColumns>,
+    /// The same of a part of a recording.
+    recordings: Option<RecordingColumns>,
+}
+
+struct RecordingColumns {
+    id: usize,
+    call_sid: usize,
+    part: usize,
+    state: usize,
+    facts: usize,
 }
 
 struct KeyColumns {
@@ -124,7 +149,7 @@ impl Target {
     }
 
     /// Begins to put rows in.
-    pub async fn begin<'a>(&'a self, dead: &'a DeadKeys) -> Result<Loading<'a>, LoadError> {
+    pub async fn begin<'a>(&'a self, known: Known<'a>) -> Result<Loading<'a>, LoadError> {
         let begun = match self.kind {
             Kind::Sqlite => self.pool.begin_with("BEGIN IMMEDIATE").await,
             Kind::Postgres => self.pool.begin().await,
@@ -132,7 +157,7 @@ impl Target {
         Ok(Loading {
             target: self,
             transaction: begun.map_err(cannot(WHAT))?,
-            dead,
+            known,
             table: None,
             left_out: 0,
         })
@@ -190,7 +215,13 @@ impl Loading<'_> {
             _ => None,
         };
         let keys = keys.filter(|_| table.table == "data_keys");
-        self.table = Some(Filling { statement, table, keys });
+        let recordings = RecordingColumns::of(at).filter(|_| table.table == "recordings");
+        self.table = Some(Filling {
+            statement,
+            table,
+            keys,
+            recordings,
+        });
         Ok(())
     }
 
@@ -199,12 +230,22 @@ impl Loading<'_> {
         let odd = || LoadError::Unknown {
             what: "a row without its table".to_owned(),
         };
-        let Filling { statement, table, keys } = self.table.as_ref().ok_or_else(odd)?;
+        let Filling {
+            statement,
+            table,
+            keys,
+            recordings,
+        } = self.table.as_ref().ok_or_else(odd)?;
         if values.len() != table.columns.len() {
             return Err(odd());
         }
         if let Some(keys) = keys
-            && keys.leave_out(self.dead, &mut values)
+            && keys.leave_out(self.known.dead, &mut values)
+        {
+            self.left_out += 1;
+        }
+        if let Some(columns) = recordings
+            && columns.restate(&mut self.transaction, self.known, &mut values).await?
         {
             self.left_out += 1;
         }
@@ -276,13 +317,84 @@ impl KeyColumns {
     }
 }
 
+impl RecordingColumns {
+    fn of(at: impl Fn(&str) -> Option<usize>) -> Option<Self> {
+        Some(Self {
+            id: at("id")?,
+            call_sid: at("call_sid")?,
+            part: at("part")?,
+            state: at("state")?,
+            facts: at("facts_sealed")?,
+        })
+    }
+
+    /// A part that was deleted since comes back as deleted, which is told; one that had begun, and whose file is not there, as failed.
+    async fn restate(
+        &self,
+        transaction: &mut Transaction<'static, Any>,
+        known: Known<'_>,
+        values: &mut [Value],
+    ) -> Result<bool, LoadError> {
+        let text = |at: usize| values[at].as_str().unwrap_or_default();
+        let (id, sid, sealed) = (text(self.id), text(self.call_sid), text(self.facts));
+        let part = values[self.part].as_i64().unwrap_or_default();
+        let was = RecordingState::ALL
+            .into_iter()
+            .find(|state| state.name() == text(self.state));
+        let buried = call_recordings::recording_key(id);
+        let dead = known.dead.get(&buried);
+        let state = match (dead, was) {
+            (Some(_), Some(was)) if was.may_be_heard() => RecordingState::Deleted,
+            (None, Some(RecordingState::Open)) if !known.recordings.contains(id) => RecordingState::Failed,
+            _ => return Ok(false),
+        };
+        // Without its call's key the row does not stay.
+        let Some(key) = call_key(transaction, known.ring, sid).await? else {
+            return Ok(false);
+        };
+        let restated = call_recordings::restated(&key, (sid, part, id), sealed, state);
+        if let Some(dead) = dead {
+            sqlx::query(BURY)
+                .bind(&buried)
+                .bind(dead.at_ms)
+                .execute(&mut **transaction)
+                .await
+                .map_err(cannot(WHAT))?;
+        }
+        values[self.state] = state.name().into();
+        if let Some(sealed) = restated {
+            values[self.facts] = sealed.into();
+        }
+        Ok(dead.is_some())
+    }
+}
+
+/// The key of a call that was put back already. One that does not open is for `verify` to tell.
+async fn call_key(
+    transaction: &mut Transaction<'static, Any>,
+    ring: &KeyRing,
+    sid: &str,
+) -> Result<Option<DataKey>, LoadError> {
+    let id = vault::call_key(sid);
+    let row: Option<(Option<String>, Option<String>)> =
+        sqlx::query_as("SELECT kek_id, wrapped FROM data_keys WHERE id = $1")
+            .bind(&id)
+            .fetch_optional(&mut **transaction)
+            .await
+            .map_err(cannot(WHAT))?;
+    let found = row.and_then(|(kek_id, wrapped)| kek_id.zip(wrapped));
+    Ok(found.and_then(|(kek_id, wrapped)| ring.unwrap(&kek_id, &id, &wrapped).ok()))
+}
+
 const WHAT: &str = "put rows back";
+const BURY: &str = "INSERT INTO data_keys (id, shredded_at_ms) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING";
 
 /// What a record without a key is found by, and what nobody can open any more.
 const EMPTY: &[&str] = &[
     "DELETE FROM turns WHERE 'call/' || call_sid IN (SELECT id FROM data_keys WHERE wrapped IS NULL)",
     "DELETE FROM tool_calls WHERE 'call/' || call_sid IN (SELECT id FROM data_keys WHERE wrapped IS NULL)",
     "DELETE FROM call_subjects WHERE 'call/' || call_sid IN (SELECT id FROM data_keys WHERE wrapped IS NULL)",
+    "DELETE FROM recordings WHERE 'call/' || call_sid IN (SELECT id FROM data_keys WHERE wrapped IS NULL)",
     "UPDATE calls SET numbers_sealed = '', contents_sealed = '', from_hash = NULL \
      WHERE 'call/' || call_sid IN (SELECT id FROM data_keys WHERE wrapped IS NULL)",
     "UPDATE voicemails SET message_sealed = '', from_hash = NULL, transcribed = 'failed', transcript_sealed = NULL \

@@ -49,7 +49,9 @@ use jiff::civil::Date;
 use sqlx::{Any, AnyPool, Transaction};
 
 pub use audit::{Anchor, AuditEvent, AuditFilter, AuditRecord, AuditVerified, Purged, Who, masked};
-pub use call_recordings::{Consent, NewRecording, Recording, RecordingFacts, RecordingPause, RecordingState};
+pub use call_recordings::{
+    Consent, NewRecording, Recording, RecordingFacts, RecordingPause, RecordingState, recording_key,
+};
 pub use calls::{Call, NewCall, RecordedCall, ToolRun, Turn};
 pub use coverage::{Coverage, Eligibility, PROCEDURES};
 pub use customers::{Customer, CustomerKey, NewCustomer};
@@ -60,7 +62,7 @@ pub use glass::Glass;
 pub use holds::Hold;
 pub use keys::{ApiKey, Denied, NewApiKey};
 pub use lists::{After, CallFilter, CustomerChange, OrderFilter, Page};
-pub use load::{LoadError, Loading, Target};
+pub use load::{Known, LoadError, Loading, Target};
 pub use orders::{NewTaskOrder, TaskOrder};
 pub use person::{Belongings, Person};
 pub use reach::postgres_origin;

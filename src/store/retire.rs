@@ -63,7 +63,7 @@ pub enum Item {
     Call(String),
     /// A message. Its row stays until [`Store::forget_voicemail`], so that its file is not forgotten.
     Voicemail(String),
-    /// A call's audio, whose files are gone already.
+    /// A call's audio, by the call's sid. Its rows stay and say that it was deleted; the call's key stays, too.
     Recording(String),
     /// A task order.
     Order(String),
@@ -144,8 +144,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<String>, StoreError> {
         let question = match class {
-            // Whose files are there, only the files tell.
-            Class::Recordings => return Ok(Vec::new()),
+            Class::Recordings => DUE_RECORDINGS,
             Class::Transcripts => DUE_TRANSCRIPTS,
             Class::Calls => DUE_CALLS,
             Class::Voicemails => DUE_VOICEMAILS,
@@ -162,7 +161,7 @@ impl Store {
     /// How much of a class is old enough, and how much of that is on hold.
     pub async fn count_due(&self, class: Class, before: Timestamp) -> Result<(u64, u64), StoreError> {
         let questions = match class {
-            Class::Recordings => return Ok((0, 0)),
+            Class::Recordings => (COUNT_RECORDINGS, HELD_RECORDINGS),
             Class::Transcripts => (COUNT_TRANSCRIPTS, HELD_TRANSCRIPTS),
             Class::Calls => (COUNT_CALLS, HELD_CALLS),
             Class::Voicemails => (COUNT_VOICEMAILS, HELD_VOICEMAILS),
@@ -176,16 +175,6 @@ impl Store {
             Ok(u64::try_from(count).unwrap_or(0))
         };
         Ok((count(questions.0).await?, count(questions.1).await?))
-    }
-
-    /// Whether a call began before then; `None` if it is not known.
-    pub async fn began_before(&self, call_sid: &str, before: Timestamp) -> Result<Option<bool>, StoreError> {
-        let begun: Option<(i64,)> = sqlx::query_as("SELECT started_at_ms FROM calls WHERE call_sid = $1")
-            .bind(call_sid)
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(cannot("find a call"))?;
-        Ok(begun.map(|(at,)| at < before.as_millisecond()))
     }
 
     /// Deletes some items in one transaction, each with its event. Call [`Store::forget_deleted`] when all is done.
@@ -241,14 +230,7 @@ impl Store {
                 run(tx, &[EMPTY_VOICEMAIL], name).await?;
                 Ok(gone)
             }
-            Item::Recording(_) => {
-                let buried = sqlx::query(self.by_kind(BURY_SQLITE, BURY_POSTGRES))
-                    .bind(item.key())
-                    .execute(&mut **tx)
-                    .await
-                    .map_err(cannot("delete a recording"))?;
-                Ok(buried.rows_affected() > 0)
-            }
+            Item::Recording(sid) => self.bury_recording(tx, sid).await,
             Item::Order(_) => {
                 self.remove_row(tx, item, "DELETE FROM task_orders WHERE order_number = $1")
                     .await
@@ -425,6 +407,7 @@ const EMPTY_CALL: &[&str] = &[
     "DELETE FROM turns WHERE call_sid = $1",
     "DELETE FROM tool_calls WHERE call_sid = $1",
     "DELETE FROM call_subjects WHERE call_sid = $1",
+    "DELETE FROM recordings WHERE call_sid = $1",
     "UPDATE calls SET numbers_sealed = '', contents_sealed = '', from_hash = NULL WHERE call_sid = $1",
 ];
 /// The call itself last.
@@ -432,6 +415,7 @@ const REMOVE_CALL: &[&str] = &[
     "DELETE FROM turns WHERE call_sid = $1",
     "DELETE FROM tool_calls WHERE call_sid = $1",
     "DELETE FROM call_subjects WHERE call_sid = $1",
+    "DELETE FROM recordings WHERE call_sid = $1",
     "DELETE FROM call_status WHERE call_sid = $1",
     "DELETE FROM calls WHERE call_sid = $1",
 ];
@@ -439,11 +423,6 @@ const EMPTY_VOICEMAIL: &str = "UPDATE voicemails SET message_sealed = '', from_h
      transcript_sealed = NULL WHERE id = $1";
 const LOOSE_STATUS: &str = "DELETE FROM call_status WHERE updated_at_ms < $1 \
      AND NOT EXISTS (SELECT 1 FROM calls WHERE calls.call_sid = call_status.call_sid)";
-/// A recording shares its call's key, so its own row only says that it is gone.
-const BURY_SQLITE: &str = "INSERT INTO data_keys (id, shredded_at_ms) VALUES ($1, CAST(unixepoch('subsec') * 1000 AS INTEGER)) \
-     ON CONFLICT (id) DO NOTHING";
-const BURY_POSTGRES: &str = "INSERT INTO data_keys (id, shredded_at_ms) \
-     VALUES ($1, CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)) ON CONFLICT (id) DO NOTHING";
 const DEAD: &str = "SELECT id, CASE WHEN wrapped IS NULL THEN generation ELSE generation - 1 END, \
      coalesce(shredded_at_ms, created_at_ms) FROM data_keys WHERE wrapped IS NULL OR generation > 1 ORDER BY shredded_at_ms, id";
 const VACUUM: &[&str] = &[
@@ -451,6 +430,7 @@ const VACUUM: &[&str] = &[
     "VACUUM turns",
     "VACUUM tool_calls",
     "VACUUM call_subjects",
+    "VACUUM recordings",
     "VACUUM calls",
     "VACUUM voicemails",
     "VACUUM task_orders",
@@ -468,6 +448,14 @@ macro_rules! held_call {
 macro_rules! held_voicemail {
     () => {
         concat!("EXISTS (SELECT 1 FROM held h WHERE ", holds_voicemail!(), ")")
+    };
+}
+macro_rules! old_recordings {
+    () => {
+        concat!(
+            old_transcripts!(),
+            " AND EXISTS (SELECT 1 FROM recordings r WHERE r.call_sid = calls.call_sid AND r.state IN ('open', 'whole', 'failed'))"
+        )
     };
 }
 macro_rules! old_transcripts {
@@ -503,12 +491,15 @@ macro_rules! due {
         )
     };
 }
+const DUE_RECORDINGS: &str = due!("calls.call_sid", old_recordings!(), held_call!());
 const DUE_TRANSCRIPTS: &str = due!("calls.call_sid", old_transcripts!(), held_call!());
 const DUE_CALLS: &str = due!("calls.call_sid", old_calls!(), held_call!());
 const DUE_VOICEMAILS: &str = due!("voicemails.id", old_voicemails!(), held_voicemail!());
+const COUNT_RECORDINGS: &str = concat!("SELECT count(*) ", old_recordings!());
 const COUNT_TRANSCRIPTS: &str = concat!("SELECT count(*) ", old_transcripts!());
 const COUNT_CALLS: &str = concat!("SELECT count(*) ", old_calls!());
 const COUNT_VOICEMAILS: &str = concat!("SELECT count(*) ", old_voicemails!());
+const HELD_RECORDINGS: &str = concat!("SELECT count(*) ", old_recordings!(), " AND ", held_call!());
 const HELD_TRANSCRIPTS: &str = concat!("SELECT count(*) ", old_transcripts!(), " AND ", held_call!());
 const HELD_CALLS: &str = concat!("SELECT count(*) ", old_calls!(), " AND ", held_call!());
 const HELD_VOICEMAILS: &str = concat!("SELECT count(*) ", old_voicemails!(), " AND ", held_voicemail!());

@@ -1,7 +1,7 @@
 //! Whom a call is about: keyed hashes beside it, by which all calls of a person are found without opening every one.
 //!
-//! They are made of what tools were asked: a member id, a customer number, a telephone number. What was only said, and asked of no tool, is not
-//! found this way.
+//! They are made of what forms were told and tools were asked: a member id, a customer number, a telephone number. What was only said, and is
+//! in no form, is not found this way.
 
 use std::collections::BTreeSet;
 
@@ -14,6 +14,19 @@ use super::verify::Verified;
 use super::{Store, StoreError, text};
 
 impl Store {
+    /// Writes down whom a call is about, by what a form was told.
+    pub async fn link_call(&self, call_sid: &str, known: &Value) -> Result<(), StoreError> {
+        if self.subjects(known).is_empty() {
+            return Ok(());
+        }
+        let mut transaction = self.begin("write down whom a call is about").await?;
+        self.link(&mut transaction, call_sid, known).await?;
+        transaction
+            .commit()
+            .await
+            .map_err(cannot("write down whom a call is about"))
+    }
+
     /// Writes down whom a tool was asked about.
     pub(super) async fn link(
         &self,

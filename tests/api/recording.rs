@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use serde_json::json;
-use tieline::store::{RecordingState, Scope};
+use tieline::store::{Because, Item, RecordingState, Scope, Who};
 
 use crate::desk::Desk;
 use crate::phone::Phone;
@@ -81,4 +81,31 @@ async fn a_recording_is_heard_by_who_may_and_written_to_the_audit_trail_first() 
         acts.contains(&("api-read", "recording")) && acts.contains(&("api-record", "call")),
         "{acts:?}"
     );
+    // Its audio first, then all that was said.
+    let because = Because {
+        who: Who {
+            actor: "test",
+            origin: "",
+        },
+        action: "purge",
+        detail: "a test",
+    };
+    let today = desk
+        .store
+        .now()
+        .await
+        .expect("answered")
+        .strftime("%Y-%m-%d")
+        .to_string();
+    for item in [Item::Recording("CA1".to_owned()), Item::Content("CA1".to_owned())] {
+        desk.store.retire(&[item], because).await.expect("deleted");
+        let answer = desk.get(path, &phi).await;
+        assert_eq!(answer.problem(410).0, "gone");
+        let detail = answer.json()["detail"].to_string();
+        assert!(
+            detail.contains(&format!("recording was deleted on {today}")),
+            "{detail}"
+        );
+    }
+    desk.get("/api/calls/CA2/recording", &phi).await.problem(404);
 }

@@ -80,7 +80,7 @@ async fn a_backup_comes_back_in_either_database(fresh: Fresh) {
             b"RIFF marzipan a1"
         );
         assert_eq!(
-            std::fs::read(data.join("recordings/CA2.wav.sealed")).expect("there"),
+            std::fs::read(data.join("recordings").join(site.recording_file("CA2"))).expect("there"),
             std::fs::read(site.recording("CA2")).expect("there")
         );
         let events = store.audit_events(2).await.expect("listed");

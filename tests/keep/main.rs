@@ -9,10 +9,12 @@ mod backups;
     reason = "not all of it is used by each target"
 )]
 mod fresh;
+mod heard;
 mod holds;
 mod people;
 #[path = "../store/private.rs"]
 mod private;
 mod proof;
 mod purge;
+mod recordings;
 mod site;

@@ -23,7 +23,8 @@ async fn unreadable(store: &Store, site: &Site, data: &std::path::Path) {
         ));
         let left = store.call(sid).await.expect("answered").expect("a row");
         assert!(left.call.shredded && left.call.from.is_none() && left.turns.is_empty() && left.tool_runs.is_empty());
-        assert!(!data.join(format!("recordings/{sid}.wav.sealed")).exists());
+        assert!(!data.join("recordings").join(site.recording_file(sid)).exists());
+        assert!(store.recordings_of(sid).await.expect("answered").is_empty());
     }
     let mailbox = Mailbox::new(data.join("voicemail"), store.clone());
     for id in ["a1", "b2"] {
@@ -77,7 +78,7 @@ async fn what_is_deleted_can_be_read_nowhere(fresh: Fresh) {
     // A copy of the file that somebody has kept opens by no key there is.
     for (file, sid) in files.iter().zip(["CA1", "CA2"]) {
         let other = DataKey::random(format!("call/{sid}"));
-        assert!(ChunkReader::new(&file[..], &other, sid).is_err());
+        assert!(ChunkReader::new(&file[..], &other, site.part(sid)).is_err());
     }
     let out = site.path("after");
     site.tieline(&["data", "export", "--patient", "ZQ909090", "--out", text(&out)])

@@ -1,15 +1,19 @@
 //! A database full of what is private, with the files beside it, and somebody at the command line.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use sqlx::AssertSqlSafe;
 use tempfile::TempDir;
+use tieline::audio::mulaw;
+use tieline::call::recording::{Recordings, Tap};
 use tieline::call::voicemail::Mailbox;
 use tieline::config::{Config, Strings};
-use tieline::privacy::chunks::ChunkWriter;
 use tieline::retention::Keeper;
-use tieline::store::{AuditRecord, Record, Store, Who};
+use tieline::store::{AuditRecord, Consent, Recording, RecordingState, Store, Who};
+use tokio::sync::watch;
 
 use crate::fresh::{Fresh, KEK};
 use crate::private::fill;
@@ -18,6 +22,8 @@ pub(crate) struct Site {
     pub(crate) fresh: Fresh,
     pub(crate) store: Store,
     dir: TempDir,
+    /// The recordings' ids, by call.
+    recordings: BTreeMap<&'static str, String>,
     /// The number of the customer.
     pub(crate) customer: String,
 }
@@ -49,14 +55,14 @@ impl Site {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let store = fresh.open().await;
         let customer = fill(&store).await;
-        let site = Self {
+        let mut site = Self {
             fresh,
             store,
             dir,
+            recordings: BTreeMap::new(),
             customer,
         };
         std::fs::create_dir_all(site.data().join("voicemail")).expect("a directory");
-        std::fs::create_dir_all(site.data().join("recordings")).expect("a directory");
         for id in ["a1", "b2"] {
             let plain = site.data().join(format!("voicemail/{id}.wav"));
             std::fs::write(plain, format!("RIFF marzipan {id}")).expect("written");
@@ -64,12 +70,8 @@ impl Site {
         let mailbox = Mailbox::new(site.data().join("voicemail"), site.store.clone());
         mailbox.seal_plain_files().await.expect("sealed");
         for sid in ["CA1", "CA2"] {
-            let key = site.store.data_key(Record::Call(sid)).await.expect("readable");
-            let mut writer = ChunkWriter::create(&site.recording(sid), &key.expect("a key"), sid).expect("made");
-            writer
-                .write(format!("RIFF bumblebee {sid}").as_bytes())
-                .expect("written");
-            writer.finish().expect("written");
+            let part = site.record(sid).await;
+            site.recordings.insert(sid, part.id);
         }
         site
     }
@@ -83,7 +85,49 @@ impl Site {
     }
 
     pub(crate) fn recording(&self, sid: &str) -> PathBuf {
-        self.data().join(format!("recordings/{sid}.wav.sealed"))
+        self.data().join("recordings").join(self.recording_file(sid))
+    }
+
+    /// The name of its file.
+    pub(crate) fn recording_file(&self, sid: &str) -> String {
+        format!("{}.rec.sealed", self.recordings[sid])
+    }
+
+    /// The id of its first part.
+    pub(crate) fn part(&self, sid: &str) -> &str {
+        &self.recordings[sid]
+    }
+
+    pub(crate) fn recordings(&self) -> Recordings {
+        Recordings::new(self.data().join("recordings"), self.store.clone())
+    }
+
+    /// Records another part of a call: a second and a half of [`CALLER`], the last half second but one paused.
+    pub(crate) async fn record(&self, sid: &str) -> Recording {
+        let mut tap = self.begin_recording(sid, "told");
+        let mut clock = now();
+        speak(&mut tap, &mut clock, 25);
+        assert!(tap.operator(true), "it is recorded");
+        speak(&mut tap, &mut clock, 25);
+        tap.operator(false);
+        speak(&mut tap, &mut clock, 25);
+        tap.end().await;
+        let part = self.store.recordings_of(sid).await.expect("readable").pop();
+        let part = part.expect("a part");
+        assert_eq!(part.state, RecordingState::Whole);
+        part
+    }
+
+    /// As a call does when its caller was told.
+    pub(crate) fn begin_recording(&self, sid: &str, answer: &str) -> Tap {
+        let consent = Consent {
+            asked: "notice".to_owned(),
+            notice: "This call is recorded, bumblebee.".to_owned(),
+            answer: answer.to_owned(),
+            by: String::new(),
+            at: "2026-11-21T20:00:00Z".parse().expect("a time"),
+        };
+        self.recordings().begin(sid, consent, watch::channel(true).1)
     }
 
     pub(crate) fn voicemail(&self, id: &str) -> PathBuf {
@@ -124,7 +168,7 @@ impl Site {
         all.extend(settings);
         let strings: Strings = all.into_iter().collect();
         let config = Config::parse(&strings).expect("good");
-        Keeper::new(self.store.clone(), &data, config.retention)
+        Keeper::new(self.store.clone(), &config.server, config.retention)
     }
 
     /// Makes a record so many days older.
@@ -167,8 +211,28 @@ impl Site {
         );
         let mailbox = Mailbox::new(self.data().join("voicemail"), self.store.clone());
         assert_eq!(mailbox.verify().await.expect("readable"), Vec::<String>::new());
+        assert_eq!(
+            self.recordings().verify().await.expect("readable"),
+            Vec::<String>::new()
+        );
     }
 }
+
+/// So many frames of 20 ms of the caller.
+pub(crate) fn speak(tap: &mut Tap, clock: &mut Instant, frames: u32) {
+    for _ in 0..frames {
+        *clock += Duration::from_millis(20);
+        tap.caller(&[mulaw::decode(CALLER); 160], false, *clock);
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "somebody must begin to count")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// What callers sound like.
+pub(crate) const CALLER: u8 = 0xDC;
 
 pub(crate) fn text(path: &Path) -> &str {
     path.to_str().expect("UTF-8")

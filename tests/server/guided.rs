@@ -9,7 +9,7 @@ use tieline::config::{Config, Strings};
 use tieline::dialog::agent::{Agents, parse};
 use tieline::dialog::conversation::Staff;
 use tieline::privacy::egress::Egress;
-use tieline::store::{RecordedCall, Store};
+use tieline::store::{Person, RecordedCall, Store};
 use tieline::turn::policy::{Policy, Speculation};
 
 use crate::engines::Order;
@@ -110,6 +110,13 @@ impl Line {
             "application/json",
             br#"{"number": "seven"}"#.to_vec(),
         )]);
+    }
+
+    /// From now on calls are answered by another agent.
+    fn answered_by(&self, file: &str) {
+        let agents = Agents::single(parse(file, "test.toml").expect("an agent"));
+        let staff = Staff::of(agents, None, |_| None, &Egress::default()).expect("good tools");
+        self.server.staff.send_replace(Arc::new(staff));
     }
 
     /// What is written of a call, as soon as it has so many turns.
@@ -250,16 +257,39 @@ async fn a_caller_who_interrupts_a_slow_tool_has_it_done_once() {
 }
 
 #[tokio::test]
+async fn whoever_hangs_up_before_a_tool_runs_is_found_by_the_id_they_gave() {
+    let line = Line::open(Speculation::Off).await;
+    let file = booking(&line.api)
+        .replace("name = \"code\"", "name = \"customer_number\"")
+        .replace("[\"code\"]", "[\"customer_number\"]")
+        .replace("properties.code", "properties.customer_number")
+        .replace("{{ code }}", "{{ customer_number }}");
+    line.answered_by(&file);
+    line.asked_for_a_yes("CA1").await.hang_up().await;
+    let poll = async {
+        let mut pace = pace(Duration::from_millis(5));
+        loop {
+            let found = line.store.belongings(Person::Customer("1234")).await.expect("readable");
+            if found.calls().any(|call| call == "CA1") {
+                return;
+            }
+            pace.tick().await;
+        }
+    };
+    soon("the call among the customer's", poll).await;
+    assert!(line.written("CA1", 3).await.tool_runs.is_empty());
+    let other = line.store.belongings(Person::Customer("1235")).await.expect("readable");
+    assert_eq!(other.calls().count(), 0);
+}
+
+#[tokio::test]
 async fn a_new_staff_is_for_new_calls() {
     let line = Line::open(Speculation::Off).await;
     let mut old = Phone::greeted(&line.server, "CA1").await;
     let file = booking(&line.api)
         .replace("What is the code?", "Which code?")
         .replace("Hello from", "Welcome to");
-    let agents = Agents::single(parse(&file, "test.toml").expect("an agent"));
-    line.server.staff.send_replace(Arc::new(
-        Staff::of(agents, None, |_| None, &Egress::default()).expect("good tools"),
-    ));
+    line.answered_by(&file);
     line.server.stt.hear(&["I want to book", "I want to book"]);
     assert_eq!(old.exchange().await.heard, "What is the code?");
     let mut new = Phone::call(&line.server, "CA2").await;

@@ -11,6 +11,7 @@ impl Driver<'_> {
     pub(super) fn turn_ended(&mut self, summary: &TurnSummary) {
         self.turns += 1;
         self.record.turn(summary);
+        self.record.about(self.standing.dialog().filled());
         self.show(summary.turn);
         let (turn, latency) = (summary.turn, TurnLatency::from(&summary.ledger));
         let outcome = summary.outcome.name();

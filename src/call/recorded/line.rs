@@ -630,6 +630,7 @@ impl Line {
         };
         self.turns += 1;
         self.record.turn(&summary);
+        self.record.about(self.talk.dialog.filled());
         let (turn, latency) = (summary.turn, TurnLatency::from(&summary.ledger));
         let (call, outcome) = (self.live.call_sid(), summary.outcome.name());
         tracing::info!(

@@ -9,6 +9,7 @@ mod tape;
 mod wav;
 mod writing;
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -57,6 +58,9 @@ pub struct Tape {
     pub played: Played,
 }
 
+/// What is wrong with the parts of a recording, by their number.
+pub type Faults = Vec<(u32, RecordingError)>;
+
 impl Recordings {
     /// Files go to `dir`; rows to `store`.
     pub fn new(dir: PathBuf, store: Store) -> Self {
@@ -72,8 +76,19 @@ impl Recordings {
 
     /// What was recorded of a call. `None` if nothing was, or it was deleted for good.
     pub async fn read(&self, call_sid: &str) -> Result<Option<Tape>, RecordingError> {
+        match self.read_what_opens(call_sid).await? {
+            None => Ok(None),
+            Some((tape, faults)) => match faults.into_iter().next() {
+                None => Ok(Some(tape)),
+                Some((_, fault)) => Err(fault),
+            },
+        }
+    }
+
+    /// The same as far as it can be read, with what is wrong with which part.
+    pub async fn read_what_opens(&self, call_sid: &str) -> Result<Option<(Tape, Faults)>, RecordingError> {
         let parts = self.store.recordings_of(call_sid).await?;
-        if !parts.iter().any(|part| part.state != RecordingState::Refused) {
+        if !parts.iter().any(|part| part.state.may_be_heard()) {
             return Ok(None);
         }
         let key = match self.store.data_key(Record::Call(call_sid)).await {
@@ -82,69 +97,114 @@ impl Recordings {
             Err(error) => return Err(error.into()),
         };
         let files: Vec<(Recording, PathBuf)> = parts.iter().map(|part| (part.clone(), self.path(&part.id))).collect();
-        let played = on_a_thread(move || Ok(joined(&files, &key))).await??;
-        Ok(Some(Tape { parts, played }))
+        let (played, faults) = on_a_thread(move || Ok(joined(&files, &key))).await?;
+        Ok(Some((Tape { parts, played }, faults)))
+    }
+
+    /// Where the files of a call are, if they are on this machine.
+    pub async fn files(&self, call_sid: &str) -> Result<Vec<PathBuf>, RecordingError> {
+        let ids = self.store.recording_ids(call_sid).await?;
+        Ok(ids.iter().map(|id| self.path(id)).collect())
     }
 
     /// Deletes the files of a call, and tells how many there were. The rows stay: they say what there was.
     pub async fn delete_files(&self, call_sid: &str) -> Result<usize, RecordingError> {
-        let parts = self.store.recordings_of(call_sid).await?;
-        let paths: Vec<PathBuf> = parts.iter().map(|part| self.path(&part.id)).collect();
-        let deleted = on_a_thread(move || {
-            let mut deleted = 0;
-            for path in paths {
-                match fs::remove_file(path) {
-                    Ok(()) => deleted += 1,
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    Err(error) => return Err(error),
-                }
+        Ok(remove(self.files(call_sid).await?).await?)
+    }
+
+    /// Deletes the files of this machine that nobody may hear any more: their row says so, or their call's key is gone. How many there were.
+    pub async fn sweep(&self) -> Result<usize, RecordingError> {
+        let dir = self.dir.clone();
+        // Before the rows are asked for: each file has one before it is there.
+        let files = on_a_thread(move || sealed_files(&dir)).await?;
+        if files.is_empty() {
+            return Ok(0);
+        }
+        let heard = self.store.recordings_to_be_heard().await?;
+        let mut over = Vec::new();
+        for path in files {
+            if id_of(&path).is_none_or(|id| !heard.contains(id)) && self.is_over(&path).await? {
+                over.push(path);
             }
-            Ok(deleted)
-        });
-        Ok(deleted.await?)
+        }
+        Ok(remove(over).await?)
+    }
+
+    /// Whether a file is one that nobody may hear any more.
+    async fn is_over(&self, path: &Path) -> Result<bool, RecordingError> {
+        let Some(id) = id_of(path) else { return Ok(false) };
+        if self.store.is_recording_deleted(id).await? {
+            return Ok(true);
+        }
+        // Rows go with their call; the file says which that was.
+        let path = path.to_owned();
+        let key = on_a_thread(move || Ok(ChunkReader::key_id(&path).ok())).await?;
+        let Some(sid) = key.as_deref().and_then(|key| key.strip_prefix("call/")) else {
+            return Ok(false);
+        };
+        match self.store.deleted_at(Record::Call(sid)).await {
+            Err(error @ StoreError::Database { .. }) => Err(error.into()),
+            deleted => Ok(matches!(deleted, Ok(Some(_)))),
+        }
     }
 
     /// Looks through the files of all recordings. Faults name call and part. The rows are for [`Store::verify`] to look through.
     pub async fn verify(&self) -> Result<Vec<String>, RecordingError> {
-        let (mut faults, mut known) = (Vec::new(), Vec::new());
+        let dir = self.dir.clone();
+        // Before the rows are asked for: each file has one before it is there.
+        let there = on_a_thread(move || sealed_files(&dir)).await?;
+        let (mut faults, mut known) = (Vec::new(), HashSet::new());
         let mut after = String::new();
         loop {
             let calls = self.store.recorded_calls(&after).await?;
             let Some(last) = calls.last() else { break };
             after.clone_from(last);
             for sid in &calls {
-                let parts = match self.store.recordings_of(sid).await {
-                    Ok(parts) => parts,
-                    Err(error @ StoreError::Database { .. }) => return Err(error.into()),
-                    // The row's fault, which is told of already.
-                    Err(_) => continue,
-                };
-                let key = match self.store.data_key(Record::Call(sid)).await {
-                    Ok(key) => key,
-                    Err(error @ StoreError::Database { .. }) => return Err(error.into()),
-                    Err(_) => None,
-                };
-                known.extend(parts.iter().map(|part| self.path(&part.id)));
-                let Some(key) = key else { continue };
-                for part in parts.into_iter().filter(|part| part.state.has_file()) {
-                    let (path, key) = (self.path(&part.id), key.clone());
-                    let number = part.part;
-                    if let Some(fault) = on_a_thread(move || Ok(fault(&part, &path, &key))).await? {
-                        faults.push(format!("the recording of call {sid}, part {number}: {fault}"));
-                    }
-                }
+                known.extend(self.files(sid).await?);
+                self.verify_call(sid, &mut faults).await?;
             }
         }
-        let dir = self.dir.clone();
-        let strangers = on_a_thread(move || strangers(&dir, &known)).await?;
-        faults.extend(strangers.into_iter().map(|path| {
+        for path in there {
+            // A file that is to go is none either; nor is one that has gone meanwhile.
+            if known.contains(&path) || self.is_over(&path).await? || !path.exists() {
+                continue;
+            }
             let path = path.display();
-            format!("the file {path} belongs to no recording there is: its row was deleted, or it was moved here")
-        }));
+            faults.push(format!(
+                "the file {path} belongs to no recording there is: its row was deleted, or it was moved here"
+            ));
+        }
         Ok(faults)
     }
 
-    fn path(&self, id: &str) -> PathBuf {
+    async fn verify_call(&self, sid: &str, faults: &mut Vec<String>) -> Result<(), RecordingError> {
+        let parts = match self.store.recordings_of(sid).await {
+            Ok(parts) => parts,
+            Err(error @ StoreError::Database { .. }) => return Err(error.into()),
+            // The row's fault, which is told of already.
+            Err(_) => return Ok(()),
+        };
+        let key = match self.store.data_key(Record::Call(sid)).await {
+            Ok(Some(key)) => key,
+            Err(error @ StoreError::Database { .. }) => return Err(error.into()),
+            Ok(None) | Err(_) => return Ok(()),
+        };
+        for part in parts.into_iter().filter(|part| part.state.has_file()) {
+            let (path, key) = (self.path(&part.id), key.clone());
+            let (id, number) = (part.id.clone(), part.part);
+            let found = on_a_thread(move || Ok(fault(&part, &path, &key))).await?;
+            // It may have been deleted meanwhile.
+            if let Some(fault) = found
+                && self.store.recording_ids_to_be_heard(sid).await?.contains(&id)
+            {
+                faults.push(format!("the recording of call {sid}, part {number}: {fault}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Where a part is.
+    pub fn path(&self, id: &str) -> PathBuf {
         self.dir.join(format!("{id}{SEALED}"))
     }
 }
@@ -165,36 +225,52 @@ fn fault(part: &Recording, path: &Path, key: &DataKey) -> Option<String> {
 }
 
 /// Reads the parts and puts them behind one another, as far apart as they were heard.
-fn joined(parts: &[(Recording, PathBuf)], key: &DataKey) -> Result<Played, RecordingError> {
+fn joined(parts: &[(Recording, PathBuf)], key: &DataKey) -> (Played, Faults) {
     let mut all = Played {
         ended: true,
         ..Played::default()
     };
-    let mut first = None;
-    for (part, path) in parts.iter().filter(|(part, _)| part.state != RecordingState::Refused) {
-        let (text, ended) = match ChunkReader::open(path, key, &part.id) {
-            Ok(reader) => reader.read_prefix(),
-            // What could not be written may not even have begun.
-            Err(ChunkError::Io(_)) if part.state == RecordingState::Failed => continue,
-            Err(error) => return Err(error.into()),
-        };
-        match ended {
-            Ok(()) => {}
-            Err(ChunkError::Cut { .. }) if part.state != RecordingState::Whole => all.ended = false,
-            Err(error) => return Err(error.into()),
+    let (mut first, mut faults) = (None, Vec::new());
+    for (part, path) in parts.iter().filter(|(part, _)| part.state.may_be_heard()) {
+        let (text, whole) = opened(part, path, key);
+        all.ended &= matches!(whole, Ok(true));
+        faults.extend(whole.err().map(|fault| (part.part, fault)));
+        if text.is_empty() {
+            continue;
         }
-        let played = tape::play(&text)?;
+        let played = match tape::play(&text) {
+            Ok(played) => played,
+            Err(error) => {
+                faults.push((part.part, error.into()));
+                continue;
+            }
+        };
         let began = *first.get_or_insert(part.began_at);
         let offset_ms = part.began_at.duration_since(began).as_millis();
         let offset = u64::try_from(offset_ms).unwrap_or(0) * u64::from(SampleRate::LINE.get()) / 1_000;
         let end = all.caller.len() as u64;
         all.append(played, offset.clamp(end, end + LONGEST_GAP));
     }
-    Ok(all)
+    (all, faults)
 }
 
-/// Files that no row names.
-fn strangers(dir: &Path, known: &[PathBuf]) -> io::Result<Vec<PathBuf>> {
+/// The text of a part as far as it is authentic, and whether that is all of it: it is no fault if its writer was stopped.
+fn opened(part: &Recording, path: &Path, key: &DataKey) -> (Vec<u8>, Result<bool, RecordingError>) {
+    let (text, ended) = match ChunkReader::open(path, key, &part.id) {
+        Ok(reader) => reader.read_prefix(),
+        // What could not be written may not even have begun.
+        Err(ChunkError::Io(_)) if part.state == RecordingState::Failed => return (Vec::new(), Ok(true)),
+        Err(error) => (Vec::new(), Err(error)),
+    };
+    match ended {
+        Ok(()) => (text, Ok(true)),
+        Err(ChunkError::Cut { .. }) if part.state != RecordingState::Whole => (text, Ok(false)),
+        Err(error) => (text, Err(error.into())),
+    }
+}
+
+/// The files in the folder, whosoever they are.
+fn sealed_files(dir: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
@@ -202,12 +278,32 @@ fn strangers(dir: &Path, known: &[PathBuf]) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in entries {
         let path = entry?.path();
-        let sealed = path.to_str().is_some_and(|path| path.ends_with(SEALED));
-        if sealed && !known.contains(&path) {
+        if id_of(&path).is_some() {
             found.push(path);
         }
     }
     Ok(found)
+}
+
+/// Which part a file is of, by its name.
+pub fn id_of(path: &Path) -> Option<&str> {
+    path.file_name()?.to_str()?.strip_suffix(SEALED)
+}
+
+/// Removes files; how many of them were there.
+pub async fn remove(paths: Vec<PathBuf>) -> io::Result<usize> {
+    on_a_thread(move || {
+        let mut removed = 0;
+        for path in paths {
+            match fs::remove_file(path) {
+                Ok(()) => removed += 1,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(removed)
+    })
+    .await
 }
 
 /// For its owner's eyes only.

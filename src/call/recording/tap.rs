@@ -290,7 +290,7 @@ impl Tap {
     }
 
     /// Waits until all is written, for a while.
-    pub(in crate::call) async fn end(self) {
+    pub async fn end(self) {
         let Some(mut open) = self.0 else { return };
         open.pay();
         if open.owed.iter().any(|owed| matches!(owed, Message::Pause { .. })) {

@@ -22,7 +22,7 @@ use crate::time::SampleRate;
 
 impl Recordings {
     /// Begins to record a stream of a call, or writes down that its caller did not want it. `begun` tells when the call's row is there.
-    pub(in crate::call) fn begin(&self, call_sid: &str, consent: Consent, begun: watch::Receiver<bool>) -> Tap {
+    pub fn begin(&self, call_sid: &str, consent: Consent, begun: watch::Receiver<bool>) -> Tap {
         let wanted = matches!(consent.answer.as_str(), "told" | "yes");
         let part = Part {
             recordings: self.clone(),
@@ -112,9 +112,13 @@ impl Part {
                 self.tell(&error.into());
             }
         }
-        if let Err(error) = self.ended().await {
-            let call = &self.call_sid;
-            tracing::error!(call, %error, "the end of the recording of call {call} is not written down: {error}");
+        match self.ended().await {
+            Ok(true) => {}
+            Ok(false) => return self.remove().await,
+            Err(error) => {
+                let call = &self.call_sid;
+                tracing::error!(call, %error, "the end of the recording of call {call} is not written down: {error}");
+            }
         }
         let (call, lost_ms) = (&self.call_sid, self.facts.lost_ms);
         let state = self.facts.state.name();
@@ -142,15 +146,27 @@ impl Part {
         }
     }
 
-    async fn ended(&self) -> Result<(), StoreError> {
+    /// Whether it is to be kept.
+    async fn ended(&self) -> Result<bool, StoreError> {
         let mut backoff = Backoff::new(RETRY, LONGEST_RETRY, GIVEN_UP);
         loop {
             match self.recordings.store.end_recording(&self.id, &self.facts).await {
                 Err(error @ StoreError::Database { .. }) if !backoff.pause().await => return Err(error),
                 Err(StoreError::Database { .. }) => {}
                 // What is gone for good has no end to be written.
-                Err(StoreError::Shredded | StoreError::UnknownCall) => return Ok(()),
+                Err(StoreError::Shredded | StoreError::UnknownCall) => return Ok(false),
                 written => return written,
+            }
+        }
+    }
+
+    /// It was deleted while it was written: whoever did that may have come before its file.
+    async fn remove(&self) {
+        let call = &self.call_sid;
+        match super::remove(vec![self.recordings.path(&self.id)]).await {
+            Ok(_) => tracing::info!(call, "the recording of call {call} was deleted before its end"),
+            Err(error) => {
+                tracing::error!(call, %error, "the file of the recording of call {call}, which was deleted, is there still: {error}");
             }
         }
     }

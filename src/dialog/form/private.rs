@@ -1,12 +1,21 @@
 //! What the conversation knows of people.
 
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 use super::Dialog;
 use crate::dialog::redact::{Known, known_in};
 use crate::dialog::slot::{Private, Value};
 
 impl Dialog {
+    /// What the form that is being filled has so far, by slot.
+    pub fn filled(&self) -> Json {
+        let slots = self.run.iter().flat_map(|run| &run.slots);
+        slots
+            .map(|(name, value)| (name.clone(), value.to_json()))
+            .collect::<Map<_, _>>()
+            .into()
+    }
+
     /// What must not leave the house: what was said for the form, what tools found, the caller's number.
     pub fn private(&self) -> Vec<Known> {
         let mut known = Vec::new();

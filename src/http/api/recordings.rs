@@ -21,7 +21,7 @@ use super::store;
 use crate::call::command::Command;
 use crate::call::recording::{RecordingError, Wav};
 use crate::http::App;
-use crate::store::Scope;
+use crate::store::{Scope, Store};
 
 pub(super) fn routes(routes: Routes) -> Routes {
     routes.needs_each((Scope::Phi, routes!(read)), (Scope::Operate, routes!(pause)))
@@ -52,20 +52,25 @@ pub(super) enum WantedState {
 #[utoipa::path(get, path = "/api/calls/{call_sid}/recording", tag = "calls", operation_id = "get_recording",
     params(("call_sid" = String, Path, example = "CA00000000000000000000000000000001", pattern = "^[A-Za-z0-9_-]{1,64}$", description = "The carrier's id of the call")),
     responses((status = 200, body = String, content_type = "audio/wav", description = "The recording"),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no recording of such a call")))]
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no recording of such a call"),
+        (status = 410, body = Problem, content_type = "application/problem+json", description = "It was deleted for good, and when")))]
 async fn read(State(app): State<Arc<App>>, principal: Principal, Id(call_sid): Id) -> Result<Response, Problem> {
     audit::note(store(&app)?, &principal, Act::Read, "recording", Some(&call_sid)).await?;
-    let nothing = || Problem::not_found("recording");
-    let recordings = app.services.recordings.as_ref().ok_or_else(nothing)?;
     let listener = Arc::clone(&app.api.listeners).try_acquire_owned().map_err(|_| {
         let remedy = "Try again when one of them has been sent";
         Problem::unavailable("Too many recordings are being read", remedy)
     })?;
-    let tape = recordings
-        .read(&call_sid)
-        .await
-        .map_err(|error| unreadable(&call_sid, error))?;
-    let wav = Wav::new(tape.ok_or_else(nothing)?.played);
+    let tape = match &app.services.recordings {
+        None => None,
+        Some(recordings) => {
+            let read = recordings.read(&call_sid).await;
+            read.map_err(|error| unreadable(&call_sid, error))?
+        }
+    };
+    let Some(tape) = tape else {
+        return Err(absent(store(&app)?, &call_sid).await);
+    };
+    let wav = Wav::new(tape.played);
     let length = HeaderValue::from(wav.len());
     let pieces = wav.map(move |piece| {
         // Until the last piece is sent, or nobody wants it any more.
@@ -96,6 +101,15 @@ async fn pause(
 ) -> Result<(StatusCode, Json<Accepted>), Problem> {
     let paused = request.state == WantedState::Paused;
     order(&app, &principal, call_sid, Act::Record, Command::Record { paused }).await
+}
+
+/// A recording that is not there: it was deleted, or never was.
+async fn absent(store: &Store, call_sid: &str) -> Problem {
+    match store.recording_deleted_at(call_sid).await {
+        Ok(Some(at)) => Problem::gone("recording", at),
+        Ok(None) => Problem::not_found("recording"),
+        Err(error) => error.into(),
+    }
 }
 
 fn unreadable(call_sid: &str, error: RecordingError) -> Problem {
