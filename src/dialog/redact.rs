@@ -104,23 +104,33 @@ impl Redaction {
 
     fn hide(&mut self, text: &str, names: bool) -> String {
         let text = self.hide_known(text);
-        let mut spans = private_spans(&text, names, self.language, self.today);
-        // A placeholder has a number.
-        spans.retain(|(_, span)| {
-            !PLACEHOLDER
-                .find_iter(&text)
-                .any(|found| found.start() < span.end && span.start < found.end())
-        });
-        let mut out = String::with_capacity(text.len());
+        let (mut out, mut at) = (String::with_capacity(text.len()), 0);
+        for found in PLACEHOLDER.find_iter(&text) {
+            self.hide_part(&text[at..found.start()], names, &mut out);
+            out.push_str(found.as_str());
+            at = found.end();
+        }
+        self.hide_part(&text[at..], names, &mut out);
+        out
+    }
+
+    /// Of a text without placeholders.
+    fn hide_part(&mut self, text: &str, names: bool, out: &mut String) {
         let mut at = 0;
-        for (kind, span) in spans {
-            let said = text[span.clone()].to_owned();
+        for (kind, span) in private_spans(text, names, self.language, self.today) {
             out.push_str(&text[at..span.start]);
-            out.push_str(&self.placeholder(kind, &said, None));
+            let placeholder = self.placeholder(kind, &text[span.clone()], None);
+            // Written together with something it would be none.
+            if out.ends_with(is_word) {
+                out.push(' ');
+            }
+            out.push_str(&placeholder);
+            if text[span.end..].starts_with(is_word) {
+                out.push(' ');
+            }
             at = span.end;
         }
         out.push_str(&text[at..]);
-        out
     }
 
     fn hide_known(&mut self, text: &str) -> String {
@@ -129,9 +139,11 @@ impl Redaction {
             let Known { kind, value, spoken } = &self.known[place];
             let (kind, value, said) = (*kind, value.clone(), spoken.as_ref().unwrap_or(value).clone());
             for form in [&value, &said] {
-                while let Some(at) = word_at(&text, form) {
+                let mut from = 0;
+                while let Some(at) = word_at(&text, from, form) {
                     let placeholder = self.placeholder(kind, &said, Some(&value));
                     text.replace_range(at..at + form.len(), &placeholder);
+                    from = at + placeholder.len();
                 }
             }
         }
@@ -218,20 +230,23 @@ fn parts_of_name(known: &Known) -> Vec<Known> {
     parts.collect()
 }
 
-/// Where it stands by itself, in whatever case.
-fn word_at(text: &str, word: &str) -> Option<usize> {
+/// Where it stands by itself from there on, in whatever case; not within a placeholder.
+fn word_at(text: &str, from: usize, word: &str) -> Option<usize> {
     if word.len() < MIN_KNOWN {
         return None;
     }
     let (bytes, len) = (text.as_bytes(), word.len());
-    (0..(text.len() + 1).saturating_sub(len)).find(|&at| {
-        let is_word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    (from..(text.len() + 1).saturating_sub(len)).find(|&at| {
         bytes[at..at + len].eq_ignore_ascii_case(word.as_bytes())
             && text.is_char_boundary(at)
             && text.is_char_boundary(at + len)
-            && !is_word(text[..at].chars().next_back())
-            && !is_word(text[at + len..].chars().next())
+            && !text[..at].ends_with(is_word)
+            && !text[at + len..].starts_with(is_word)
     })
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
 }
 
 /// Each text of a JSON, with the nearest key above it; a number of three digits or more becomes one.
@@ -298,6 +313,8 @@ static ASKS_FOR_NAME: LazyLock<Regex> =
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn redaction(known: &[(Private, &str, &str)]) -> Redaction {
@@ -377,5 +394,45 @@ mod tests {
             redaction.hide("my id is ab-1234", false)
         );
         assert_eq!(redaction.hide("NUMBER_1 is my id", false), "NUMBER_1 is my id");
+    }
+
+    #[test]
+    fn people_may_be_called_as_placeholders_are() {
+        let mut redaction = redaction(&[
+            (Private::Name, "Ann Name", "Ann Name"),
+            (Private::Name, "Date Number", "Date Number"),
+        ]);
+        let hidden = redaction.hide(
+            "Name is here, and Ann Name, born 4 May 1970 as Date Number, 4826 55",
+            false,
+        );
+        assert!(
+            !hidden.contains("Ann") && !hidden.contains("1970") && !hidden.contains("Number"),
+            "{hidden}"
+        );
+        assert!(!hidden.contains("4826") && !hidden.contains("55"), "{hidden}");
+        assert!(redaction.show(&hidden).contains("Ann Name, born"), "{hidden}");
+    }
+
+    #[test]
+    fn what_follows_a_placeholder_is_hidden_too() {
+        let mut redaction = redaction(&[(Private::Number, "482615", "4 8 2 6 1 5")]);
+        let hidden = redaction.hide("It is 482615 4826 55.", false);
+        assert_eq!(hidden, "It is NUMBER_1 NUMBER_2.");
+        assert_eq!(redaction.show(&hidden), "It is 4 8 2 6 1 5 4826 55.");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_hidden_comes_back(text in "[a-zA-Z0-9 ,.]{0,80}", name in "[A-Z][a-z]{2,8}( [A-Z][a-z]{2,8})?") {
+            // Texts that look like placeholders are the model's to write, not the caller's.
+            prop_assume!(!PLACEHOLDER.is_match(&text) && !PLACEHOLDER.is_match(&name));
+            let text = format!("{text} {name}");
+            let mut redaction = redaction(&[(Private::Name, &name, &name)]);
+            let hidden = redaction.hide(&text, false);
+            prop_assert!(word_at(&hidden, 0, &name).is_none(), "{hidden}");
+            let plain = |text: &str| plain(text);
+            prop_assert_eq!(plain(&redaction.show(&hidden)), plain(&text));
+        }
     }
 }

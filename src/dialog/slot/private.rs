@@ -31,11 +31,10 @@ pub fn private_spans(text: &str, names: bool, language: Language, today: Date) -
     let mut found: Vec<(Private, Range<usize>)> = Vec::new();
     // Each takes what is left by those before it.
     let mut take = |kind, spans: Vec<Range<usize>>| {
-        let left = spans
-            .into_iter()
-            .flat_map(|span| without(text, span, &found))
-            .collect::<Vec<_>>();
-        found.extend(left.into_iter().map(|span| (kind, span)));
+        for span in spans {
+            let left = without(text, span, &found);
+            found.extend(left.into_iter().map(|span| (kind, span)));
+        }
     };
     take(
         Private::Email,
@@ -278,7 +277,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn spans_are_in_order_and_within(text in "(?s).{0,120}", names: bool) {
+        fn spans_are_in_order_and_within(text in "((?s).|[0-9]{1,4}[a-zA-Z ,]{1,3}){0,60}", names: bool) {
             let today = jiff::civil::date(2026, 11, 21);
             for language in [Language::En, Language::Es] {
                 let spans = private_spans(&text, names, language, today);

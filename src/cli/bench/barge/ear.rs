@@ -1,6 +1,6 @@
 //! What a person with the caller's ear would write down: the agent's side of a recording, as played, through Whisper.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -52,21 +52,22 @@ impl Ear {
         written(&mut self.whispers[0], &recording.agent(frames))
     }
 
-    /// The words in some frames, and how many of an answer's words they come to: what two ears agree on, give or take a word. `None` if
-    /// no two do.
+    /// The words in some frames, and how many of an answer's words they come to: what two ears agree on, give or take a word, which is
+    /// how exactly it can be told. `None` if no two do.
     pub(super) fn reached(
         &mut self,
         recording: &Recording,
         frames: Range<usize>,
         answer: &Answer<'_>,
-    ) -> anyhow::Result<Option<(String, usize)>> {
+    ) -> anyhow::Result<Option<(String, RangeInclusive<usize>)>> {
         let played = recording.agent(frames);
         let mut told: Vec<(String, usize)> = Vec::new();
         for whisper in &mut self.whispers {
             let text = written(whisper, &played)?;
             let reached = answer.reached(&text);
-            if let Some(agreed) = told.iter().position(|(_, earlier)| earlier.abs_diff(reached) <= 1) {
-                return Ok(Some(told.swap_remove(agreed)));
+            if let Some((earlier, words)) = told.iter().find(|(_, words)| words.abs_diff(reached) <= 1) {
+                let words = (*words).min(reached)..=(*words).max(reached);
+                return Ok(Some((earlier.clone(), words)));
             }
             told.push((text, reached));
         }

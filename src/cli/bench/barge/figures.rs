@@ -132,7 +132,7 @@ pub(super) struct Heard {
     pub(super) cuts: usize,
     /// Of which the server told nothing, or no two ears understood the same of the answer.
     unknown: usize,
-    /// Words by which the server is wrong, without sign.
+    /// Words by which the server is wrong, without sign: nothing where it is right by one of the two ears.
     pub(super) words_off: Summary,
     /// Share of the known ones wrong by at most one word.
     pub(super) within_one: Option<f64>,
@@ -144,9 +144,17 @@ pub(super) struct Heard {
 #[derive(Debug, Serialize)]
 struct Belief {
     believed_words: usize,
-    heard_words: usize,
+    /// The fewest and the most.
+    heard_words: (usize, usize),
     believed: String,
     heard: String,
+}
+
+impl Belief {
+    fn off(&self) -> usize {
+        let (fewest, most) = self.heard_words;
+        fewest.saturating_sub(self.believed_words) + self.believed_words.saturating_sub(most)
+    }
 }
 
 impl Heard {
@@ -176,10 +184,10 @@ impl Heard {
                 continue;
             };
             let believed_words = answer.reached(believed);
-            if heard_words > 0 {
+            if *heard_words.end() > 0 {
                 each.push(Belief {
                     believed_words,
-                    heard_words,
+                    heard_words: heard_words.into_inner(),
                     believed: believed.to_owned(),
                     heard,
                 });
@@ -189,17 +197,16 @@ impl Heard {
     }
 
     fn from_beliefs(cuts: usize, each: Vec<Belief>) -> Self {
-        let off = |belief: &Belief| belief.believed_words.abs_diff(belief.heard_words);
         let known = each.len() as f64;
-        let close = each.iter().filter(|belief| off(belief) <= 1).count();
+        let close = each.iter().filter(|belief| belief.off() <= 1).count();
         let bias: f64 = each
             .iter()
-            .map(|belief| belief.believed_words as f64 - belief.heard_words as f64)
+            .map(|belief| belief.believed_words as f64 - (belief.heard_words.0 + belief.heard_words.1) as f64 / 2.0)
             .sum();
         Self {
             cuts,
             unknown: cuts - each.len(),
-            words_off: Summary::of(each.iter().map(|belief| off(belief) as f64).collect()),
+            words_off: Summary::of(each.iter().map(|belief| belief.off() as f64).collect()),
             within_one: (!each.is_empty()).then(|| close as f64 / known),
             bias: (!each.is_empty()).then(|| bias / known),
             each,
@@ -210,8 +217,7 @@ impl Heard {
         let mut text = format!("heard: {} answers cut, {} unknown\n", self.cuts, self.unknown);
         let mut counts = [0; 5];
         for belief in &self.each {
-            let off = belief.believed_words.abs_diff(belief.heard_words);
-            counts[off.min(4)] += 1;
+            counts[belief.off().min(4)] += 1;
         }
         if let (Some(share), Some(bias)) = (self.within_one, self.bias) {
             let [zero, one, two, three, more] = counts;
@@ -253,16 +259,16 @@ mod tests {
 
     #[test]
     fn beliefs_are_counted_in_words() {
-        let belief = |believed_words, heard_words| Belief {
+        let belief = |believed_words, heard: usize| Belief {
             believed_words,
-            heard_words,
+            heard_words: (heard - 1, heard),
             believed: String::new(),
             heard: String::new(),
         };
-        let heard = Heard::from_beliefs(5, vec![belief(10, 10), belief(11, 10), belief(9, 10), belief(20, 14)]);
+        let heard = Heard::from_beliefs(5, vec![belief(10, 10), belief(11, 10), belief(8, 10), belief(20, 14)]);
         assert_eq!(
             (heard.unknown, heard.within_one, heard.bias),
-            (1, Some(0.75), Some(1.5))
+            (1, Some(0.75), Some(1.75))
         );
         let text = heard.text();
         assert!(text.contains("0 1, 1 2, 2 0, 3 0, more 1; within one 75 %"), "{text}");
