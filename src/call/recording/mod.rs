@@ -1,7 +1,7 @@
 //! Recordings of calls: both sides as they were heard, in a file sealed by the call's key while the call runs.
 //!
 //! [`Tap`] is the audio loop's end and never waits; behind a bounded queue a thread of the recording holds what it takes back half a second long
-//! (`tape`) and writes the rest through [`ChunkWriter`]. What a killed server leaves can be read up to its last second.
+//! (`tape`) and writes the rest sealed ([`crate::privacy::chunks`]). What a killed server leaves can be read up to its last second.
 
 mod clock;
 mod tap;
