@@ -62,7 +62,7 @@ fn xorshift() -> impl FnMut() -> u64 {
 
 #[test]
 fn sealed_files_that_were_altered_are_found_out() {
-    let mut ends: Vec<_> = files("corpus/chunks")
+    let mut ends: Vec<_> = files("chunks")
         .iter()
         .map(|file| chunks::run(&fs::read(file).expect("readable")))
         .collect();
