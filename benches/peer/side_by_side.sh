@@ -22,7 +22,7 @@ done
 cd "$repo"
 "$python" "$bench/stub_llm.py" --port 8099 --ttft-ms 100 --itl-ms 20 --text "$text" >"$out/stub.log" 2>&1 &
 stub=$!
-BIND=127.0.0.1:8090 LLM_BASE_URL=http://127.0.0.1:8099/v1 LLM_MODEL=stub STT_MODEL=tiny.en LOG_TRANSCRIPTS=true \
+TWILIO_VERIFY=off DATA_DIR=$out/data BIND=127.0.0.1:8090 LLM_BASE_URL=http://127.0.0.1:8099/v1 LLM_MODEL=stub STT_MODEL=tiny.en LOG_TRANSCRIPTS=true \
   target/release/tieline serve >"$out/$label-tieline.log" 2>&1 &
 server=$!
 trap 'kill $server $stub 2>/dev/null; wait' EXIT
