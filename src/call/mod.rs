@@ -4,6 +4,7 @@ pub mod audiosocket;
 pub(crate) mod backoff;
 pub mod codec;
 pub mod command;
+mod disk;
 pub mod drain;
 pub mod driver;
 pub mod end;

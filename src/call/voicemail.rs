@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
-use tokio::sync::oneshot;
 
 use crate::audio::mulaw;
 use crate::audio::resample::resample;
 use crate::audio::wav::{self, Recording};
+use crate::call::disk::{make_dir, on_a_thread};
 use crate::dialog::slot::Language;
 use crate::engine::{Engine, EngineError, Urgency};
 use crate::privacy::chunks::{ChunkError, ChunkReader, ChunkWriter};
@@ -292,11 +292,7 @@ fn to_wav(audio: &[i16]) -> Result<Vec<u8>, wav::WavError> {
 /// On the disk when it returns; for the owner's eyes only. Gives the SHA-256 of the sealed file.
 fn write(path: &Path, key: &DataKey, id: &str, file: &[u8]) -> io::Result<String> {
     let dir = path.parent().unwrap_or_else(|| Path::new("."));
-    let mut made = fs::DirBuilder::new();
-    made.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut made, 0o700);
-    made.create(dir)?;
+    make_dir(dir)?;
     let mut writer = ChunkWriter::create(path, key, id)?;
     let written = writer
         .write(file)
@@ -344,20 +340,6 @@ fn wipe(path: &Path) -> io::Result<()> {
     file.flush()?;
     file.sync_all()?;
     fs::remove_file(path)
-}
-
-/// A disk may take its time, and calls may not wait for it.
-async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    let (done, result) = oneshot::channel();
-    std::thread::Builder::new()
-        .name("voicemail".to_owned())
-        .spawn(move || {
-            // An error means that nobody waits any more.
-            let _ = done.send(work());
-        })?;
-    result
-        .await
-        .unwrap_or_else(|_| Err(io::Error::other("the writing thread ended")))
 }
 
 #[expect(

@@ -14,13 +14,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use tokio::sync::oneshot;
-
 pub use tap::{Tap, Why};
 pub use tape::{Paused, Played, Unreadable};
 pub use wav::Wav;
 pub use writing::tap_into;
 
+use crate::call::disk::{make_dir, on_a_thread};
 use crate::privacy::chunks::{ChunkError, ChunkReader};
 use crate::privacy::seal::DataKey;
 use crate::store::{Record, Recording, RecordingState, Store, StoreError};
@@ -304,29 +303,6 @@ pub async fn remove(paths: Vec<PathBuf>) -> io::Result<usize> {
         Ok(removed)
     })
     .await
-}
-
-/// For its owner's eyes only.
-fn make_dir(dir: &Path) -> io::Result<()> {
-    let mut made = fs::DirBuilder::new();
-    made.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut made, 0o700);
-    made.create(dir)
-}
-
-/// A disk may take its time, and calls may not wait for it.
-async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    let (done, result) = oneshot::channel();
-    std::thread::Builder::new()
-        .name("recordings".to_owned())
-        .spawn(move || {
-            // An error means that nobody waits any more.
-            let _ = done.send(work());
-        })?;
-    result
-        .await
-        .unwrap_or_else(|_| Err(io::Error::other("the reading thread ended")))
 }
 
 /// How the name of a file ends, after its id.

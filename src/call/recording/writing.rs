@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
 
+use super::Recordings;
 use super::tap::{Message, Tap, Told};
 use super::tape::Tape;
-use super::{Recordings, make_dir};
 use crate::call::backoff::Backoff;
+use crate::call::disk::{make_dir, on_a_thread};
 use crate::privacy::chunks::ChunkWriter;
 use crate::privacy::seal::DataKey;
 use crate::store::{Consent, NewRecording, RecordingFacts, RecordingPause, RecordingState, StoreError};
@@ -98,7 +99,7 @@ impl Part {
         };
         let (path, id) = (self.recordings.path(&self.id), self.id.clone());
         let lost = Arc::clone(&told);
-        let written = super::on_a_thread(move || Ok(write(&path, &key, &id, &received, &told))).await;
+        let written = on_a_thread(move || Ok(write(&path, &key, &id, &received, &told))).await;
         let lost = lost.lost.load(Ordering::Relaxed);
         self.facts.lost_ms = milliseconds(lost);
         match written.and_then(|written| written) {

@@ -31,11 +31,10 @@ impl Answering {
         let (mut spoken, mut run) = (false, Vec::new());
         for _ in 0..ROUNDS {
             let mut prompt = self.prompt(messages.clone());
-            let redaction = llm.redacts().then(|| {
-                let mut redaction = self.redaction();
-                prompt = redaction.prompt(std::mem::take(&mut prompt));
-                redaction
-            });
+            let mut redaction = llm.redacts().then(|| self.redaction());
+            if let Some(hidden) = &mut redaction {
+                prompt = hidden.prompt(prompt);
+            }
             let mut deltas = llm.reply(prompt).boxed();
             let mut calls = Vec::new();
             let mut text = String::new();

@@ -1,0 +1,30 @@
+//! Files of calls: on a thread of their own, since a disk may take its time and calls may not wait for it.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use tokio::sync::oneshot;
+
+/// Does it there.
+pub(super) async fn on_a_thread<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    let (done, result) = oneshot::channel();
+    std::thread::Builder::new().name("disk".to_owned()).spawn(move || {
+        // An error means that nobody waits any more.
+        let _ = done.send(work());
+    })?;
+    result
+        .await
+        .unwrap_or_else(|_| Err(io::Error::other("the thread that does it has ended")))
+}
+
+/// Makes a folder for its owner's eyes only, unless it is there.
+pub(super) fn make_dir(dir: &Path) -> io::Result<()> {
+    let mut made = fs::DirBuilder::new();
+    made.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut made, 0o700);
+    made.create(dir)
+}
