@@ -63,7 +63,14 @@ fn machine(c: &mut Criterion) {
     };
     // A sentence that outlasts any measurement.
     let samples = 160 << 40;
-    call.machine.handle(Input::Synthesized { sentence, samples }, call.now);
+    call.machine.handle(
+        Input::Synthesized {
+            sentence,
+            samples,
+            words: [].into(),
+        },
+        call.now,
+    );
     c.bench_function("machine/replying_with_playout", |b| {
         b.iter(|| call.step(black_box(Voice::Silent)));
     });

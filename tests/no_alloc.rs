@@ -214,7 +214,14 @@ fn a_frame_of_the_caller_allocates_nothing_while_the_agent_speaks() {
         panic!("no greeting")
     };
     let samples = 60 * 8_000;
-    call.machine.handle(Input::Synthesized { sentence, samples }, call.now);
+    call.machine.handle(
+        Input::Synthesized {
+            sentence,
+            samples,
+            words: [].into(),
+        },
+        call.now,
+    );
     while call.machine.poll_action().is_some() {}
     // Warm-up: as above, and the first audio action.
     for text in &messages[..10] {

@@ -157,6 +157,37 @@ fn whisper_understands_piper() {
     assert_eq!(plain(&heard), plain(sentence));
 }
 
+/// The voice's own durations: what is cut behind a word is heard up to that word.
+#[test]
+fn piper_tells_where_each_word_lies() {
+    let mut piper = piper();
+    let mut whisper = whisper(AudioContext::Fitted);
+    // espeak-ng says "of the" and "in the" as one word each.
+    let sentence =
+        "Our courses begin in the middle of the month — and they are held in the garden, whenever it is warm.";
+    let speech = piper.synthesize(sentence, &|| false).expect("synthesised");
+    let words: Vec<&str> = sentence.split_whitespace().collect();
+    assert_eq!(speech.words.len(), words.len());
+    assert!(speech.words.windows(2).all(|pair| pair[0].end <= pair[1].start));
+    assert!(speech.words.last().is_some_and(|last| last.end <= speech.samples.len()));
+    for (place, word) in words.iter().enumerate() {
+        let lasts = speech.words[place].len() as f32 / speech.rate.get() as f32;
+        assert!((0.03..1.0).contains(&lasts) || *word == "—", "{word}: {lasts} s");
+    }
+    for cut in [2, 6, 8, 14, 16] {
+        let played = &speech.samples[..speech.words[cut].end];
+        let audio = tieline::audio::resample::resample(played, speech.rate, SampleRate::MODEL).expect("valid rate");
+        let heard = plain(&whisper.transcribe(&audio, &|| false).expect("transcribed").text);
+        let expected = plain(&words[..=cut].join(" "));
+        let (heard, expected) = (heard.split_whitespace().count(), expected.split_whitespace().count());
+        assert!(
+            heard.abs_diff(expected) <= 1,
+            "up to {}: {heard} words instead of {expected}",
+            words[cut]
+        );
+    }
+}
+
 #[test]
 fn spelled_ids_and_prices_arrive_as_such() {
     let mut piper = piper();

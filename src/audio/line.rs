@@ -1,16 +1,23 @@
 //! From synthesised speech to line audio: μ-law at 8 kHz in whole frames.
 
+use std::ops::Range;
+
 use rubato::ResamplerConstructionError;
 
 use crate::audio::mulaw::{self, SILENCE};
 use crate::audio::resample::resample;
 use crate::time::SampleRate;
 
-/// Converts one sentence. Leading silence goes, because the caller would wait through it; a short pause follows.
-pub fn from_speech(samples: &[f32], rate: SampleRate) -> Result<Vec<u8>, ResamplerConstructionError> {
+/// Converts one sentence, and the places of its words in it. Leading silence goes, because the caller would wait through it; a short pause
+/// follows.
+pub fn from_speech(
+    samples: &[f32],
+    words: &[Range<usize>],
+    rate: SampleRate,
+) -> Result<(Vec<u8>, Vec<Range<u64>>), ResamplerConstructionError> {
     let voiced = |sample: &f32| sample.abs() > AUDIBLE;
     let Some(first) = samples.iter().position(voiced) else {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), Vec::new()));
     };
     let last = samples.iter().rposition(voiced).unwrap_or(first);
     let keep = |seconds: f32| (rate.get() as f32 * seconds) as usize;
@@ -19,8 +26,17 @@ pub fn from_speech(samples: &[f32], rate: SampleRate) -> Result<Vec<u8>, Resampl
     let line = resample(&samples[from..to], rate, SampleRate::LINE)?;
     let mut audio = Vec::with_capacity(line.len() + FRAME + GAP);
     mulaw::encode_f32_into(&line, &mut audio);
+    let spoken = audio.len() as u64;
+    let at_line = |sample: usize| {
+        let moved = sample.saturating_sub(from) as u64;
+        (moved * u64::from(SampleRate::LINE.get()) / u64::from(rate.get())).min(spoken)
+    };
+    let words = words
+        .iter()
+        .map(|word| at_line(word.start)..at_line(word.end))
+        .collect();
     audio.resize((audio.len() + GAP).next_multiple_of(FRAME), SILENCE);
-    Ok(audio)
+    Ok((audio, words))
 }
 
 /// About −50 dBFS.
@@ -44,13 +60,17 @@ mod tests {
             .iter_mut()
             .enumerate()
             .for_each(|(n, s)| *s = 0.3 * (n as f32 * 0.2).sin());
-        let audio = from_speech(&samples, SampleRate::hz(22_050)).expect("valid rate");
+        let words = [0..10_000, 11_025..12_127, 13_000..22_050];
+        let (audio, words) = from_speech(&samples, &words, SampleRate::hz(22_050)).expect("valid rate");
+        // The voice begins 10 ms in, and its end is kept for 50 ms.
+        assert_eq!(words, [0..0, 79..479, 796..1_279]);
         assert_eq!(audio.len() % 160, 0);
         let milliseconds = audio.len() / 8;
         assert!((250..=310).contains(&milliseconds), "{milliseconds} ms");
         assert!(
-            from_speech(&[0.0; 100], SampleRate::LINE)
+            from_speech(&[0.0; 100], &[], SampleRate::LINE)
                 .expect("valid rate")
+                .0
                 .is_empty()
         );
     }

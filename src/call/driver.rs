@@ -295,10 +295,18 @@ impl<'a> Driver<'a> {
                 tracing::info!(call = self.call_sid, %turn, tool = name, outcome, took_ms, "turn {turn} ran {name}: {outcome}");
                 self.record.tool(turn, &tool);
             }
-            Done::Audio { sentence, audio } => {
-                let samples = audio.len() as u64;
-                self.ready.insert(sentence, audio);
-                self.machine.handle(Input::Synthesized { sentence, samples }, now());
+            Done::Audio { sentence, spoken } => {
+                let samples = spoken.audio.len() as u64;
+                self.ready.insert(sentence, spoken.audio);
+                let words = spoken.words;
+                self.machine.handle(
+                    Input::Synthesized {
+                        sentence,
+                        samples,
+                        words,
+                    },
+                    now(),
+                );
             }
         }
     }

@@ -55,7 +55,7 @@ mod tests {
     fn a_sentence_ends_in_as_much_quiet_as_the_playout_takes_for_granted() {
         let voice: Vec<f32> = (0..8_000).map(|n| 0.3 * (n as f32 * 0.4).sin()).collect();
         let speech = [voice, vec![0.0; 4_000]].concat();
-        let audio = from_speech(&speech, SampleRate::LINE).expect("a valid rate");
+        let (audio, _) = from_speech(&speech, &[], SampleRate::LINE).expect("a valid rate");
         let quiet = audio.iter().rev().take_while(|&&code| mulaw::decode(code).abs() < 300);
         let quiet = quiet.count() as u64;
         assert!((TRAILING..TRAILING + 500).contains(&quiet), "{quiet} quiet samples");

@@ -332,6 +332,7 @@ impl<'a> Desk<'a> {
                 tracing::warn!(call = call_sid, %error, "a sentence of call {call_sid} has no audio: {error}");
             })
             .ok()
+            .map(|spoken| spoken.audio)
         };
         made.boxed()
     }

@@ -7,7 +7,7 @@ use futures_util::{Stream, StreamExt};
 
 use crate::dialog::conversation::ToolRecord;
 use crate::dialog::form::Dialog;
-use crate::engine::LineAudio;
+use crate::engine::Spoken;
 use crate::speech::Code;
 use crate::turn::event::{Input, SentenceId, TurnId};
 
@@ -18,7 +18,7 @@ pub(super) enum Done {
     Heard((Option<Code>, Input)),
     Audio {
         sentence: SentenceId,
-        audio: LineAudio,
+        spoken: Spoken,
     },
     /// The conversation once the turn counts; `line` is the caller's line of the history that it follows from.
     State {

@@ -8,6 +8,7 @@ pub mod queue;
 mod worker;
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -20,6 +21,15 @@ use worker::{Job, Pool};
 
 /// Line audio of one sentence: μ-law in whole frames.
 pub type LineAudio = Arc<[u8]>;
+
+/// A sentence as it goes to the line.
+#[derive(Debug, Clone)]
+pub struct Spoken {
+    /// Its sound.
+    pub audio: LineAudio,
+    /// Where in it the words of the text lie, in samples. Empty if the voice cannot tell.
+    pub words: Arc<[Range<u64>]>,
+}
 
 /// Builds an engine for one worker; called on the worker's own thread.
 pub type Factory<E> = Box<dyn Fn() -> Result<Box<E>, SpeechError> + Send + Sync>;
@@ -83,13 +93,13 @@ pub struct Engine {
     tts: Pool<SynthesizeJob>,
     /// Absent without a model.
     eot: Option<Pool<JudgeJob>>,
-    phrases: HashMap<(String, Code), LineAudio>,
+    phrases: HashMap<(String, Code), Spoken>,
     /// The same for sentences that are likely to be wanted.
-    prepared: OnceLock<HashMap<(String, Code), LineAudio>>,
+    prepared: OnceLock<HashMap<(String, Code), Spoken>>,
 }
 
 type TranscribeJob = Job<(Vec<f32>, Listen), Heard>;
-type SynthesizeJob = Job<(String, Code), LineAudio>;
+type SynthesizeJob = Job<(String, Code), Spoken>;
 type JudgeJob = Job<Vec<f32>, f32>;
 
 impl Engine {
@@ -182,11 +192,11 @@ impl Engine {
         language: Code,
         within: Duration,
         urgency: Urgency,
-    ) -> Result<LineAudio, EngineError> {
+    ) -> Result<Spoken, EngineError> {
         let phrase = (text, language);
         let prepared = || self.prepared.get().and_then(|prepared| prepared.get(&phrase));
         match self.phrases.get(&phrase).or_else(prepared) {
-            Some(audio) => Ok(Arc::clone(audio)),
+            Some(spoken) => Ok(spoken.clone()),
             None => self.tts.run(phrase, urgency, within).await,
         }
     }

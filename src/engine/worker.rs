@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::audio::line;
 use crate::engine::queue::{self, JobQueue};
-use crate::engine::{EngineError, Factory, LineAudio, Urgency};
+use crate::engine::{EngineError, Factory, Spoken, Urgency};
 use crate::speech::{Cancelled, Code, EndOfTurn, Heard, Listen, SpeechError, Synthesizer, Transcriber};
 
 /// One piece of work.
@@ -174,14 +174,17 @@ pub(super) fn synthesize(
     engine: &mut (dyn Synthesizer + 'static),
     (text, language): (String, Code),
     cancelled: Cancelled<'_>,
-) -> Result<LineAudio, SpeechError> {
+) -> Result<Spoken, SpeechError> {
     let speech = engine.synthesize_in(&text, language, cancelled)?;
-    let audio = line::from_speech(&speech.samples, speech.rate);
-    let audio = audio.map_err(|error| SpeechError::Run {
+    let line = line::from_speech(&speech.samples, &speech.words, speech.rate);
+    let (audio, words) = line.map_err(|error| SpeechError::Run {
         engine: "tts",
         reason: error.to_string(),
     })?;
-    Ok(audio.into())
+    Ok(Spoken {
+        audio: audio.into(),
+        words: words.into(),
+    })
 }
 
 fn load_error(engine: &'static str, reason: &str) -> EngineError {

@@ -15,6 +15,8 @@ pub mod voices;
 pub mod webrtc;
 pub mod whisper;
 
+use std::ops::Range;
+
 use crate::time::SampleRate;
 
 /// Says whether a piece of caller audio holds speech.
@@ -119,6 +121,8 @@ pub struct Speech {
     pub samples: Vec<f32>,
     /// Their rate.
     pub rate: SampleRate,
+    /// The samples of each word of the text, as white space parts it, in order. Empty if the engine cannot tell.
+    pub words: Vec<Range<usize>>,
 }
 
 /// Why an engine has no answer. Never holds what was said.

@@ -1,5 +1,10 @@
 //! Piper voices on ONNX Runtime.
 
+mod graph;
+mod timing;
+
+use std::collections::HashSet;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -13,6 +18,8 @@ pub struct Piper {
     voice: Voice,
     language: String,
     length_scale: f32,
+    /// The phonemes it knows, if it says how long each lasts.
+    timed: Option<HashSet<char>>,
 }
 
 /// Loads the ONNX Runtime library; once per process, before the first voice.
@@ -40,12 +47,17 @@ impl Piper {
         })?;
         let language = parsed.espeak.voice.clone();
         let length_scale = parsed.inference.length_scale / speed;
-        let session = onnx::session(model, threads)
+        let known = parsed.phoneme_id_map.iter().filter(|(_, ids)| !ids.is_empty());
+        let known: HashSet<char> = known.map(|(&phoneme, _)| phoneme).collect();
+        let bytes = std::fs::read(model).map_err(|error| load_error(format!("{}: {error}", model.display())))?;
+        let changed = graph::with_durations(&bytes);
+        let session = onnx::session_of(changed.as_deref().unwrap_or(&bytes), threads)
             .map_err(|reason| load_error(format!("{} is not a usable Piper voice: {reason}", model.display())))?;
         Ok(Self {
             voice: Voice::from_session(session, parsed),
             language,
             length_scale,
+            timed: changed.is_some().then_some(known),
         })
     }
 }
@@ -68,19 +80,52 @@ impl Synthesizer for Piper {
             return Ok(Speech {
                 samples: Vec::new(),
                 rate: SampleRate::LINE,
+                words: Vec::new(),
             });
         }
         let (samples, rate) = self
             .voice
             .create(&phonemes, true, None, Some(self.length_scale), None, None)
-            .map_err(|_| SpeechError::Run {
-                engine: ENGINE,
-                reason: "inference failed".to_owned(),
-            })?;
+            .map_err(|_| run_error("inference failed"))?;
+        let (samples, words) = match &self.timed {
+            None => (samples, Vec::new()),
+            Some(known) => {
+                let is_known = |phoneme| known.contains(&phoneme);
+                let (samples, durations) = timing::split(samples, timing::ids(&phonemes, is_known))
+                    .ok_or_else(|| run_error("audio and durations do not belong together"))?;
+                let groups = timing::groups(&phonemes, is_known, &durations);
+                (samples, self.words(text, &groups)?)
+            }
+        };
         Ok(Speech {
             samples,
             rate: SampleRate::hz(rate),
+            words,
         })
+    }
+}
+
+impl Piper {
+    /// The samples of each word; none if they cannot be told.
+    fn words(&self, text: &str, groups: &[(Range<usize>, usize)]) -> Result<Vec<Range<usize>>, SpeechError> {
+        let said = text.split_whitespace().filter(|word| timing::is_said(word));
+        let lengths = if said.clone().count() == groups.len() {
+            groups.iter().map(|(_, sounds)| *sounds).collect()
+        } else {
+            let sounds = |word| Ok(phonemes(word, &self.language)?.chars().count());
+            said.map(sounds).collect::<Result<Vec<_>, SpeechError>>()?
+        };
+        let Some(spans) = timing::spans(groups, &lengths) else {
+            return Ok(Vec::new());
+        };
+        let (mut spans, mut end) = (spans.into_iter(), 0);
+        let span = |word| {
+            let span = if timing::is_said(word) { spans.next() } else { None };
+            let span = span.unwrap_or(end..end);
+            end = span.end;
+            span
+        };
+        Ok(text.split_whitespace().map(span).collect())
     }
 }
 
@@ -93,6 +138,13 @@ fn phonemes(text: &str, language: &str) -> Result<String, SpeechError> {
         reason: error.to_string(),
     })?;
     Ok(format!("{BEGINNING}{}", clauses.join(" ")))
+}
+
+fn run_error(reason: &str) -> SpeechError {
+    SpeechError::Run {
+        engine: ENGINE,
+        reason: reason.to_owned(),
+    }
 }
 
 fn load_error(reason: String) -> SpeechError {

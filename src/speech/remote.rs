@@ -99,6 +99,7 @@ impl Synthesizer for RemoteSynthesizer {
         Ok(Speech {
             samples: recording.samples,
             rate: recording.rate,
+            words: Vec::new(),
         })
     }
 }

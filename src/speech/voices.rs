@@ -42,7 +42,8 @@ mod tests {
         fn synthesize(&mut self, _: &str, _: Cancelled<'_>) -> Result<Speech, SpeechError> {
             let samples = vec![0.0; self.0];
             let rate = SampleRate::LINE;
-            Ok(Speech { samples, rate })
+            let words = Vec::new();
+            Ok(Speech { samples, rate, words })
         }
     }
 

@@ -1,6 +1,8 @@
 //! What goes into the machine and what comes out, with the ids that tie replies to requests.
 
 use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::time::MediaTime;
@@ -174,6 +176,8 @@ pub enum Input {
         sentence: SentenceId,
         /// Line-rate samples, a multiple of one frame.
         samples: u64,
+        /// Where in them its words lie, as white space parts the text. Nothing if that is not known, or if the text was said in other words.
+        words: Arc<[Range<u64>]>,
     },
     /// A sentence could not be synthesised.
     SynthesizeFailed {

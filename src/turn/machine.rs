@@ -205,7 +205,11 @@ impl Machine {
             Input::Speak { text } => self.speak(text),
             Input::Leave { text, reason } => self.leave(text, reason, now),
             Input::Stay { text } => self.stay(text, now),
-            Input::Synthesized { sentence, samples } => self.synthesized(sentence, samples, now),
+            Input::Synthesized {
+                sentence,
+                samples,
+                words,
+            } => self.synthesized(sentence, samples, &words, now),
             Input::SynthesizeFailed { sentence } => self.synthesize_failed(sentence),
             Input::Mark(mark) => {
                 if self.playout.marked(mark)

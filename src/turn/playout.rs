@@ -148,8 +148,7 @@ impl Playout {
         let mut heard = sent.saturating_sub(unheard);
         for segment in &self.segments {
             if segment.sentence == sentence {
-                let spoken = segment.samples.saturating_sub(TRAILING).max(1);
-                return (heard.min(segment.sent) as f64 / spoken as f64).min(1.0);
+                return (heard.min(segment.sent) as f64 / spoken(segment.samples) as f64).min(1.0);
             }
             heard = heard.saturating_sub(segment.sent);
         }
@@ -162,6 +161,11 @@ impl Playout {
         self.segments.clear();
         self.runs_out = None;
     }
+}
+
+/// How many of a sentence's samples hold its words.
+pub(super) fn spoken(samples: u64) -> u64 {
+    samples.saturating_sub(TRAILING).max(1)
 }
 
 /// Samples at the end of a sentence's audio that hold none of its words: the pause that the engine puts behind it (120 ms), and most

@@ -1,11 +1,12 @@
 //! One reply of the agent while it is generated, synthesised and played.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use crate::time::MediaTime;
 use crate::turn::event::{HangupReason, Outcome, SentenceId, TurnId, TurnSummary};
 use crate::turn::ledger::Ledger;
-use crate::turn::playout::Playout;
+use crate::turn::playout::{Playout, spoken};
 
 /// Whether a turn of the caller is known to be over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +49,8 @@ pub(super) struct Sentence {
     pub(super) interruptible: bool,
     /// Its first word was half heard, counts as heard, and is said again.
     pub(super) again: bool,
+    /// Where its words lie in what is spoken of its audio, from 0 to 1.
+    words: Vec<Range<f64>>,
 }
 
 /// The beginning of a long turn that was transcribed for good: the rest is transcribed without it.
@@ -103,6 +106,7 @@ impl Reply {
             stage: Stage::Waiting,
             interruptible: true,
             again: false,
+            words: Vec::new(),
         });
     }
 
@@ -123,13 +127,14 @@ impl Reply {
             if part > 0.0 && !sentence.text.is_empty() {
                 self.asked = sentence.text.contains(['?', '？']);
             }
-            let cut = cut(&sentence.text, part);
+            let cut = cut(&sentence.text, part, &sentence.words);
             if !cut.rest.is_empty() {
                 rest.push(Sentence {
                     text: cut.rest.to_owned(),
                     stage: Stage::Waiting,
                     interruptible: sentence.interruptible,
                     again: cut.halved || sentence.again && cut.heard.is_empty(),
+                    words: Vec::new(),
                 });
             }
             sentence.text = sentence.news(cut.heard).to_owned();
@@ -177,7 +182,7 @@ impl Reply {
     pub(super) fn heard(&self, playout: &Playout, now: Instant) -> String {
         let parts = (0..self.sentences.len()).map(|index| {
             let (sentence, part) = (&self.sentences[index], self.heard_part(index, playout, now));
-            sentence.news(cut(&sentence.text, part).heard)
+            sentence.news(cut(&sentence.text, part, &sentence.words).heard)
         });
         let parts: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
         parts.join(" ")
@@ -204,6 +209,13 @@ impl Reply {
 }
 
 impl Sentence {
+    /// Takes up where its words lie in its audio, in samples.
+    pub(super) fn lay_out(&mut self, words: &[Range<u64>], samples: u64) {
+        let spoken = spoken(samples) as f64;
+        let place = |sample: u64| (sample as f64 / spoken).min(1.0);
+        self.words = words.iter().map(|word| place(word.start)..place(word.end)).collect();
+    }
+
     /// What of its beginning is not known as heard already.
     fn news<'a>(&self, heard: &'a str) -> &'a str {
         if self.again {
@@ -227,22 +239,27 @@ struct Cut<'a> {
     halved: bool,
 }
 
-/// Cuts a text between words where `part` of its sound has been played. A word lasts about as long as it is written.
-fn cut(text: &str, part: f64) -> Cut<'_> {
+/// Cuts a text between words where `part` of its sound has been played. `words` are their places in it; without them, or if they are those of
+/// other words ("$5" is two), a word lasts about as long as it is written.
+fn cut<'a>(text: &'a str, part: f64, words: &[Range<f64>]) -> Cut<'a> {
     let text = text.trim();
-    let whole: usize = text.split_whitespace().map(length).sum();
-    let played = whole as f64 * part + ROUNDING;
-    let (mut before, mut heard, mut rest) = (0, 0, None);
-    for word in text.split_whitespace() {
+    let by_length;
+    let words = if words.len() == text.split_whitespace().count() {
+        words
+    } else {
+        by_length = places(text);
+        &by_length
+    };
+    let played = part + ROUNDING;
+    let (mut heard, mut rest) = (0, None);
+    for (word, place) in text.split_whitespace().zip(words) {
         let start = word.as_ptr() as usize - text.as_ptr() as usize;
-        let end = before + length(word);
-        if end as f64 > played {
+        if place.end > played {
             rest = rest.or(Some(start));
         }
-        if part > 0.0 && (before + end) as f64 / 2.0 <= played {
+        if part > 0.0 && f64::midpoint(place.start, place.end) <= played {
             heard = start + word.len();
         }
-        before = end;
     }
     let rest = rest.unwrap_or(text.len());
     Cut {
@@ -252,13 +269,21 @@ fn cut(text: &str, part: f64) -> Cut<'_> {
     }
 }
 
-/// Of a word and the gap behind it.
-fn length(word: &str) -> usize {
-    word.chars().count() + 1
+/// Where the words of a text lie in its sound, by their lengths with the gaps behind them.
+fn places(text: &str) -> Vec<Range<f64>> {
+    let length = |word: &str| word.chars().count() + 1;
+    let whole: usize = text.split_whitespace().map(length).sum();
+    let mut before = 0;
+    let place = |word: &str| {
+        let start = before;
+        before += length(word);
+        start as f64 / whole as f64..before as f64 / whole as f64
+    };
+    text.split_whitespace().map(place).collect()
 }
 
-/// Characters; the whole of a text is exactly one.
-const ROUNDING: f64 = 0.01;
+/// Of a text's sound.
+const ROUNDING: f64 = 1e-4;
 
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
@@ -282,11 +307,33 @@ mod tests {
             (1.0, text, ""),
         ];
         for (part, heard, rest) in rows {
-            let cut = cut(text, part);
+            let cut = cut(text, part, &[]);
             assert_eq!((cut.heard, cut.rest), (heard, rest), "{part}");
             assert_eq!(cut.halved, heard.len() + rest.len() > text.len(), "{part}");
         }
-        assert_eq!((cut("", 0.5).heard, cut(" ", 0.5).rest), ("", ""));
+        assert_eq!((cut("", 0.5, &[]).heard, cut(" ", 0.5, &[]).rest), ("", ""));
+    }
+
+    #[test]
+    fn a_text_is_cut_where_its_words_are_known_to_lie() {
+        let text = "Well, we are open.";
+        // A long word and a pause, then short ones.
+        let words = [0.0..0.4, 0.6..0.65, 0.65..0.7, 0.7..1.0];
+        let rows = [
+            (0.19, "", text),
+            (0.2, "Well,", text),
+            (0.55, "Well,", "we are open."),
+            (0.63, "Well, we", "we are open."),
+            (0.7, "Well, we are", "open."),
+            (1.0, text, ""),
+        ];
+        for (part, heard, rest) in rows {
+            let cut = cut(text, part, &words);
+            assert_eq!((cut.heard, cut.rest), (heard, rest), "{part}");
+        }
+        // Of other words: by length.
+        assert_eq!(cut("It is $50.", 0.5, &words).heard, "It is");
+        assert_eq!(cut(text, 0.2, &words[1..]).heard, cut(text, 0.2, &[]).heard);
     }
 
     /// What is played of a sentence at each cut, and what counts as heard in the end.

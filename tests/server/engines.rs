@@ -153,6 +153,7 @@ pub(crate) fn tone(length: Duration) -> Speech {
     Speech {
         samples: samples.collect(),
         rate,
+        words: Vec::new(),
     }
 }
 

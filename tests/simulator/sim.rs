@@ -202,7 +202,11 @@ impl<'a> Sim<'a> {
             Coming::Input(input) => self.input(input),
             Coming::Audio { sentence, samples } => {
                 self.ready.insert(sentence, samples);
-                self.input(Input::Synthesized { sentence, samples });
+                self.input(Input::Synthesized {
+                    sentence,
+                    samples,
+                    words: [].into(),
+                });
             }
             Coming::Mark { name } => self.input(Input::Mark(name)),
             Coming::Hangup => {

@@ -119,7 +119,7 @@ impl Driver<'_> {
         let language = self.voice(turn);
         self.work.add(turn, Kind::Voice, stream::once(async move {
             match engine.synthesize(spoken_in(&text, language), language, within, urgency).await {
-                Ok(audio) => Done::Audio { sentence, audio },
+                Ok(spoken) => Done::Audio { sentence, spoken },
                 Err(error) => {
                     tracing::warn!(call, %turn, %error, "a sentence of turn {turn} of call {call} has no audio: {error}");
                     Done::Input(Input::SynthesizeFailed { sentence })

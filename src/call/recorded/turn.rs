@@ -292,8 +292,9 @@ impl Turn {
         let spoken = spoken_in(&text, self.voice);
         let audio = services.engine.synthesize(spoken, self.voice, within, Urgency::now());
         match audio.await {
-            Ok(audio) => {
+            Ok(spoken) => {
                 ledger.first_audio.get_or_insert_with(now);
+                let audio = spoken.audio;
                 self.emit(Event::Sentence { text, audio }).await;
                 true
             }

@@ -1,5 +1,6 @@
 //! The agent's side: from the dialog's sentences to audio, and what happens when one of them fails.
 
+use std::ops::Range;
 use std::time::Instant;
 
 use super::{Machine, Speaker, State};
@@ -104,11 +105,12 @@ impl Machine {
         }
     }
 
-    pub(super) fn synthesized(&mut self, sentence: SentenceId, samples: u64, now: Instant) {
+    pub(super) fn synthesized(&mut self, sentence: SentenceId, samples: u64, words: &[Range<u64>], now: Instant) {
         if let Some(reply) = self.reply(sentence.turn)
             && let Some(awaited) = reply.awaited(sentence)
         {
             awaited.stage = Stage::Queued;
+            awaited.lay_out(words, samples);
             stamp(&mut reply.ledger.first_audio, now);
             // Silence has no mark to wait for: it counts as heard at once.
             if samples > 0 {

@@ -70,6 +70,7 @@ impl Call<'_> {
                 Input::Synthesized {
                     sentence,
                     samples: frames * FRAME_SAMPLES,
+                    words: [].into(),
                 }
             }
         };
@@ -153,6 +154,9 @@ impl Call<'_> {
             8 | 9 => Input::Synthesized {
                 sentence,
                 samples: [0, 1, 160, 161, u64::MAX][detail % 5],
+                words: (0..u64::from(detail as u8) % 4)
+                    .map(|word| word * 1_000..u64::MAX)
+                    .collect(),
             },
             10 => Input::SynthesizeFailed { sentence },
             11..=13 => Input::Mark(MarkName {

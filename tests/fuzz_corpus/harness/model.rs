@@ -149,7 +149,7 @@ impl Model {
                     of.dialog = Dialog::Done;
                 }
             }
-            Input::Synthesized { sentence, samples } => self.audio = Some((*sentence, *samples)),
+            Input::Synthesized { sentence, samples, .. } => self.audio = Some((*sentence, *samples)),
             Input::SynthesizeFailed { sentence } => {
                 if let Some(sentence) = self.line.sentences.get_mut(sentence) {
                     sentence.outstanding = false;

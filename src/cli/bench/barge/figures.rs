@@ -143,6 +143,11 @@ pub(super) struct Heard {
 
 #[derive(Debug, Serialize)]
 struct Belief {
+    /// Where in the recording it was heard, in seconds.
+    from: f64,
+    to: f64,
+    /// What the server would have gone on to say.
+    answer: String,
     believed_words: usize,
     /// The fewest and the most.
     heard_words: (usize, usize),
@@ -180,12 +185,16 @@ impl Heard {
             let written = tape.written(turn);
             let own = Answer::new(vec![&written]);
             let answer = likest(answers, &written).map_or(&own, |place| &answers[place]);
-            let Some((heard, heard_words)) = ear.reached(recording, from..tape.clears[clear].beat, answer)? else {
+            let frames = from..tape.clears[clear].beat;
+            let Some((heard, heard_words)) = ear.reached(recording, frames.clone(), answer)? else {
                 continue;
             };
             let believed_words = answer.reached(believed);
             if *heard_words.end() > 0 {
                 each.push(Belief {
+                    from: hundredth(frames.start as f64 * 0.02),
+                    to: hundredth(frames.end as f64 * 0.02),
+                    answer: answer.text(),
                     believed_words,
                     heard_words: heard_words.into_inner(),
                     believed: believed.to_owned(),
@@ -260,6 +269,9 @@ mod tests {
     #[test]
     fn beliefs_are_counted_in_words() {
         let belief = |believed_words, heard: usize| Belief {
+            from: 1.0,
+            to: 3.0,
+            answer: String::new(),
             believed_words,
             heard_words: (heard - 1, heard),
             believed: String::new(),

@@ -24,6 +24,10 @@ impl<'a> Answer<'a> {
         }
     }
 
+    pub(super) fn text(&self) -> String {
+        self.sentences.join(" ")
+    }
+
     /// How many words it has.
     pub(super) fn len(&self) -> usize {
         self.words.len()
