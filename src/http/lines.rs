@@ -25,7 +25,7 @@ use crate::http::refusals::foreign;
 use crate::http::status::is_repeated_call;
 use crate::http::{App, refuse, twiml};
 use crate::twilio::dialect::Dialect;
-use crate::twilio::form::Form;
+use crate::twilio::form::{Form, is_call};
 use crate::twilio::signature::{self, Algorithm, Body};
 use crate::twilio::{answers, proof};
 
@@ -266,7 +266,7 @@ fn read(dialect: Dialect, form: &Form, base: String) -> Option<Ring> {
     };
     let call = match dialect {
         // Its ids are long and have colons; the signature covers every byte.
-        Dialect::Telnyx => form.field(call).filter(|id| is_telnyx_id(id)),
+        Dialect::Telnyx => form.field(call).filter(|id| is_call(id)),
         Dialect::Twilio | Dialect::SignalWire | Dialect::Plivo | Dialect::Exotel => form.id(call),
     };
     Some(Ring {
@@ -290,14 +290,6 @@ fn number(text: &str) -> Option<String> {
         format!("+{text}")
     };
     is_number(&number).then_some(number)
-}
-
-/// An id that can stand in a log line and in a path.
-fn is_telnyx_id(id: &str) -> bool {
-    (2..=128).contains(&id.len())
-        && id
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b':'))
 }
 
 /// Exotel's applet asks where the stream goes, with the call in the query. Its secret stands in the path or is the

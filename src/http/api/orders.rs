@@ -82,7 +82,7 @@ pub(super) struct OrderQuery {
     #[param(inline, nullable = false)]
     status: Option<OrderStatus>,
     /// Of this call.
-    #[param(nullable = false, min_length = 1, max_length = 200, pattern = "^[A-Za-z0-9_-]+$")]
+    #[param(nullable = false, min_length = 1, max_length = 200, pattern = "^[A-Za-z0-9_:-]+$")]
     call_sid: Option<String>,
     /// Items of one page.
     #[param(minimum = 1, maximum = 200, default = 50, nullable = false)]
