@@ -135,11 +135,15 @@ pub(super) async fn is_served(app: &App, form: &SignedForm) -> bool {
 
 /// Whether nothing is left to be said to a call, here or, as far as the database knows, on another server.
 pub(super) async fn is_over(app: &App, form: &SignedForm) -> bool {
+    is_over_call(app, &form.call_sid, said_over(app, form)).await
+}
+
+/// The same for a call of any line. `over`: the webhook itself says that it is.
+pub(super) async fn is_over_call(app: &App, call: &str, over: bool) -> bool {
     let ours = |state: &CallState| state.outcome.as_deref().is_some_and(is_ours);
-    said_over(app, form)
-        || known(app, &form.call_sid)
-            .await
-            .is_some_and(|state| is_final(&state) || ours(&state))
+    over || known(app, call)
+        .await
+        .is_some_and(|state| is_final(&state) || ours(&state))
 }
 
 /// Whether the carrier says that a call is over, in this request or before, here or to another server.

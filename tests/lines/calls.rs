@@ -8,10 +8,10 @@ use tieline::store::{NewApiKey, Scope};
 use tieline::twilio::dialect::Dialect;
 
 use crate::engines::Order;
-use crate::handset::{CARRIERS, Handset, Seen, lines, ring, webhook};
+use crate::handset::{CARRIERS, EXOTEL_SECRET, Handset, Seen, form, get, headers, lines, post, ring, webhook};
 use crate::http_server::tokens;
 use crate::phone::{silence, voice};
-use crate::support::{Setup, TestServer, fresh_store, soon, until};
+use crate::support::{FROM, Setup, TestServer, fresh_store, soon, until};
 
 const POLICY_VIOLATION: Option<u16> = Some(1008);
 
@@ -283,3 +283,53 @@ async fn a_call_that_finds_no_line_is_told_so() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_blocked_caller_is_refused_on_any_line_before_the_call_is_begun() {
+    let (store, _dir) = fresh_store().await;
+    let blocked = format!("\n[line]\nblocked = [\"{}*\", \"withheld\"]\n", &FROM[..8]);
+    let server = TestServer::start(Setup {
+        agent: Some(format!("{DESK}{blocked}")),
+        store: Some(store.clone()),
+        ..setup()
+    })
+    .await;
+    // No answer waits for a database.
+    store.close().await;
+    for (dialect, refusal) in [
+        (Dialect::SignalWire, r#"<Reject reason="rejected"/>"#),
+        (Dialect::Telnyx, r#"<Reject reason="rejected"/>"#),
+        (Dialect::Plivo, r#"<Hangup reason="rejected"/>"#),
+    ] {
+        let field = |name, value: &str| (name, value.to_owned());
+        for (n, (from, direction, refused)) in [
+            (field("From", FROM), "inbound", true),
+            (field("From", "anonymous"), "inbound", true),
+            (field("From", "sip:desk@example.org"), "inbound", false),
+            (field("From", "+15550200123"), "inbound", false),
+            (field("From", FROM), "outbound-api", false),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let call = format!("{}-{n}", dialect.name());
+            let mut form = form(dialect, &call);
+            form.retain(|(name, _)| name != "From");
+            form.extend([from, ("Direction", direction.to_owned())].map(|(name, value)| (name.to_owned(), value)));
+            let path = format!("/{}/incoming", dialect.name());
+            let proof = headers(dialect, &server.url(&path), &form, jiff::Timestamp::now().as_second());
+            let (status, body) = post(&server, &path, &form, &proof).await;
+            assert_eq!(status, 200, "{call}: {body}");
+            assert_eq!(body.contains(refusal), refused, "{call}: {body}");
+            assert_eq!(server.app.registry.knows(&call), !refused, "{call}");
+        }
+    }
+    // Exotel goes on with its own flow where it gets no stream. It leaves the country out of its numbers.
+    let path = |from| format!("/exotel/incoming/{EXOTEL_SECRET}?CallSid=exotel-{from}&CallFrom={from}");
+    for (from, status) in [("", 403), ("anonymous", 403), ("09876543210", 200)] {
+        assert_eq!(get(&server, &path(from), None).await.0, status, "{from}");
+        assert_eq!(server.app.registry.knows(&format!("exotel-{from}")), status == 200);
+    }
+}
+
+const DESK: &str = "name = \"desk\"\ngreeting = \"Hello.\"\nsystem_prompt = \"You are a test.\"\n";
