@@ -184,6 +184,12 @@ impl Config {
                     .to_owned(),
             );
         }
+        if !self.outbound.allow.is_empty() && self.twilio.transport == Transport::Record {
+            reader.conflict(
+                "OUTBOUND_ALLOW is set and TRANSPORT is record, by which no calls are placed: write TRANSPORT=stream or unset OUTBOUND_ALLOW"
+                    .to_owned(),
+            );
+        }
         if self.server.recording && self.twilio.transport == Transport::Record {
             reader.conflict(
                 "RECORDING is on and TRANSPORT is record, where there is no stream to be recorded: write TRANSPORT=stream or RECORDING=off"
