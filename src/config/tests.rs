@@ -375,6 +375,23 @@ fn calls_that_have_no_stream_cannot_be_recorded() {
 }
 
 #[test]
+fn a_bad_list_of_numbers_shows_none_of_them() {
+    for (key, list) in [
+        ("OUTBOUND_ALLOW", "+15558675309,1212*"),
+        ("OUTBOUND_ALLOW", "+15558675309 *,+1212*"),
+        ("OUTBOUND_ALLOW", "15558675309"),
+        ("TRANSFER_NUMBERS", "+15557654321,15558675309"),
+        ("SMS_NUMBERS", "15558675309"),
+    ] {
+        let found = messages(&[(key, list)]).join("\n");
+        assert!(found.contains(key), "{found}");
+        for number in ["5558675309", "5557654321"] {
+            assert!(!found.contains(number), "{list}: {found}");
+        }
+    }
+}
+
+#[test]
 fn calls_that_are_placed_have_a_stream() {
     let placing = [
         ("OUTBOUND_ALLOW", "+1212*"),
