@@ -44,7 +44,7 @@ pub use server::{Server, TlsFiles, is_local};
 pub use speech::{Stt, Tts};
 pub use strings::{Origin, Strings, gather};
 pub use turn::Turn;
-pub use twilio::{Transport, Twilio};
+pub use twilio::{Transport, Twilio, mask_digits};
 
 /// Everything an operator can set, typed and checked.
 #[derive(Debug, Clone, PartialEq)]

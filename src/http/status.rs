@@ -65,7 +65,7 @@ pub(super) async fn answered(State(app): State<Arc<App>>, form: SignedForm) -> R
         tracing::debug!(call, "an answer of call {call} is of a kind that is not known");
         return done();
     };
-    if app.progress.answered(call, by, now()) {
+    if app.progress.answered(call, now()) {
         let answered_by = by.name();
         tracing::info!(call, answered_by, "call {call} was answered by: {answered_by}");
         if let Err(reason) = app.registry.answered_by(call, by) {
@@ -79,7 +79,7 @@ pub(super) async fn answered(State(app): State<Arc<App>>, form: SignedForm) -> R
 }
 
 /// `POST /voice/recording-status`. A recording is fetched by its id, if at all; the URL that was posted is not looked at.
-pub(super) async fn recording(State(app): State<Arc<App>>, form: SignedForm) -> Response {
+pub(super) async fn recording(form: SignedForm) -> Response {
     let call = form.call_sid.as_str();
     let recording = form
         .field("RecordingSid")
@@ -93,7 +93,6 @@ pub(super) async fn recording(State(app): State<Arc<App>>, form: SignedForm) -> 
             status,
             "recording {recording} of call {call}: {status}"
         );
-        app.progress.recording(call, recording, status);
     }
     done()
 }
