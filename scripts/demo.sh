@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# One simulated call through the real pipeline, on a server of its own: it does not touch a running `make run`.
+# One simulated call through the real pipeline, on a server of its own: it does not touch a running `make run`, and takes nothing from .env but
+# the models and the LLM.
 # Without an LLM in the configuration the guided dialog of the eligibility agent answers, from the test patients of the database;
 # DEMO=llm starts a local llama.cpp server for the front desk instead. Wants the built binary (`make demo` builds it).
 set -euo pipefail
@@ -13,7 +14,10 @@ readonly LLM_MODEL_NAME=smollm2-135m
 readonly LLM_FILE_PATTERN='*[Ss]mol[Ll][Mm]2-135[Mm]*.gguf'
 readonly READY_DEADLINE_S=120
 readonly STOP_DEADLINE_S=10
+# Where the models are and run, which LLM there is and whether it may be contacted.
+readonly OF_THE_SITE='MODELS_DIR|HF_ENDPOINT|LLM_[A-Z_]+|OPENAI_API_KEY|PRIVACY|EGRESS_ALLOW|(STT|TTS)_(MODEL|URL|API_KEY|VOICE|WORKERS|THREADS)'
 
+env_file=''
 server_pid=''
 llm_pid=''
 call_pid=''
@@ -27,7 +31,12 @@ main() {
     trap 'exit 130' INT
     trap 'exit 143' TERM
 
-    "$tieline" models pull
+    # Only its owner reads it: it may hold the LLM's key.
+    env_file=$(mktemp)
+    if [[ -f .env ]]; then
+        { grep -E "^[[:space:]]*(export[[:space:]]+)?($OF_THE_SITE)[[:space:]]*=" .env || true; } >"$env_file"
+    fi
+    "$tieline" --env-file "$env_file" models pull
     local says=(--say 'Hello, what are your opening hours?' --say 'Thank you. Where are you located?')
     # A key that lies in the environment for other programs means OpenAI, which the server does not contact unless it is told to.
     if [[ "$(setting PRIVACY on-prem)" != cloud-llm ]] && ! is_set LLM_BASE_URL; then
@@ -47,7 +56,7 @@ main() {
 
     echo 'demo: calling'
     local code=0
-    "$tieline" call --webhook "$PUBLIC_URL/voice/incoming" "${says[@]}" --out "$OUT" &
+    "$tieline" --env-file "$env_file" call --webhook "$PUBLIC_URL/voice/incoming" "${says[@]}" --out "$OUT" &
     call_pid=$! # in the background, so that a signal to this script ends the call at once
     wait "$call_pid" || code=$?
     if ((code == 0)); then
@@ -59,7 +68,7 @@ main() {
 }
 
 start_local_llm() {
-    "$tieline" models pull "$LLM_MODEL_NAME"
+    "$tieline" --env-file "$env_file" models pull "$LLM_MODEL_NAME"
     local gguf
     gguf=$(find "$(setting MODELS_DIR models)/" -name "$LLM_FILE_PATTERN" -print -quit)
     [[ -n "$gguf" ]] || die "'models pull $LLM_MODEL_NAME' left no $LLM_FILE_PATTERN in $(setting MODELS_DIR models)"
@@ -75,13 +84,12 @@ start_local_llm() {
 start_server() {
     local port
     port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-    # Its own address and data, whatever .env says: the environment wins over the file.
+    # Its own address and data, whatever the environment says. The webhook is signed in the demo too.
     export BIND="127.0.0.1:$port" PUBLIC_URL="http://127.0.0.1:$port" DATA_DIR=data/demo DATABASE_URL=sqlite:data/demo/tieline.db
-    # The webhook is signed in the demo too.
-    is_set TWILIO_AUTH_TOKEN || export TWILIO_AUTH_TOKEN="demo-$port-$$-$RANDOM$RANDOM"
+    export TWILIO_AUTH_TOKEN="demo-$port-$$-$RANDOM$RANDOM"
     mkdir -p "$DATA_DIR"
     echo "demo: starting the server on $BIND"
-    "$tieline" serve >>"$SERVER_LOG" 2>&1 </dev/null &
+    "$tieline" --env-file "$env_file" serve >>"$SERVER_LOG" 2>&1 </dev/null &
     server_pid=$!
     wait_for '^ready http' "$SERVER_LOG" "$server_pid" 'the server'
 }
@@ -102,11 +110,11 @@ wait_for() {
     done
 }
 
-# setting <key> <default>: the environment, else .env, else the default. Only for what this script itself must know.
+# setting <key> <default>: the environment, else the file, else the default. Only for what this script itself must know.
 setting() {
     local value=${!1:-}
-    if [[ -z "$value" && -f .env ]]; then
-        value=$(sed -n "s/^[[:space:]]*\(export[[:space:]]\{1,\}\)\{0,1\}$1[[:space:]]*=[[:space:]]*//p" .env | tail -n 1 |
+    if [[ -z "$value" ]]; then
+        value=$(sed -n "s/^[[:space:]]*\(export[[:space:]]\{1,\}\)\{0,1\}$1[[:space:]]*=[[:space:]]*//p" "$env_file" | tail -n 1 |
             sed "s/[[:space:]]\{1,\}#.*//; s/^#.*//; s/[[:space:]]*\$//; s/^\"\(.*\)\"\$/\1/; s/^'\(.*\)'\$/\1/")
     fi
     printf '%s' "${value:-$2}"
@@ -115,6 +123,7 @@ setting() {
 is_set() { [[ -n "$(setting "$1" '')" ]]; }
 
 stop_all() {
+    rm -f "$env_file"
     local pid
     for pid in $call_pid $server_pid $llm_pid; do
         kill "$pid" 2>/dev/null || continue

@@ -1,53 +1,26 @@
-//! What the carrier tells about calls beside their streams, kept for as long as it matters here: a call that is over stays over,
-//! and who waits for an outbound call's answer hears of it.
+//! What the carrier tells about calls beside their streams, kept for as long as it matters here: a call that is over stays over.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{broadcast, watch};
+use tokio::sync::watch;
 
 use crate::call::socket::{Outgoing, Received, Socket};
-use crate::twilio::status::{AnsweredBy, CallStatus};
+use crate::twilio::status::CallStatus;
 
 /// What is known of all calls, by their ids.
 #[derive(Debug)]
 pub struct Progress {
     calls: Mutex<HashMap<String, Known>>,
-    news: broadcast::Sender<News>,
 }
 
 #[derive(Debug)]
 struct Known {
     status: Option<CallStatus>,
-    answered_by: Option<AnsweredBy>,
+    is_answered: bool,
     over: watch::Sender<bool>,
     at: Instant,
-}
-
-/// Something the carrier told for the first time.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct News {
-    /// Of this call.
-    pub call_sid: String,
-    /// What it told.
-    pub what: What,
-}
-
-/// What the carrier told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum What {
-    /// The call has come this far.
-    Status(CallStatus),
-    /// Answering machine detection has decided.
-    Answered(AnsweredBy),
-    /// A recording at the carrier is this far: `in-progress`, `completed`, `absent` or `failed`.
-    Recording {
-        /// The carrier's id of the recording.
-        recording_sid: String,
-        /// The carrier's word.
-        status: &'static str,
-    },
 }
 
 impl Progress {
@@ -55,7 +28,6 @@ impl Progress {
     pub fn new() -> Self {
         Self {
             calls: Mutex::new(HashMap::new()),
-            news: broadcast::Sender::new(NEWS),
         }
     }
 
@@ -70,26 +42,14 @@ impl Progress {
         if status.is_final() {
             known.over.send_replace(true);
         }
-        self.tell(call_sid, What::Status(status));
         true
     }
 
-    /// Takes who answered; the first answer counts. `false` if there was one.
-    pub fn answered(&self, call_sid: &str, by: AnsweredBy, now: Instant) -> bool {
+    /// Takes that somebody answered; the first answer counts. `false` if there was one.
+    pub fn answered(&self, call_sid: &str, now: Instant) -> bool {
         let mut calls = self.lock();
         let known = known(&mut calls, call_sid, now);
-        if known.answered_by.is_some() {
-            return false;
-        }
-        known.answered_by = Some(by);
-        self.tell(call_sid, What::Answered(by));
-        true
-    }
-
-    /// Takes the state of a recording, for who follows the news.
-    pub fn recording(&self, call_sid: &str, recording_sid: &str, status: &'static str) {
-        let recording_sid = recording_sid.to_owned();
-        self.tell(call_sid, What::Recording { recording_sid, status });
+        !std::mem::replace(&mut known.is_answered, true)
     }
 
     /// How far a call is, if told.
@@ -97,25 +57,9 @@ impl Progress {
         self.lock().get(call_sid)?.status
     }
 
-    /// Who answered a call, if told.
-    pub fn answered_by(&self, call_sid: &str) -> Option<AnsweredBy> {
-        self.lock().get(call_sid)?.answered_by
-    }
-
     /// Becomes true when the carrier says that the call is over.
     pub fn over(&self, call_sid: &str, now: Instant) -> watch::Receiver<bool> {
         known(&mut self.lock(), call_sid, now).over.subscribe()
-    }
-
-    /// All that is told from here on. A reader that is slow loses the oldest.
-    pub fn news(&self) -> broadcast::Receiver<News> {
-        self.news.subscribe()
-    }
-
-    fn tell(&self, call_sid: &str, what: What) {
-        let call_sid = call_sid.to_owned();
-        // Nobody may be listening.
-        let _ = self.news.send(News { call_sid, what });
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Known>> {
@@ -145,7 +89,7 @@ fn known<'a>(calls: &'a mut HashMap<String, Known>, call_sid: &str, now: Instant
     }
     let known = calls.entry(call_sid.to_owned()).or_insert_with(|| Known {
         status: None,
-        answered_by: None,
+        is_answered: false,
         over: watch::Sender::new(false),
         at: now,
     });
@@ -196,8 +140,6 @@ const REMEMBERED: Duration = Duration::from_secs(600);
 const LONGEST: Duration = Duration::from_secs(86_400);
 /// More calls than one server takes in ten minutes.
 const MOST: usize = 4_096;
-/// Reports a reader may be behind.
-const NEWS: usize = 256;
 
 #[cfg(test)]
 mod tests {
@@ -211,7 +153,6 @@ mod tests {
     #[test]
     fn states_only_move_forward_and_ends_stay() {
         let (progress, now) = (Progress::new(), start());
-        let mut news = progress.news();
         let told = [
             (CallStatus::Ringing, true),
             (CallStatus::Queued, false),
@@ -229,20 +170,14 @@ mod tests {
         assert!(*over.borrow() && *progress.over("CA1", now).borrow());
         assert!(!*progress.over("CA2", now).borrow());
         assert_eq!(progress.status_of("CA1"), Some(CallStatus::NoAnswer));
-        let heard: Vec<What> = std::iter::from_fn(|| news.try_recv().ok())
-            .map(|news| news.what)
-            .collect();
-        let counted = told.iter().filter(|(_, counts)| *counts);
-        assert!(heard.into_iter().eq(counted.map(|(status, _)| What::Status(*status))));
     }
 
     #[test]
     fn the_first_answer_counts() {
         let (progress, now) = (Progress::new(), start());
-        assert!(progress.answered("CA1", AnsweredBy::Human, now));
-        assert!(!progress.answered("CA1", AnsweredBy::MachineStart, now));
-        assert_eq!(progress.answered_by("CA1"), Some(AnsweredBy::Human));
-        assert_eq!(progress.answered_by("CA2"), None);
+        assert!(progress.answered("CA1", now));
+        assert!(!progress.answered("CA1", now));
+        assert!(progress.answered("CA2", now), "another call");
     }
 
     #[test]

@@ -1,17 +1,18 @@
 //! The agents' files while the server runs: a change is for new calls, and a broken file changes nothing.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::cli::operator;
+use crate::cli::{engines, operator};
 use crate::dialog::agent::{Agent, Agents};
 use crate::dialog::conversation::{Staff, StaffError};
 use crate::dialog::tool::sms::Texts;
+use crate::engine::Engine;
 use crate::privacy::egress::Egress;
 use crate::store::{AuditEvent, Store};
 
@@ -27,6 +28,17 @@ pub(super) struct Files {
 }
 
 impl Files {
+    /// The files as they are. To be taken before they are read: what changes meanwhile is seen then.
+    pub(super) fn stamps(&self) -> Stamps {
+        let entries = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        let files = entries.filter(|entry| entry.path().extension().is_some_and(|end| end == "toml"));
+        let stamp = |entry: &std::fs::DirEntry| {
+            let file = entry.metadata().ok()?;
+            Some((file.modified().ok()?, file.len()))
+        };
+        files.map(|entry| (entry.path(), stamp(&entry))).collect()
+    }
+
     #[expect(
         clippy::disallowed_methods,
         reason = "tools name variables of their own, which no setting knows"
@@ -42,9 +54,14 @@ impl Files {
     }
 }
 
-/// The agents from here on, read again on SIGHUP and when a file changes.
-pub(super) fn watch(files: Files, staff: Staff) -> watch::Receiver<Arc<Staff>> {
-    let mut desk = Desk::new(files, staff);
+/// The agents from here on, read again on SIGHUP and when a file changes. `seen` is from before `staff` was loaded.
+pub(super) fn watch(files: Files, seen: Stamps, staff: Staff, engine: Arc<Engine>) -> watch::Receiver<Arc<Staff>> {
+    let mut desk = Desk {
+        files,
+        seen,
+        engine,
+        sender: watch::Sender::new(Arc::new(staff)),
+    };
     let receiver = desk.sender.subscribe();
     tokio::spawn(async move {
         // Without the signal the files are looked at all the same.
@@ -62,7 +79,7 @@ pub(super) fn watch(files: Files, staff: Staff) -> watch::Receiver<Arc<Staff>> {
                 _ = look.tick() => false,
                 () = desk.sender.closed() => return,
             };
-            if let Some(outcome) = desk.look(told) {
+            if let Some(outcome) = desk.look(told).await {
                 desk.note(outcome).await;
             }
         }
@@ -74,32 +91,31 @@ pub(super) fn watch(files: Files, staff: Staff) -> watch::Receiver<Arc<Staff>> {
 struct Desk {
     files: Files,
     seen: Stamps,
+    engine: Arc<Engine>,
     sender: watch::Sender<Arc<Staff>>,
 }
 
 impl Desk {
-    fn new(files: Files, staff: Staff) -> Self {
-        Self {
-            seen: stamps(&files.dir),
-            files,
-            sender: watch::Sender::new(Arc::new(staff)),
-        }
-    }
-
-    /// Reads the files if they changed, or if told to; what came of it, in a word.
-    fn look(&mut self, told: bool) -> Option<&'static str> {
-        let now = stamps(&self.files.dir);
+    /// Reads the files if they changed, or if told to; what came of it, in a word. Agents answer when what they always say has been
+    /// made; while it cannot be, it is tried again.
+    async fn look(&mut self, told: bool) -> Option<&'static str> {
+        let now = self.files.stamps();
         if !told && now == self.seen {
             return None;
         }
-        self.seen = now;
         match self.files.load() {
             Ok(staff) => {
+                if let Err(error) = engines::keep_fixed(&self.engine, &staff.agents).await {
+                    tracing::warn!(%error, "the agents stay as they were until the new ones' phrases can be spoken: {error}");
+                    return None;
+                }
+                self.seen = now;
                 self.sender.send_replace(Arc::new(staff));
                 tracing::info!("the agents were read again; new calls have them");
                 Some("changed")
             }
             Err(error) => {
+                self.seen = now;
                 tracing::error!(%error, "the agents stay as they were, because of a fault in a file: {error}");
                 Some("refused")
             }
@@ -124,24 +140,83 @@ impl Desk {
 }
 
 /// When each file was last changed, and how long it was then.
-type Stamps = BTreeMap<PathBuf, Option<(SystemTime, u64)>>;
-
-fn stamps(dir: &Path) -> Stamps {
-    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    let files = entries.filter(|entry| entry.path().extension().is_some_and(|end| end == "toml"));
-    let stamp = |entry: &std::fs::DirEntry| {
-        let file = entry.metadata().ok()?;
-        Some((file.modified().ok()?, file.len()))
-    };
-    files.map(|entry| (entry.path(), stamp(&entry))).collect()
-}
+pub(super) type Stamps = BTreeMap<PathBuf, Option<(SystemTime, u64)>>;
 
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
+    use crate::engine::{Sizes, Urgency};
+    use crate::speech::spoken::spoken_in;
+    use crate::speech::{Cancelled, Heard, Speech, SpeechError, Synthesizer, Transcriber};
+    use crate::time::SampleRate;
+
+    struct Deaf;
+
+    impl Transcriber for Deaf {
+        fn transcribe(&mut self, _: &[f32], _: Cancelled<'_>) -> Result<Heard, SpeechError> {
+            Err(SpeechError::Cancelled)
+        }
+    }
+
+    /// A voice that may fail.
+    #[derive(Clone, Default)]
+    struct Mouth {
+        fails: Arc<AtomicBool>,
+    }
+
+    impl Synthesizer for Mouth {
+        fn synthesize(&mut self, _: &str, _: Cancelled<'_>) -> Result<Speech, SpeechError> {
+            if self.fails.load(Ordering::Relaxed) {
+                return Err(SpeechError::Cancelled);
+            }
+            Ok(Speech {
+                samples: vec![0.1; 800],
+                rate: SampleRate::LINE,
+            })
+        }
+    }
+
+    impl Mouth {
+        fn engine(&self) -> Arc<Engine> {
+            let sizes = Sizes {
+                stt_workers: 1,
+                tts_workers: 1,
+                queue: 8,
+            };
+            let mouth = self.clone();
+            let voice = move || Ok(Box::new(mouth.clone()) as Box<dyn Synthesizer>);
+            let ear = || Ok(Box::new(Deaf) as Box<dyn Transcriber>);
+            Arc::new(Engine::start(sizes, Box::new(ear), Box::new(voice)).expect("it starts"))
+        }
+    }
+
+    fn files(dir: &Path, store: Option<Store>) -> Files {
+        Files {
+            dir: dir.to_owned(),
+            default: "desk".to_owned(),
+            store,
+            texts: None,
+            egress: Egress::default(),
+            only: None,
+        }
+    }
+
+    fn desk(files: Files, mouth: &Mouth) -> Desk {
+        let seen = files.stamps();
+        let staff = files.load().expect("a good file");
+        Desk {
+            files,
+            seen,
+            engine: mouth.engine(),
+            sender: watch::Sender::new(Arc::new(staff)),
+        }
+    }
 
     fn write(dir: &Path, greeting: &str) {
         let text = format!("name = \"desk\"\ngreeting = {greeting}\nsystem_prompt = \"Be brief.\"\n");
@@ -156,58 +231,98 @@ mod tests {
         let config = crate::config::Config::parse(&strings).expect("valid");
         let store = Store::open(&config.database).await.expect("a usable database");
         write(dir.path(), "\"One.\"");
-        let files = Files {
-            dir: dir.path().to_owned(),
-            default: "desk".to_owned(),
-            store: Some(store.clone()),
-            texts: None,
-            egress: Egress::default(),
-            only: None,
-        };
-        let staff = files.load().expect("a good file");
-        let mut desk = Desk::new(files, staff);
+        let mut desk = desk(files(dir.path(), Some(store.clone())), &Mouth::default());
         for greeting in ["\"Two, which is longer.\"", "\"Three"] {
             write(dir.path(), greeting);
-            let outcome = desk.look(false).expect("a change");
+            let outcome = desk.look(false).await.expect("a change");
             desk.note(outcome).await;
         }
-        assert_eq!(desk.look(false), None);
+        assert_eq!(desk.look(false).await, None);
         let mut events = store.audit_events(10).await.expect("listed");
         events.retain(|event| event.action == "agents");
         let outcomes: Vec<&str> = events.iter().map(|event| event.outcome.as_str()).collect();
         assert_eq!(outcomes, ["refused", "changed"]);
     }
 
-    #[test]
-    fn a_changed_file_is_for_new_calls_and_a_broken_one_changes_nothing() {
+    #[tokio::test]
+    async fn a_changed_file_is_for_new_calls_and_a_broken_one_changes_nothing() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         write(dir.path(), "\"One.\"");
-        let files = Files {
-            dir: dir.path().to_owned(),
-            default: "desk".to_owned(),
-            store: None,
-            texts: None,
-            egress: Egress::default(),
-            only: None,
-        };
-        let staff = files.load().expect("a good file");
-        let mut desk = Desk::new(files, staff);
+        let mut desk = desk(files(dir.path(), None), &Mouth::default());
         let mut calls = desk.sender.subscribe();
-        let mut after = |desk: &mut Desk, told: bool| {
-            desk.look(told);
+        let mut after = async |desk: &mut Desk, told: bool| {
+            desk.look(told).await;
             let changed = calls.has_changed().expect("the desk is there");
             (changed, calls.borrow_and_update().agents.default().greeting.clone())
         };
-        assert_eq!(after(&mut desk, false), (false, "One.".to_owned()));
+        assert_eq!(after(&mut desk, false).await, (false, "One.".to_owned()));
         write(dir.path(), "\"Two, which is longer.\"");
-        assert_eq!(after(&mut desk, false), (true, "Two, which is longer.".to_owned()));
+        assert_eq!(
+            after(&mut desk, false).await,
+            (true, "Two, which is longer.".to_owned())
+        );
         write(dir.path(), "\"Three");
-        assert_eq!(after(&mut desk, false), (false, "Two, which is longer.".to_owned()));
-        assert_eq!(after(&mut desk, true), (false, "Two, which is longer.".to_owned()));
+        assert_eq!(
+            after(&mut desk, false).await,
+            (false, "Two, which is longer.".to_owned())
+        );
+        assert_eq!(
+            after(&mut desk, true).await,
+            (false, "Two, which is longer.".to_owned())
+        );
         std::fs::remove_file(dir.path().join("desk.toml")).expect("removed");
-        assert_eq!(after(&mut desk, false), (false, "Two, which is longer.".to_owned()));
+        assert_eq!(
+            after(&mut desk, false).await,
+            (false, "Two, which is longer.".to_owned())
+        );
         write(dir.path(), "\"Four.\"");
-        assert_eq!(after(&mut desk, false), (true, "Four.".to_owned()));
-        assert_eq!(after(&mut desk, true), (true, "Four.".to_owned()), "told by SIGHUP");
+        assert_eq!(after(&mut desk, false).await, (true, "Four.".to_owned()));
+        assert_eq!(
+            after(&mut desk, true).await,
+            (true, "Four.".to_owned()),
+            "told by SIGHUP"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_file_that_changes_while_the_server_starts_is_read_again() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        write(dir.path(), "\"One.\"");
+        let files = files(dir.path(), None);
+        let (seen, staff) = (files.stamps(), files.load().expect("a good file"));
+        // The models are loaded meanwhile.
+        write(dir.path(), "\"Two, which is longer.\"");
+        let mut changed = watch(files, seen, staff, Mouth::default().engine());
+        tokio::time::timeout(LOOK * 5, changed.changed())
+            .await
+            .expect("it is read again")
+            .expect("the desk is there");
+        assert_eq!(changed.borrow().agents.default().greeting, "Two, which is longer.");
+    }
+
+    #[tokio::test]
+    async fn new_agents_answer_when_what_they_always_say_has_been_made() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        write(dir.path(), "\"One.\"");
+        let mouth = Mouth::default();
+        let mut desk = desk(files(dir.path(), None), &mouth);
+        write(dir.path(), "\"Two, which is longer.\"");
+        mouth.fails.store(true, Ordering::Relaxed);
+        for told in [false, true] {
+            assert_eq!(desk.look(told).await, None, "it has no voice");
+        }
+        assert_eq!(desk.sender.borrow().agents.default().greeting, "One.");
+        mouth.fails.store(false, Ordering::Relaxed);
+        assert_eq!(desk.look(false).await, Some("changed"), "it is tried again");
+        // The voice fails when the new agent answers.
+        mouth.fails.store(true, Ordering::Relaxed);
+        let staff = Arc::clone(&desk.sender.borrow());
+        let agent = staff.agents.default();
+        for text in agent.fixed_texts().filter(|text| !text.is_empty()) {
+            let language = agent.language.code();
+            let text = spoken_in(text, language);
+            let audio = desk.engine.synthesize(text, language, LOOK, Urgency::now()).await;
+            assert!(audio.is_ok());
+        }
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{ArgAction, ArgMatches, Args, FromArgMatches};
+use url::{Host, Url};
 
 use crate::caller::{
     Event, Happened, Level, Pace, Plan, Report, Target, TraceEvent, Trust, Utterance, place_call_trusting,
@@ -293,10 +294,12 @@ fn summary(report: &Report) -> String {
 
 /// Whether a URL leads to this machine, and so to the server that shares our `.env`.
 pub(super) fn is_local(url: &str) -> bool {
-    let after = url.split_once("://").map_or(url, |(_, after)| after);
-    ["127.", "localhost", "[::1]", "0.0.0.0"]
-        .iter()
-        .any(|host| after.starts_with(host))
+    match Url::parse(url).as_ref().map(Url::host) {
+        Ok(Some(Host::Ipv4(ip))) => ip.is_loopback() || ip.is_unspecified(),
+        Ok(Some(Host::Ipv6(ip))) => ip.is_loopback() || ip.is_unspecified(),
+        Ok(Some(Host::Domain(name))) => name == "localhost",
+        Ok(None) | Err(_) => false,
+    }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -357,6 +360,25 @@ mod tests {
             "--barge-after nan",
         ] {
             assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn only_this_machine_has_our_settings() {
+        for (url, local) in [
+            ("http://127.0.0.1:8080/voice/incoming", true),
+            ("https://localhost/voice/incoming", true),
+            ("http://[::1]:8080/", true),
+            ("http://0.0.0.0:8080/", true),
+            ("http://127.evil.com/voice/incoming", false),
+            ("http://127.0.0.1.evil.com/", false),
+            ("http://localhost.evil.com/", false),
+            ("http://localhost@evil.com/", false),
+            ("http://127.0.0.1:8080@evil.com/", false),
+            ("http://192.168.0.7/", false),
+            ("127.0.0.1:8080", false),
+        ] {
+            assert_eq!(is_local(url), local, "{url}");
         }
     }
 

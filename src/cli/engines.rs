@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::dialog::agent::Agents;
 use crate::dialog::conversation;
 use crate::dialog::slot::Language;
-use crate::engine::{Engine, Factory, Sizes};
+use crate::engine::{Engine, EngineError, Factory, Sizes, Urgency};
 use crate::models::{Manifest, Purpose, is_path, locate};
 use crate::privacy::egress::Egress;
 use crate::speech::piper::{self, Piper};
@@ -55,18 +55,34 @@ pub(super) async fn start(config: &Config, agents: &Agents, egress: &Egress) -> 
     if config.turn.hears_sound() {
         engine = engine.with_end_of_turn(end_of_turn(config, &manifest)?)?;
     }
-    let spoken: Vec<(String, Code)> = agents
+    let fixed = fixed(agents);
+    engine
+        .warm(&borrowed(&fixed))
+        .await
+        .context("the engines do not work")?;
+    Ok(engine)
+}
+
+/// Has the audio of what agents always say, before they answer: then it is there even when the synthesiser fails. Calls go first.
+pub(super) async fn keep_fixed(engine: &Engine, agents: &Agents) -> Result<(), EngineError> {
+    engine.keep(&borrowed(&fixed(agents)), Urgency::speculative).await
+}
+
+/// What agents always say, as the synthesiser is asked for it.
+fn fixed(agents: &Agents) -> Vec<(String, Code)> {
+    agents
         .iter()
         .flat_map(|agent| agent.fixed_texts().map(|text| (text, agent.language.code())))
         .filter(|(text, _)| !text.is_empty())
         .map(|(text, language)| (spoken_in(text, language), language))
-        .collect();
-    let spoken: Vec<(&str, Code)> = spoken
+        .collect()
+}
+
+fn borrowed(texts: &[(String, Code)]) -> Vec<(&str, Code)> {
+    texts
         .iter()
         .map(|(text, language)| (text.as_str(), *language))
-        .collect();
-    engine.warm(&spoken).await.context("the engines do not work")?;
-    Ok(engine)
+        .collect()
 }
 
 /// Builds transcribers: local Whisper, or a server of the house.

@@ -175,6 +175,7 @@ pub(super) async fn app_of(
         egress: egress.clone(),
         only,
     };
+    let seen = files.stamps();
     let staff = files.load()?;
     destinations::admit(&egress, destinations::tools(&staff.agents)).await?;
     let mind = Mind::new(LlmClient::new(&config.llm, &egress)?, config.turn.policy.reply_deadline);
@@ -201,9 +202,9 @@ pub(super) async fn app_of(
         unverified: config.twilio.unverified,
     };
     let services = Services {
-        engine,
+        engine: Arc::clone(&engine),
         mind,
-        staff: agents::watch(files, staff),
+        staff: agents::watch(files, seen, staff, engine),
         store,
         policy: config.turn.policy,
         vad_mode: config.turn.vad_mode,

@@ -44,7 +44,7 @@ pub use server::{Server, TlsFiles, is_local};
 pub use speech::{Stt, Tts};
 pub use strings::{Origin, Strings, gather};
 pub use turn::Turn;
-pub use twilio::{Transport, Twilio};
+pub use twilio::{Transport, Twilio, mask_digits};
 
 /// Everything an operator can set, typed and checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -181,6 +181,12 @@ impl Config {
             reader.conflict(
                 "TRANSPORT is record, so recordings are fetched from Twilio, and what callers hear from here: set \
                  TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN (or an API key) and PUBLIC_URL, or write TRANSPORT=stream"
+                    .to_owned(),
+            );
+        }
+        if !self.outbound.allow.is_empty() && self.twilio.transport == Transport::Record {
+            reader.conflict(
+                "OUTBOUND_ALLOW is set and TRANSPORT is record, by which no calls are placed: write TRANSPORT=stream or unset OUTBOUND_ALLOW"
                     .to_owned(),
             );
         }

@@ -148,7 +148,8 @@ fn allowed(value: &str) -> Result<Allowed, Bad> {
     } else {
         Err(
             Bad::new("numbers in E.164 form, or how they begin with * behind it, separated by commas")
-                .example("+1212*,+15551234567"),
+                .example("+1212*,+15551234567")
+                .shown_as(format!("{:?}", mask_digits(value))),
         )
     }
 }

@@ -375,6 +375,41 @@ fn calls_that_have_no_stream_cannot_be_recorded() {
 }
 
 #[test]
+fn a_bad_list_of_numbers_shows_none_of_them() {
+    for (key, list) in [
+        ("OUTBOUND_ALLOW", "+15558675309,1212*"),
+        ("OUTBOUND_ALLOW", "+15558675309 *,+1212*"),
+        ("OUTBOUND_ALLOW", "15558675309"),
+        ("TRANSFER_NUMBERS", "+15557654321,15558675309"),
+        ("SMS_NUMBERS", "15558675309"),
+    ] {
+        let found = messages(&[(key, list)]).join("\n");
+        assert!(found.contains(key), "{found}");
+        for number in ["5558675309", "5557654321"] {
+            assert!(!found.contains(number), "{list}: {found}");
+        }
+    }
+}
+
+#[test]
+fn calls_that_are_placed_have_a_stream() {
+    let placing = [
+        ("OUTBOUND_ALLOW", "+1212*"),
+        ("PUBLIC_URL", "http://127.0.0.1:8080"),
+        ("TWILIO_PHONE_NUMBER", "+15551234567"),
+        ("TWILIO_ACCOUNT_SID", "AC0123456789abcdef0123456789abcdef"),
+        ("TWILIO_AUTH_TOKEN", "t0ken"),
+    ];
+    assert_eq!(good(&placing).outbound.allow.len(), 1);
+    let found = messages(&[&placing[..], &[("TRANSPORT", "record")]].concat());
+    assert_eq!(found.len(), 1);
+    assert!(
+        found[0].contains("OUTBOUND_ALLOW is set and TRANSPORT is record"),
+        "{found:?}"
+    );
+}
+
+#[test]
 fn env_example_lists_exactly_the_keys_with_their_defaults() {
     let listed: Vec<_> = EXAMPLE.lines().filter_map(assignment).collect();
     let expected: Vec<_> = KEYS

@@ -250,7 +250,7 @@ pub(super) fn e164(value: &str) -> Result<String, Bad> {
 }
 
 /// Every digit but the last two becomes `*`, so that the shape stays visible.
-pub(super) fn mask_digits(value: &str) -> String {
+pub fn mask_digits(value: &str) -> String {
     let total = value.chars().filter(char::is_ascii_digit).count();
     let mut seen = 0;
     let mask = |c: char| {

@@ -10,7 +10,7 @@ mod worker;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
@@ -93,7 +93,8 @@ pub struct Engine {
     tts: Pool<SynthesizeJob>,
     /// Absent without a model.
     eot: Option<Pool<JudgeJob>>,
-    phrases: HashMap<(String, Code), Spoken>,
+    /// Of the agents there are, and of those there were, which running calls have.
+    phrases: RwLock<HashMap<(String, Code), Spoken>>,
     /// The same for sentences that are likely to be wanted.
     prepared: OnceLock<HashMap<(String, Code), Spoken>>,
 }
@@ -127,7 +128,7 @@ impl Engine {
             stt,
             tts,
             eot: None,
-            phrases: HashMap::new(),
+            phrases: RwLock::default(),
             prepared: OnceLock::new(),
         })
     }
@@ -145,10 +146,15 @@ impl Engine {
         self.transcribe(silence, Listen::default(), WARM_UP, Urgency::now())
             .await?;
         self.end_of_turn(vec![0.0; 16_000], WARM_UP).await.transpose()?;
+        self.keep(phrases, Urgency::now).await
+    }
+
+    /// Keeps the audio of more fixed phrases, for as long as the engine lives. After an error those before it are kept.
+    pub async fn keep(&self, phrases: &[(&str, Code)], urgency: fn() -> Urgency) -> Result<(), EngineError> {
         for &(phrase, language) in phrases {
-            let text = phrase.to_owned();
-            let audio = self.synthesize(text, language, WARM_UP, Urgency::now()).await?;
-            self.phrases.insert((phrase.to_owned(), language), audio);
+            let audio = self.synthesize(phrase.to_owned(), language, WARM_UP, urgency()).await?;
+            let mut kept = self.phrases.write().unwrap_or_else(PoisonError::into_inner);
+            kept.insert((phrase.to_owned(), language), audio);
         }
         Ok(())
     }
@@ -194,9 +200,13 @@ impl Engine {
         urgency: Urgency,
     ) -> Result<Spoken, EngineError> {
         let phrase = (text, language);
-        let prepared = || self.prepared.get().and_then(|prepared| prepared.get(&phrase));
-        match self.phrases.get(&phrase).or_else(prepared) {
-            Some(spoken) => Ok(spoken.clone()),
+        let kept = {
+            let phrases = self.phrases.read().unwrap_or_else(PoisonError::into_inner);
+            phrases.get(&phrase).cloned()
+        };
+        let prepared = || self.prepared.get()?.get(&phrase).cloned();
+        match kept.or_else(prepared) {
+            Some(spoken) => Ok(spoken),
             None => self.tts.run(phrase, urgency, within).await,
         }
     }

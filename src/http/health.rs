@@ -48,13 +48,17 @@ impl Probe {
             return state.clone();
         }
         let state = match llm.probe(PROBE_TIMEOUT).await {
-            Ok(status) if status >= 500 => Err(format!("the LLM endpoint {} answers HTTP {status}", llm.base_url())),
+            Ok(status) if status >= 500 => Err(format!("the LLM endpoint answers HTTP {status}")),
             Ok(_) => Ok(()),
-            Err(_) => Err(format!(
-                "the LLM endpoint {} cannot be reached; check LLM_BASE_URL",
-                llm.base_url()
-            )),
+            Err(_) => Err("the LLM endpoint cannot be reached; check LLM_BASE_URL".to_owned()),
         };
+        // Anybody may read the answer: where the endpoint is, only the log tells, once for each fault.
+        if let Err(reason) = &state
+            && last.as_ref().is_none_or(|(_, before)| *before != state)
+        {
+            let url = llm.base_url();
+            tracing::warn!(url, "{reason} ({url})");
+        }
         *last = Some((now(), state.clone()));
         state
     }

@@ -88,10 +88,13 @@ fn is_blocked(app: &App, form: &SignedForm) -> bool {
     if form.field("Direction").is_some_and(|direction| direction != "inbound") {
         return false;
     }
-    let from = form.field("From").unwrap_or_default();
+    blocks(&called(app, form), form.field("From").unwrap_or_default())
+}
+
+/// Whether an agent's line takes no calls from this caller, as the carrier shows it.
+pub(super) fn blocks(agent: &Agent, from: &str) -> bool {
     let withheld =
         from.is_empty() || WITHHELD.contains(&from) || WITHHELD_WORDS.contains(&from.to_lowercase().as_str());
-    let agent = called(app, form);
     let line = agent.line.as_ref();
     line.is_some_and(|line| line.blocks((!withheld).then_some(from)))
 }

@@ -19,13 +19,13 @@ use subtle::ConstantTimeEq as _;
 
 use crate::call::registry::{Parties, Refused};
 use crate::config::Secret;
-use crate::http::incoming::{TOKEN, is_number};
+use crate::http::incoming::{TOKEN, blocks, is_number};
 use crate::http::media::{Proof, open};
 use crate::http::refusals::foreign;
-use crate::http::status::is_repeated_call;
+use crate::http::status::{is_over_call, is_repeated_call};
 use crate::http::{App, refuse, twiml};
 use crate::twilio::dialect::Dialect;
-use crate::twilio::form::Form;
+use crate::twilio::form::{Form, is_call};
 use crate::twilio::signature::{self, Algorithm, Body};
 use crate::twilio::{answers, proof};
 
@@ -69,22 +69,33 @@ struct Ring {
     call: String,
     account: String,
     parties: Parties,
+    /// What the carrier shows of who calls; `None` for calls that were placed, which are nobody's to block.
+    shown: Option<String>,
     /// The carrier says that the call is over.
     over: bool,
     /// How the carrier reaches this server.
     base: String,
 }
 
-/// `first`: it is how a call begins, so that one which has begun opens nothing.
+/// `first`: it is how a call begins, so that one which has begun opens nothing. Another goes on with a call that is not over.
 fn webhook(dialect: Dialect, answer: fn(&App, &Ring) -> Response, first: bool) -> MethodRouter<Arc<App>> {
     post(move |State(app): State<Arc<App>>, request: Request| async move {
-        match ring(&app, dialect, request).await {
-            Ok(ring) if first && is_repeated_call(&app, &ring.call, ring.over).await => {
-                twiml(crate::twilio::twiml::hangup())
-            }
-            Ok(ring) => answer(&app, &ring),
-            Err(refusal) => refusal,
+        let ring = match ring(&app, dialect, request).await {
+            Ok(ring) => ring,
+            Err(refusal) => return refusal,
+        };
+        if first && is_blocked(&app, &ring) {
+            return twiml(answers::reject(dialect));
         }
+        let past = if first {
+            is_repeated_call(&app, &ring.call, ring.over).await
+        } else {
+            app.registry.was_finished(&ring.call) || is_over_call(&app, &ring.call, ring.over).await
+        };
+        if past {
+            return twiml(crate::twilio::twiml::hangup());
+        }
+        answer(&app, &ring)
     })
 }
 
@@ -118,6 +129,24 @@ fn is_on(app: &App, dialect: Dialect) -> bool {
     }
 }
 
+/// Whether the line that is called takes no calls from this caller.
+fn is_blocked(app: &App, ring: &Ring) -> bool {
+    let staff = app.services.staff.borrow();
+    let agent = match &ring.parties.to {
+        Some(number) => staff.agents.at(number),
+        None => staff.agents.default(),
+    };
+    let blocked = ring.shown.as_ref().is_some_and(|from| blocks(agent, from));
+    if blocked {
+        tracing::info!(
+            call = ring.call,
+            "call {} was refused: its caller is blocked",
+            ring.call
+        );
+    }
+    blocked
+}
+
 /// A call rings.
 fn incoming(app: &App, ring: &Ring) -> Response {
     let name = ring.dialect.name();
@@ -127,9 +156,6 @@ fn incoming(app: &App, ring: &Ring) -> Response {
 
 /// A stream has ended and the carrier asks what now.
 fn fallback(app: &App, ring: &Ring) -> Response {
-    if ring.over || app.registry.was_finished(&ring.call) {
-        return twiml(crate::twilio::twiml::hangup());
-    }
     if app.registry.should_reconnect(&ring.call) {
         tracing::warn!(
             call = ring.call,
@@ -266,15 +292,20 @@ fn read(dialect: Dialect, form: &Form, base: String) -> Option<Ring> {
     };
     let call = match dialect {
         // Its ids are long and have colons; the signature covers every byte.
-        Dialect::Telnyx => form.field(call).filter(|id| is_telnyx_id(id)),
+        Dialect::Telnyx => form.field(call).filter(|id| is_call(id)),
         Dialect::Twilio | Dialect::SignalWire | Dialect::Plivo | Dialect::Exotel => form.id(call),
     };
+    let from = form.field(from).unwrap_or_default();
+    let placed = form
+        .field("Direction")
+        .is_some_and(|direction| direction.starts_with("outbound"));
     Some(Ring {
         dialect,
         call: call?.to_owned(),
         account: dialect.account(account),
+        shown: (!placed).then(|| number(from).unwrap_or_else(|| from.to_owned())),
         parties: Parties {
-            from: form.field(from).and_then(number),
+            from: number(from),
             to: form.field(to).and_then(number),
         },
         over: form.field("CallStatus") == Some("completed"),
@@ -290,14 +321,6 @@ fn number(text: &str) -> Option<String> {
         format!("+{text}")
     };
     is_number(&number).then_some(number)
-}
-
-/// An id that can stand in a log line and in a path.
-fn is_telnyx_id(id: &str) -> bool {
-    (2..=128).contains(&id.len())
-        && id
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b':'))
 }
 
 /// Exotel's applet asks where the stream goes, with the call in the query. Its secret stands in the path or is the
@@ -326,6 +349,10 @@ async fn exotel_incoming(
     let Some(ring) = read(Dialect::Exotel, &form, base) else {
         return refuse(StatusCode::BAD_REQUEST, "the call's id is missing or malformed");
     };
+    // It knows no answer that rejects a call: without a stream its flow goes on.
+    if is_blocked(&app, &ring) {
+        return refuse(StatusCode::FORBIDDEN, "not taken");
+    }
     tracing::info!(call = ring.call, line = "exotel", "call {} rings at exotel", ring.call);
     match expect(&app, &ring) {
         Ok(stream) => {

@@ -7,6 +7,7 @@ use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgr
 use axum::extract::{OriginalUri, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use futures_util::{Sink, SinkExt as _};
 
 use crate::call::codec::Codec;
 use crate::call::driver;
@@ -138,8 +139,12 @@ async fn refuse(mut socket: WebSocket, reason: &'static str) {
         code: close_code::POLICY,
         reason: Utf8Bytes::from_static(reason),
     };
-    // It may be gone already.
-    let _ = socket.send(Message::Close(Some(frame))).await;
+    close(&mut socket, Some(frame)).await;
+}
+
+/// Says goodbye to who may be gone already. Who does not read is not waited for.
+async fn close(socket: &mut (impl Sink<Message> + Unpin), frame: Option<CloseFrame>) {
+    let _ = tokio::time::timeout(CLOSING, socket.send(Message::Close(frame))).await;
 }
 
 /// An axum WebSocket as the driver sees it.
@@ -168,8 +173,7 @@ impl Socket for WebSocketLine {
     }
 
     async fn close(&mut self) {
-        // It may be gone already.
-        let _ = self.socket.send(Message::Close(None)).await;
+        close(&mut self.socket, None).await;
     }
 }
 
@@ -183,5 +187,43 @@ fn now() -> Instant {
 
 const NOT_EXPECTED: &str = "not an expected call";
 const START_TIMEOUT: Duration = Duration::from_secs(10);
+const CLOSING: Duration = Duration::from_secs(1);
 /// A second of audio is 11 KiB of base64.
 const MAX_MESSAGE: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use super::*;
+
+    /// A carrier that keeps the connection and reads nothing.
+    struct Stuck;
+
+    impl Sink<Message> for Stuck {
+        type Error = ();
+
+        fn poll_ready(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), ()>> {
+            Poll::Pending
+        }
+
+        fn start_send(self: Pin<&mut Self>, _: Message) -> Result<(), ()> {
+            Err(())
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), ()>> {
+            Poll::Pending
+        }
+
+        fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), ()>> {
+            Poll::Pending
+        }
+    }
+
+    #[tokio::test]
+    async fn a_carrier_that_does_not_read_holds_no_stream_open() {
+        let closed = tokio::time::timeout(10 * CLOSING, close(&mut Stuck, None)).await;
+        assert!(closed.is_ok(), "it waits for ever");
+    }
+}

@@ -13,7 +13,7 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use super::{App, refuse};
 use crate::store::{AuditEvent, Store};
 use crate::twilio::dialect::Dialect;
-use crate::twilio::form::is_sid;
+use crate::twilio::form::is_call;
 
 /// The gate. Each kind of request and each line has its own share.
 #[derive(Debug)]
@@ -107,7 +107,7 @@ fn of_carrier<'a>(source: Source, action: &'static str, call: &'a str, detail: &
     Refusal {
         actor: "carrier",
         action,
-        subject: Some(call).filter(|sid| is_sid(sid)).unwrap_or_default(),
+        subject: Some(call).filter(|sid| is_call(sid)).unwrap_or_default(),
         detail,
         origin: match source {
             Source::Proved => "webhook",

@@ -65,7 +65,7 @@ pub(super) async fn answered(State(app): State<Arc<App>>, form: SignedForm) -> R
         tracing::debug!(call, "an answer of call {call} is of a kind that is not known");
         return done();
     };
-    if app.progress.answered(call, by, now()) {
+    if app.progress.answered(call, now()) {
         let answered_by = by.name();
         tracing::info!(call, answered_by, "call {call} was answered by: {answered_by}");
         if let Err(reason) = app.registry.answered_by(call, by) {
@@ -79,7 +79,7 @@ pub(super) async fn answered(State(app): State<Arc<App>>, form: SignedForm) -> R
 }
 
 /// `POST /voice/recording-status`. A recording is fetched by its id, if at all; the URL that was posted is not looked at.
-pub(super) async fn recording(State(app): State<Arc<App>>, form: SignedForm) -> Response {
+pub(super) async fn recording(form: SignedForm) -> Response {
     let call = form.call_sid.as_str();
     let recording = form
         .field("RecordingSid")
@@ -93,7 +93,6 @@ pub(super) async fn recording(State(app): State<Arc<App>>, form: SignedForm) -> 
             status,
             "recording {recording} of call {call}: {status}"
         );
-        app.progress.recording(call, recording, status);
     }
     done()
 }
@@ -135,11 +134,15 @@ pub(super) async fn is_served(app: &App, form: &SignedForm) -> bool {
 
 /// Whether nothing is left to be said to a call, here or, as far as the database knows, on another server.
 pub(super) async fn is_over(app: &App, form: &SignedForm) -> bool {
+    is_over_call(app, &form.call_sid, said_over(app, form)).await
+}
+
+/// The same for a call of any line. `over`: the webhook itself says that it is.
+pub(super) async fn is_over_call(app: &App, call: &str, over: bool) -> bool {
     let ours = |state: &CallState| state.outcome.as_deref().is_some_and(is_ours);
-    said_over(app, form)
-        || known(app, &form.call_sid)
-            .await
-            .is_some_and(|state| is_final(&state) || ours(&state))
+    over || known(app, call)
+        .await
+        .is_some_and(|state| is_final(&state) || ours(&state))
 }
 
 /// Whether the carrier says that a call is over, in this request or before, here or to another server.

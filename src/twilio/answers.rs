@@ -37,6 +37,14 @@ pub fn busy(dialect: Dialect) -> String {
     })
 }
 
+/// Refuses the call: this caller is not taken.
+pub fn reject(dialect: Dialect) -> String {
+    response(match dialect {
+        Dialect::Plivo => r#"<Hangup reason="rejected"/>"#,
+        Dialect::Twilio | Dialect::SignalWire | Dialect::Telnyx | Dialect::Exotel => r#"<Reject reason="rejected"/>"#,
+    })
+}
+
 /// Says a sentence in the carrier's own voice and ends the call.
 pub fn say_and_hangup(dialect: Dialect, text: &str) -> String {
     let verb = if dialect == Dialect::Plivo { "Speak" } else { "Say" };

@@ -87,6 +87,16 @@ pub fn is_sid(id: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
+/// The same for the id of any carrier's call: Telnyx' are long and have colons.
+pub fn is_call(id: &str) -> bool {
+    (2..=LONGEST_CALL).contains(&id.len())
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b':'))
+}
+
+/// No id of a call is longer, whatever its carrier.
+pub const LONGEST_CALL: usize = 128;
 /// Ids have 34 characters, or 36 if they are UUIDs; with the shortest field behind it one has more than this.
 pub const LONGEST_ID: usize = 40;
 /// "in-progress" has 11 characters; with a field behind it, its name alone would be as long again.

@@ -183,6 +183,10 @@ async fn what_cannot_be_audited_is_not_shown() {
     let desk = Desk::new().await;
     let phi = desk.key(&[Scope::Read, Scope::Phi]).await;
     record(&desk, "CA1", "front-desk", None).await;
+    let order = json!({"customer_number": "482615", "service_type": "plumbing", "description": "Dana's sink leaks",
+        "location": "kitchen", "urgency": "high"});
+    let order = desk.post("/api/task-orders", &phi, &order).await.ok();
+    let order = format!("/api/task-orders/{}", order["order_number"].as_str().expect("a number"));
     let raw = desk.fresh.raw().await;
     sqlx::query("DROP TABLE audit_events")
         .execute(&raw)
@@ -198,6 +202,15 @@ async fn what_cannot_be_audited_is_not_shown() {
         let reply = desk.get(path, &phi).await;
         assert_eq!(reply.problem(503).0, "unavailable", "{path}");
         assert!(!reply.text.contains("Dana") && !reply.text.contains("0177123"));
+    }
+    // What is changed is shown as well.
+    for (path, change) in [
+        ("/api/customers/482615", json!({"email": null})),
+        (order.as_str(), json!({"status": "scheduled"})),
+    ] {
+        let reply = desk.patch(path, &phi, &change).await;
+        assert_eq!(reply.problem(503).0, "unavailable", "{path}");
+        assert!(!reply.text.contains("Dana"), "{path}");
     }
 }
 

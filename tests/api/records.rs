@@ -150,6 +150,40 @@ async fn a_repeated_request_is_answered_again_and_not_done_again() {
     }
 }
 
+/// An answer of 503 gives the claim up, and the commit before it may have been done.
+#[tokio::test]
+async fn what_was_done_before_its_claim_was_given_up_is_not_done_again() {
+    let desk = Desk::new().await;
+    let (key, other) = (desk.key(&[Scope::Phi]).await, desk.key(&[Scope::Phi]).await);
+    let customer = json!({"name": "Ann Lee"});
+    let order = json!({"customer_number": "482615", "service_type": "plumbing", "description": "the sink leaks",
+        "location": "kitchen", "urgency": "high"});
+    for (path, number, body, changed) in [
+        (
+            "/api/customers",
+            "customer_number",
+            &customer,
+            json!({"name": "Bob Lee"}),
+        ),
+        ("/api/task-orders", "order_number", &order, {
+            let mut changed = order.clone();
+            changed["urgency"] = json!("low");
+            changed
+        }),
+    ] {
+        let made = async |key: &str, body: &Value| {
+            let reply = once(&desk, path, key, "one", body).await;
+            let given_up = sqlx::query("DELETE FROM api_requests");
+            given_up.execute(&desk.fresh.raw().await).await.expect("deleted");
+            reply.ok()[number].clone()
+        };
+        let first = made(&key, body).await;
+        assert_eq!(made(&key, body).await, first, "{path}");
+        assert_ne!(made(&key, &changed).await, first, "{path}: another request");
+        assert_ne!(made(&other, body).await, first, "{path}: another client");
+    }
+}
+
 #[tokio::test]
 async fn what_was_not_possible_may_be_tried_again_and_what_is_open_may_not() {
     let desk = Desk::new().await;

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use reqwest::Method;
+use serde_json::{Value, json};
+use tieline::store::{NewApiKey, Scope};
 use tieline::twilio::dialect::Dialect;
 
 use crate::engines::Order;
-use crate::handset::{CARRIERS, Handset, Seen, lines, ring, webhook};
+use crate::handset::{CARRIERS, EXOTEL_SECRET, Handset, Seen, form, get, headers, lines, post, ring, webhook};
 use crate::http_server::tokens;
 use crate::phone::{silence, voice};
-use crate::support::{Setup, TestServer, until};
+use crate::support::{FROM, Setup, TestServer, fresh_store, soon, until};
 
 const POLICY_VIOLATION: Option<u16> = Some(1008);
 
@@ -112,6 +114,58 @@ async fn a_call_from_plivo() {
 #[tokio::test]
 async fn a_call_from_exotel() {
     a_call(Dialect::Exotel).await;
+}
+
+/// Telnyx' ids are long and have colons.
+#[tokio::test]
+async fn a_call_from_telnyx_is_read_and_controlled_by_the_api() {
+    let (store, _dir) = fresh_store().await;
+    let server = TestServer::start(Setup {
+        store: Some(store.clone()),
+        ..setup()
+    })
+    .await;
+    let new = NewApiKey {
+        name: "test".to_owned(),
+        scopes: Scope::ALL.into(),
+        lifetime: None,
+    };
+    let (_, key) = store.create_api_key(&new).await.expect("a key");
+    let ask = async |method: Method, path: &str| {
+        let request = server.http.request(method, server.url(path)).bearer_auth(key.expose());
+        let answer = soon("the answer", request.send()).await.expect("an answer");
+        (
+            answer.status().as_u16(),
+            answer.json::<Value>().await.unwrap_or_default(),
+        )
+    };
+    let call = format!(
+        "v3:{}",
+        "T02llQxIyaRkhfRKxgAP8nY511EhFLizdvdUKJiSw8d6A9BborherQ".repeat(2)
+    );
+    let mut handset = Handset::call(&server, Dialect::Telnyx, &call).await;
+    handset.turn().await;
+    let (status, answer) = ask(Method::GET, &format!("/api/phone/call-status/{call}")).await;
+    assert_eq!((status, &answer["status"]), (200, &json!("in-progress")), "{answer}");
+    let (status, answer) = ask(Method::POST, &format!("/api/calls/{call}/hangup")).await;
+    assert_eq!((status, &answer["call_sid"]), (202, &json!(call)), "{answer}");
+    until("the end", || server.app.registry.live() == 0).await;
+    let (status, answer) = ask(Method::GET, &format!("/api/calls/{call}")).await;
+    assert_eq!((status, &answer["call"]["call_sid"]), (200, &json!(call)), "{answer}");
+    let (status, answer) = ask(Method::GET, &format!("/api/task-orders?call_sid={call}")).await;
+    assert_eq!((status, &answer["items"]), (200, &json!([])), "{answer}");
+    assert!(
+        webhook(&server, Dialect::Telnyx, "incoming", &call)
+            .await
+            .1
+            .contains("<Hangup/>")
+    );
+    let (status, answer) = ask(Method::GET, &format!("/api/audit?subject={call}&outcome=refused")).await;
+    assert_eq!(
+        (status, &answer["items"][0]["detail"]),
+        (200, &json!("repeated")),
+        "{answer}"
+    );
 }
 
 #[tokio::test]
@@ -229,3 +283,53 @@ async fn a_call_that_finds_no_line_is_told_so() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_blocked_caller_is_refused_on_any_line_before_the_call_is_begun() {
+    let (store, _dir) = fresh_store().await;
+    let blocked = format!("\n[line]\nblocked = [\"{}*\", \"withheld\"]\n", &FROM[..8]);
+    let server = TestServer::start(Setup {
+        agent: Some(format!("{DESK}{blocked}")),
+        store: Some(store.clone()),
+        ..setup()
+    })
+    .await;
+    // No answer waits for a database.
+    store.close().await;
+    for (dialect, refusal) in [
+        (Dialect::SignalWire, r#"<Reject reason="rejected"/>"#),
+        (Dialect::Telnyx, r#"<Reject reason="rejected"/>"#),
+        (Dialect::Plivo, r#"<Hangup reason="rejected"/>"#),
+    ] {
+        let field = |name, value: &str| (name, value.to_owned());
+        for (n, (from, direction, refused)) in [
+            (field("From", FROM), "inbound", true),
+            (field("From", "anonymous"), "inbound", true),
+            (field("From", "sip:desk@example.org"), "inbound", false),
+            (field("From", "+15550200123"), "inbound", false),
+            (field("From", FROM), "outbound-api", false),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let call = format!("{}-{n}", dialect.name());
+            let mut form = form(dialect, &call);
+            form.retain(|(name, _)| name != "From");
+            form.extend([from, ("Direction", direction.to_owned())].map(|(name, value)| (name.to_owned(), value)));
+            let path = format!("/{}/incoming", dialect.name());
+            let proof = headers(dialect, &server.url(&path), &form, jiff::Timestamp::now().as_second());
+            let (status, body) = post(&server, &path, &form, &proof).await;
+            assert_eq!(status, 200, "{call}: {body}");
+            assert_eq!(body.contains(refusal), refused, "{call}: {body}");
+            assert_eq!(server.app.registry.knows(&call), !refused, "{call}");
+        }
+    }
+    // Exotel goes on with its own flow where it gets no stream. It leaves the country out of its numbers.
+    let path = |from| format!("/exotel/incoming/{EXOTEL_SECRET}?CallSid=exotel-{from}&CallFrom={from}");
+    for (from, status) in [("", 403), ("anonymous", 403), ("09876543210", 200)] {
+        assert_eq!(get(&server, &path(from), None).await.0, status, "{from}");
+        assert_eq!(server.app.registry.knows(&format!("exotel-{from}")), status == 200);
+    }
+}
+
+const DESK: &str = "name = \"desk\"\ngreeting = \"Hello.\"\nsystem_prompt = \"You are a test.\"\n";

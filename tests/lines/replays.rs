@@ -1,6 +1,6 @@
 //! Who must get nothing: webhooks that come again or are made of overheard ones, tokens of another line, strangers in numbers.
 
-use tieline::store::{AuditRecord, Store};
+use tieline::store::{AuditRecord, NewCall, Store};
 use tieline::twilio::dialect::Dialect;
 
 use crate::handset::{CARRIERS, Handset, Seen, form, headers, lines, post, ring, webhook};
@@ -50,6 +50,32 @@ async fn a_webhook_that_comes_again_opens_no_call_on_any_line() {
     }
     let repeated = refused(&store).await;
     assert_eq!(repeated.iter().filter(|event| event.detail == "repeated").count(), 9);
+}
+
+#[tokio::test]
+async fn a_fallback_that_comes_again_does_not_open_a_call_that_was_finished() {
+    let (store, _dir) = fresh_store().await;
+    for (call, outcome) in [("finished", Some("goodbye")), ("lost", Some("lost")), ("lasts", None)] {
+        let new = NewCall {
+            call_sid: call.to_owned(),
+            agent: "test-desk".to_owned(),
+            ..NewCall::default()
+        };
+        store.begin_call(&new).await.expect("begun");
+        if let Some(outcome) = outcome {
+            store.end_call(call, outcome).await.expect("ended");
+        }
+    }
+    // It has them from the database alone.
+    for dialect in SIGNED {
+        let server = server(&store).await;
+        for (call, over) in [("finished", true), ("lost", false), ("lasts", false), ("new", false)] {
+            let (status, body) = webhook(&server, dialect, "fallback", call).await;
+            assert_eq!(status, 200, "{call}: {body}");
+            assert_eq!(body.contains("<Response><Hangup/></Response>"), over, "{call}: {body}");
+            assert_eq!(server.app.registry.knows(call), !over, "{call}");
+        }
+    }
 }
 
 /// Telnyx signs bytes, and Exotel nothing: there is nothing to be gained there.

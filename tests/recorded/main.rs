@@ -10,6 +10,7 @@ mod exchange;
 mod faults;
 mod guided;
 #[path = "../server/log.rs"]
+#[allow(dead_code, reason = "shared with tests/server")]
 mod log;
 mod real;
 mod steps;

@@ -4,6 +4,8 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use tieline::telemetry::logging;
+use tracing::Subscriber;
+use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::prelude::*;
 
@@ -14,20 +16,35 @@ impl Log {
     /// Of everything from here on, as in production, so that the engine threads and the libraries are heard too. One test of a program can have it.
     pub(crate) fn of_the_process() -> Self {
         let log = Self::default();
-        let output = tracing_subscriber::fmt::layer()
-            .with_writer(log.clone())
-            .with_ansi(false);
-        let subscriber = tracing_subscriber::registry()
-            .with(logging::filter("trace"))
-            .with(output);
-        subscriber.try_init().expect("no other test installs one");
+        log.subscriber().try_init().expect("no other test installs one");
         log
+    }
+
+    /// Of what runs on this thread until the guard goes.
+    pub(crate) fn of_this_thread() -> (Self, DefaultGuard) {
+        let log = Self::default();
+        let guard = log.subscriber().set_default();
+        (log, guard)
+    }
+
+    fn subscriber(&self) -> impl Subscriber + Send + Sync + 'static {
+        let output = tracing_subscriber::fmt::layer()
+            .with_writer(self.clone())
+            .with_ansi(false);
+        tracing_subscriber::registry()
+            .with(logging::filter("trace"))
+            .with(output)
+    }
+
+    /// What there is.
+    pub(crate) fn text(&self) -> String {
+        let text = self.0.lock().expect("no panic under the lock").clone();
+        String::from_utf8(text).expect("UTF-8")
     }
 
     /// The log tells that this call came and went, and nowhere, in whatever case, one of these.
     pub(crate) fn tells_of_the_call_without(&self, call: &str, secrets: &[&str]) {
-        let text = self.0.lock().expect("no panic under the lock").clone();
-        let text = String::from_utf8(text).expect("UTF-8");
+        let text = self.text();
         assert!(
             text.contains(&format!("call {call} is live")) && text.contains(&format!("call {call} ended")),
             "the log is heard"

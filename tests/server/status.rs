@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use tieline::call::progress::{News, What};
 use tieline::store::{NewCall, Store};
 use tieline::turn::policy::Policy;
 use tieline::twilio::status::{AnsweredBy, CallStatus};
 use tokio_tungstenite::tungstenite::Message;
 
+use crate::log::Log;
 use crate::phone::{Phone, Seen};
 use crate::support::{AUTH_TOKEN, Setup, TestServer, form_with, fresh_store, policy, token_in, until};
 
@@ -33,7 +33,6 @@ fn is_hung_up(answer: &(u16, String)) -> bool {
 async fn states_move_forward_however_they_are_reported() {
     let (store, _dir) = fresh_store().await;
     let server = server(Some(&store)).await;
-    let mut news = server.app.progress.news();
     let end = [
         ("CallStatus", "completed"),
         ("CallDuration", "42"),
@@ -56,14 +55,6 @@ async fn states_move_forward_however_they_are_reported() {
     let price = state.price.expect("a price");
     assert_eq!((price.micros, price.currency()), (8_500, "USD"));
     assert_eq!(server.app.progress.status_of("CA1"), Some(CallStatus::Completed));
-    for status in [CallStatus::Ringing, CallStatus::Completed] {
-        let told = News {
-            call_sid: "CA1".to_owned(),
-            what: What::Status(status),
-        };
-        assert_eq!(news.try_recv().expect("news"), told);
-    }
-    assert!(news.try_recv().is_err(), "nothing is told twice");
 }
 
 #[tokio::test]
@@ -205,29 +196,25 @@ async fn a_stream_that_was_replaced_leaves_the_call_and_its_record_to_its_succes
 }
 
 #[tokio::test]
-async fn who_answered_is_kept_and_told() {
+async fn who_answered_is_kept() {
     let (store, _dir) = fresh_store().await;
     let server = server(Some(&store)).await;
-    let mut news = server.app.progress.news();
     for by in ["machine_end_beep", "human", "a ghost", ""] {
         let fields = [("AnsweredBy", by), ("MachineDetectionDuration", "2300")];
         report(&server, "/voice/amd", "CA1", &fields).await;
     }
     let beep = AnsweredBy::MachineEndBeep;
-    assert_eq!(server.app.progress.answered_by("CA1"), Some(beep));
     let state = store.call_state("CA1").await.expect("answered").expect("known");
     assert_eq!(
         (state.answered_by, state.status, state.begun),
         (Some(beep), None, false)
     );
-    assert_eq!(news.try_recv().expect("news").what, What::Answered(beep));
-    assert!(news.try_recv().is_err());
 }
 
 #[tokio::test]
 async fn a_recordings_state_is_told_by_its_id_alone() {
+    let (log, _guard) = Log::of_this_thread();
     let server = server(None).await;
-    let mut news = server.app.progress.news();
     let url = ("RecordingUrl", "http://127.0.0.1:1/recording");
     for (sid, status) in [
         ("RE1/../x", "completed"),
@@ -238,10 +225,8 @@ async fn a_recordings_state_is_told_by_its_id_alone() {
         let fields = [("RecordingSid", sid), ("RecordingStatus", status), url];
         report(&server, "/voice/recording-status", "CA1", &fields).await;
     }
-    let told = What::Recording {
-        recording_sid: "RE1".to_owned(),
-        status: "completed",
-    };
-    assert_eq!(news.try_recv().expect("news").what, told);
-    assert!(news.try_recv().is_err());
+    let log = log.text();
+    assert!(log.contains("recording RE1 of call CA1: completed"), "{log}");
+    assert!(!log.contains("recording CA1") && !log.contains("stolen"), "{log}");
+    assert!(!log.contains("RE1/../x") && !log.contains("127.0.0.1:1"), "{log}");
 }

@@ -78,7 +78,7 @@ async fn run(
     config.twilio.unverified = config.twilio.auth_token.is_none();
     config.server.max_calls = Some(config.server.max_calls.unwrap_or(0).max(calls));
     let egress = Egress::new(config.egress.clone());
-    let app = Arc::new(serve::app_of(config, store, egress, only).await?);
+    let app = Arc::new(Box::pin(serve::app_of(config, store, egress, only)).await?);
     let serving = serve::spawn(listener, app);
     let target = Target::Webhook {
         url: format!("{base}/voice/incoming"),

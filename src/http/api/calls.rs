@@ -235,7 +235,7 @@ impl ToolView {
 ///
 /// With its turns, where their time went, and the tools that were run. What was said and asked is there only with the scope `phi`.
 #[utoipa::path(get, path = "/api/calls/{call_sid}", tag = "calls", operation_id = "get_call",
-    params(("call_sid" = String, Path, example = "CA00000000000000000000000000000001", pattern = "^[A-Za-z0-9_-]{1,64}$", description = "The carrier's id of the call")),
+    params(("call_sid" = String, Path, example = "CA00000000000000000000000000000001", pattern = "^[A-Za-z0-9_:-]{1,128}$", description = "The carrier's id of the call")),
     responses((status = 200, body = CallDetail, description = "The call"),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no such call"),
         (status = 410, body = Problem, content_type = "application/problem+json", description = "It was deleted for good")))]

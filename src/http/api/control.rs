@@ -55,7 +55,7 @@ pub(super) struct SayRequest {
 ///
 /// Ends a live call, in order: its record is finished.
 #[utoipa::path(post, path = "/api/calls/{call_sid}/hangup", tag = "calls", operation_id = "hang_up",
-    params(("call_sid" = String, Path, example = "CA00000000000000000000000000000001", pattern = "^[A-Za-z0-9_-]{1,64}$", description = "The carrier's id of the call")),
+    params(("call_sid" = String, Path, example = "CA00000000000000000000000000000001", pattern = "^[A-Za-z0-9_:-]{1,128}$", description = "The carrier's id of the call")),
     responses((status = 202, body = Accepted, description = "The call was told"),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no such call")))]
 async fn hangup(
@@ -70,7 +70,7 @@ async fn hangup(
 ///
 /// Hands the caller of a live call over to a person. The destination must be on the server's list.
 #[utoipa::path(post, path = "/api/calls/{call_sid}/transfer", tag = "calls", operation_id = "transfer",
-    params(("call_sid" = String, Path, example = "CA00000000000000000000000000000001", pattern = "^[A-Za-z0-9_-]{1,64}$", description = "The carrier's id of the call")), request_body = TransferRequest,
+    params(("call_sid" = String, Path, example = "CA00000000000000000000000000000001", pattern = "^[A-Za-z0-9_:-]{1,128}$", description = "The carrier's id of the call")), request_body = TransferRequest,
     responses((status = 202, body = Accepted, description = "The call was told"),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no such call")))]
 async fn transfer(
@@ -87,7 +87,7 @@ async fn transfer(
 ///
 /// Has the agent of a live call say something.
 #[utoipa::path(post, path = "/api/calls/{call_sid}/say", tag = "calls", operation_id = "say",
-    params(("call_sid" = String, Path, example = "CA00000000000000000000000000000001", pattern = "^[A-Za-z0-9_-]{1,64}$", description = "The carrier's id of the call")), request_body = SayRequest,
+    params(("call_sid" = String, Path, example = "CA00000000000000000000000000000001", pattern = "^[A-Za-z0-9_:-]{1,128}$", description = "The carrier's id of the call")), request_body = SayRequest,
     responses((status = 202, body = Accepted, description = "The call was told"),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no such call")))]
 async fn say(

@@ -13,6 +13,7 @@ use utoipa_axum::routes;
 use super::access::{Principal, Routes};
 use super::audit::{self, Act};
 use super::extract::{Body, Id, Query};
+use super::idempotency::ActKey;
 use super::page::{self, Paging};
 use super::problem::Problem;
 use super::{e164, store};
@@ -125,6 +126,7 @@ async fn list(
 async fn create(
     State(app): State<Arc<App>>,
     principal: Principal,
+    ActKey(act): ActKey,
     Body(request): Body<CustomerRequest>,
 ) -> Result<(StatusCode, Json<CustomerView>), Problem> {
     let store = store(&app)?;
@@ -134,7 +136,7 @@ async fn create(
         email: request.email.map(|email| short("email", &email)).transpose()?,
         address: request.address.map(|address| short("address", &address)).transpose()?,
     };
-    let customer = store.create_customer(&new, &super::fresh_key()).await?;
+    let customer = store.create_customer(&new, &act).await?;
     let reference = store.key_id(Record::Customer(&customer.customer_number))?;
     audit::noted(store, &principal, Act::Create, "customer", &reference).await;
     Ok((StatusCode::CREATED, Json(customer.into())))
@@ -183,12 +185,13 @@ async fn change(
         email: optional("email", request.email)?,
         address: optional("address", request.address)?,
     };
+    // The answer shows all of it.
+    let reference = store.key_id(Record::Customer(&number))?;
+    audit::note(store, &principal, Act::Change, "customer", Some(&reference)).await?;
     let changed = store.change_customer(&number, &change).await?;
     let Some(customer) = changed else {
         return Err(Problem::absent(store, Record::Customer(&number), "customer").await);
     };
-    let reference = store.key_id(Record::Customer(&customer.customer_number))?;
-    audit::noted(store, &principal, Act::Change, "customer", &reference).await;
     Ok(Json(customer.into()))
 }
 

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::MAX_BODY;
 use super::problem::Problem;
+use crate::twilio::form::LONGEST_CALL;
 
 /// A JSON body.
 pub(super) struct Body<T>(pub(super) T);
@@ -57,7 +58,7 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     }
 }
 
-/// The one parameter in a path: letters, digits, `-` and `_`. Anything else is the id of nothing.
+/// The one parameter in a path: letters, digits, `-`, `_` and, as in Telnyx' ids of calls, `:`. Anything else is the id of nothing.
 pub(super) struct Id(pub(super) String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Id {
@@ -69,10 +70,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
             .map_err(|_| Problem::not_found("thing"))?;
         let id = params.iter().next().map(|(_, value)| value);
         let plain = |id: &&str| {
-            (1..=64).contains(&id.len())
+            (1..=LONGEST_CALL).contains(&id.len())
                 && id
                     .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+                    .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b':'))
         };
         let id = id.filter(plain).ok_or_else(|| Problem::not_found("thing"))?;
         Ok(Self(id.to_owned()))

@@ -1,14 +1,18 @@
 //! `Idempotency-Key`: a POST that is repeated is answered again and not done again.
 
+use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use futures_util::FutureExt as _;
 use sha2::{Digest as _, Sha256};
 
@@ -43,6 +47,26 @@ pub(super) async fn repeat(
     }
 }
 
+/// What the store does an act once by. A repeated request has the same one even where its claim was given up: when a commit was not
+/// answered, nobody knows here whether it was done. Without the header each request is an act of its own.
+#[derive(Clone)]
+pub(super) struct ActKey(pub(super) String);
+
+impl ActKey {
+    fn of(act: &str) -> Self {
+        Self(format!("api:{act}"))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for ActKey {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let given = parts.extensions.get::<Self>().cloned();
+        Ok(given.unwrap_or_else(|| Self::of(&BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 18]>()))))
+    }
+}
+
 async fn once(
     app: &App,
     principal: Principal,
@@ -58,7 +82,7 @@ async fn once(
         )
     })?;
     let store = super::store(app)?.clone();
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let body = to_bytes(body, MAX_BODY)
         .await
         .map_err(|_| Problem::too_large(MAX_BODY))?;
@@ -68,6 +92,8 @@ async fn once(
         owner: principal.key.id.clone(),
         key: idempotency_key.to_owned(),
     };
+    let act = fingerprint(&[claim.owner.as_bytes(), claim.key.as_bytes(), hash.as_bytes()]);
+    parts.extensions.insert(ActKey::of(&act));
     let request = Request::from_parts(parts, Body::from(body));
     let store = claim.store.clone();
     let answer = answer_once(claim, hash, next.run(request)).await?;

@@ -56,9 +56,11 @@ impl Limits {
         let ours = |address: &IpAddr| self.proxies.iter().any(|network| network.contains(address));
         let mut client = peer.ip().to_canonical();
         let forwarded = headers.get_all("x-forwarded-for").iter().rev();
-        let mut added = forwarded.flat_map(|value| value.to_str().unwrap_or_default().rsplit(','));
+        // What the client made up may be no text; what the proxies added is one for each comma all the same.
+        let mut added = forwarded.flat_map(|value| value.as_bytes().rsplit(|&byte| byte == b','));
+        let address = |part: &[u8]| str::from_utf8(part).ok()?.trim().parse::<IpAddr>().ok();
         while ours(&client) {
-            let Some(Ok(from)) = added.next().map(|text| text.trim().parse::<IpAddr>()) else {
+            let Some(from) = added.next().and_then(address) else {
                 break;
             };
             client = from.to_canonical();
@@ -94,6 +96,8 @@ const SWEEP: u32 = 4096;
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
 
     fn limits(proxies: &[&str]) -> Limits {
@@ -104,10 +108,10 @@ mod tests {
         })
     }
 
-    fn headers(forwarded: &str) -> HeaderMap {
+    fn headers(forwarded: impl AsRef<[u8]>) -> HeaderMap {
         HeaderMap::from_iter([(
             "x-forwarded-for".parse().expect("a name"),
-            forwarded.parse().expect("a value"),
+            HeaderValue::from_bytes(forwarded.as_ref()).expect("a value"),
         )])
     }
 
@@ -123,6 +127,9 @@ mod tests {
             // What the client claims itself comes first.
             (proxy, &headers("10.0.0.1, 198.51.100.7"), "198.51.100.7"),
             (proxy, &headers("nonsense"), "127.0.0.1"),
+            (proxy, &headers(b"\xff, 198.51.100.7"), "198.51.100.7"),
+            (proxy, &headers("caf\u{e9}, 198.51.100.7, 10.9.1.2"), "198.51.100.7"),
+            (proxy, &headers(b"198.51.100.7, \xff"), "127.0.0.1"),
             // A chain of ours, and then whatever the client has made up.
             (proxy, &headers("10.0.0.1, 198.51.100.7, 10.9.1.2"), "198.51.100.7"),
             (proxy, &headers("10.9.1.2"), "10.9.1.2"),

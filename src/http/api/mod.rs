@@ -27,8 +27,6 @@ use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::body::Bytes;
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use tokio::sync::Semaphore;
 
 use crate::config::ApiLimits;
@@ -104,11 +102,6 @@ fn e164(field: &str, text: &str) -> Result<String, Problem> {
             "Write + and 7 to 15 digits, country code first: +15551234567",
         )
     })
-}
-
-/// For what the store keeps once for each key: here each request is an act of its own.
-fn fresh_key() -> String {
-    format!("api:{}", BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 18]>()))
 }
 
 /// Requests are a few hundred bytes.

@@ -16,6 +16,7 @@ use super::access::{Principal, Routes};
 use super::audit::{self, Act};
 use super::customers::short;
 use super::extract::{Body, Id, Query};
+use super::idempotency::ActKey;
 use super::problem::Problem;
 use super::{page, store};
 use crate::http::App;
@@ -82,7 +83,7 @@ pub(super) struct OrderQuery {
     #[param(inline, nullable = false)]
     status: Option<OrderStatus>,
     /// Of this call.
-    #[param(nullable = false, min_length = 1, max_length = 200, pattern = "^[A-Za-z0-9_-]+$")]
+    #[param(nullable = false, min_length = 1, max_length = 200, pattern = "^[A-Za-z0-9_:-]+$")]
     call_sid: Option<String>,
     /// Items of one page.
     #[param(minimum = 1, maximum = 200, default = 50, nullable = false)]
@@ -172,6 +173,7 @@ async fn list(
 async fn create(
     State(app): State<Arc<App>>,
     principal: Principal,
+    ActKey(act): ActKey,
     Body(request): Body<OrderRequest>,
 ) -> Result<(StatusCode, Json<OrderView>), Problem> {
     let store = store(&app)?;
@@ -183,7 +185,7 @@ async fn create(
         urgency: short("urgency", &request.urgency)?,
         call_sid: None,
     };
-    let order = store.create_task_order(&new, &super::fresh_key()).await?;
+    let order = store.create_task_order(&new, &act).await?;
     audit::noted(store, &principal, Act::Create, "task order", &order.order_number).await;
     Ok((StatusCode::CREATED, Json(order.into())))
 }
@@ -217,10 +219,11 @@ async fn change(
     Body(request): Body<OrderPatch>,
 ) -> Result<Json<OrderView>, Problem> {
     let store = store(&app)?;
+    // The answer shows all of it.
+    audit::note(store, &principal, Act::Change, "task order", Some(&number)).await?;
     let changed = store.set_task_order_status(&number, request.status.name()).await?;
     let Some(order) = changed else {
         return Err(Problem::absent(store, Record::Order(&number), "task order").await);
     };
-    audit::noted(store, &principal, Act::Change, "task order", &order.order_number).await;
     Ok(Json(order.into()))
 }

@@ -63,12 +63,12 @@ pub(super) fn word(field: &str, text: Option<String>) -> Result<Option<String>, 
         (1..=200).contains(&text.len())
             && text
                 .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b':'))
     };
     match text {
         Some(text) if !good(&text) => Err(Problem::bad_request(
             field,
-            format!("{field} is not 1 to 200 letters, digits, - or _"),
+            format!("{field} is not 1 to 200 letters, digits, -, _ or :"),
             "Write it as the answers have it",
         )),
         text => Ok(text),

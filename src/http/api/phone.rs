@@ -177,7 +177,7 @@ impl CallStatus {
 ///
 /// Of any call the carrier reported or that had a stream, on any server of the database.
 #[utoipa::path(get, path = "/api/phone/call-status/{call_sid}", tag = "calls", operation_id = "call_status",
-    params(("call_sid" = String, Path, example = "CA00000000000000000000000000000001", pattern = "^[A-Za-z0-9_-]{1,64}$", description = "The carrier's id of the call")),
+    params(("call_sid" = String, Path, example = "CA00000000000000000000000000000001", pattern = "^[A-Za-z0-9_:-]{1,128}$", description = "The carrier's id of the call")),
     responses((status = 200, body = CallStatus, description = "How the call stands"),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no such call")))]
 async fn call_status(

@@ -50,7 +50,7 @@ pub(super) enum WantedState {
 /// Its recording as WAV: 16 bits, 8 kHz, the caller left, the agent right. Of a live call, or one whose server was killed, what there is.
 /// It is written to the audit trail before it is sent.
 #[utoipa::path(get, path = "/api/calls/{call_sid}/recording", tag = "calls", operation_id = "get_recording",
-    params(("call_sid" = String, Path, example = "CA00000000000000000000000000000001", pattern = "^[A-Za-z0-9_-]{1,64}$", description = "The carrier's id of the call")),
+    params(("call_sid" = String, Path, example = "CA00000000000000000000000000000001", pattern = "^[A-Za-z0-9_:-]{1,128}$", description = "The carrier's id of the call")),
     responses((status = 200, body = String, content_type = "audio/wav", description = "The recording"),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no recording of such a call"),
         (status = 410, body = Problem, content_type = "application/problem+json", description = "It was deleted for good, and when")))]
@@ -90,7 +90,7 @@ async fn read(State(app): State<Arc<App>>, principal: Principal, Id(call_sid): I
 ///
 /// Pauses the recording of a live call, which is silence then, or lets it go on. A call that is not recorded takes no notice.
 #[utoipa::path(post, path = "/api/calls/{call_sid}/recording", tag = "calls", operation_id = "pause_recording",
-    params(("call_sid" = String, Path, example = "CA00000000000000000000000000000001", pattern = "^[A-Za-z0-9_-]{1,64}$", description = "The carrier's id of the call")), request_body = RecordingRequest,
+    params(("call_sid" = String, Path, example = "CA00000000000000000000000000000001", pattern = "^[A-Za-z0-9_:-]{1,128}$", description = "The carrier's id of the call")), request_body = RecordingRequest,
     responses((status = 202, body = Accepted, description = "The call was told"),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no such call")))]
 async fn pause(

@@ -81,7 +81,7 @@ pub(super) struct AuditQuery {
     #[param(nullable = false, min_length = 1, max_length = 200, pattern = "^[A-Za-z0-9_-]+$")]
     action: Option<String>,
     /// Of this subject.
-    #[param(nullable = false, min_length = 1, max_length = 200, pattern = "^[A-Za-z0-9_/-]+$")]
+    #[param(nullable = false, min_length = 1, max_length = 200, pattern = "^[A-Za-z0-9_:/-]+$")]
     subject: Option<String>,
     /// With this outcome.
     #[param(nullable = false, min_length = 1, max_length = 200, pattern = "^[A-Za-z0-9_-]+$")]
@@ -126,13 +126,13 @@ async fn list(
 
 fn subject(text: Option<String>) -> Result<String, Problem> {
     let Some(text) = text else { return Ok(String::new()) };
-    let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'/');
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b':' | b'/');
     if (1..=200).contains(&text.len()) && text.bytes().all(good) {
         return Ok(text);
     }
     Err(Problem::bad_request(
         "subject",
-        "subject is not 1 to 200 letters, digits, -, _ or /",
+        "subject is not 1 to 200 letters, digits, -, _, : or /",
         "Write it as the answers have it",
     ))
 }
