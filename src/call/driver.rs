@@ -427,7 +427,7 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// In UTC, which is a day off at most; only dates relative to today notice.
+/// In UTC, which is a day off at most; only dates relative to today notice. What turns are answered by is [`Staff::day`].
 pub(in crate::call) fn today() -> Date {
     jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date()
 }

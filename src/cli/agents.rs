@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use jiff::tz::TimeZone;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -22,6 +23,7 @@ pub(super) struct Files {
     pub(super) store: Option<Store>,
     pub(super) texts: Option<Texts>,
     pub(super) egress: Egress,
+    pub(super) time_zone: TimeZone,
     /// Who answers instead of those in files.
     pub(super) only: Option<Agent>,
 }
@@ -38,7 +40,7 @@ impl Files {
             None => Agents::load(&self.dir, &self.default)?,
         };
         let staff = Staff::of(agents, self.store.clone(), lookup, &self.egress)?;
-        Ok(staff.texting(self.texts.clone()))
+        Ok(staff.texting(self.texts.clone()).in_time_zone(self.time_zone.clone()))
     }
 }
 
@@ -162,6 +164,7 @@ mod tests {
             store: Some(store.clone()),
             texts: None,
             egress: Egress::default(),
+            time_zone: TimeZone::UTC,
             only: None,
         };
         let staff = files.load().expect("a good file");
@@ -188,6 +191,7 @@ mod tests {
             store: None,
             texts: None,
             egress: Egress::default(),
+            time_zone: TimeZone::UTC,
             only: None,
         };
         let staff = files.load().expect("a good file");

@@ -173,6 +173,7 @@ pub(super) async fn app_of(
             .zip(store.clone())
             .and_then(|(switchboard, store)| Texts::new(Arc::clone(switchboard.carrier()), store, &config.outbound)),
         egress: egress.clone(),
+        time_zone: config.outbound.time_zone.clone(),
         only,
     };
     let staff = files.load()?;

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, stream};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -37,6 +39,8 @@ pub struct Staff {
     pub agents: Arc<Agents>,
     /// What can be done.
     pub tools: Tools,
+    /// Whose calendar counts for callers.
+    time_zone: TimeZone,
 }
 
 /// Why there is no staff.
@@ -72,7 +76,11 @@ impl Staff {
     ) -> Result<Self, StaffError> {
         let tools = Tools::new(store, &agents, lookup, egress)?;
         let agents = Arc::new(agents);
-        Ok(Self { agents, tools })
+        Ok(Self {
+            agents,
+            tools,
+            time_zone: TimeZone::UTC,
+        })
     }
 
     /// The same, and they send text messages.
@@ -80,6 +88,18 @@ impl Staff {
     pub fn texting(mut self, texts: Option<Texts>) -> Self {
         self.tools.texts = texts;
         self
+    }
+
+    /// The same, where it is that time.
+    #[must_use]
+    pub fn in_time_zone(mut self, time_zone: TimeZone) -> Self {
+        self.time_zone = time_zone;
+        self
+    }
+
+    /// The day at the caller's place.
+    pub fn day(&self, now: Timestamp) -> Date {
+        now.to_zoned(self.time_zone.clone()).date()
     }
 }
 
@@ -245,12 +265,13 @@ impl Answering {
         let began = now();
         let (staff, asked) = (Arc::clone(&self.staff), call.clone());
         let (agent, call_sid) = (self.dialog.agent().name.clone(), self.dialog.call_sid().to_owned());
-        let caller = self.dialog.person().map(str::to_owned);
+        let (caller, today) = (self.dialog.person().map(str::to_owned), self.heard.today);
         let mut running = tokio::spawn(async move {
             let place = Place {
                 agent: &agent,
                 call_sid: &call_sid,
                 caller: caller.as_deref(),
+                today,
             };
             staff.tools.run(place, &asked).await
         });
@@ -320,3 +341,24 @@ const SLOW: Duration = Duration::from_millis(800);
 const VERY_SLOW: Duration = Duration::from_secs(5);
 /// No tool takes longer; its own time-out is shorter.
 const TOOL_DEADLINE: Duration = Duration::from_secs(35);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialog::agent::parse;
+
+    #[test]
+    fn the_day_is_the_callers() {
+        let text = "name = \"a\"\ngreeting = \"Hello.\"\nsystem_prompt = \"Be brief.\"\n";
+        let agents = Agents::single(parse(text, "x").expect("a good file"));
+        let staff = Staff::of(agents, None, |_| None, &Egress::default()).expect("a good staff");
+        let evening: Timestamp = "2026-12-31T20:30:00-05:00".parse().expect("a time");
+        assert_eq!(
+            staff.day(evening),
+            jiff::civil::date(2027, 1, 1),
+            "UTC, if nobody says otherwise"
+        );
+        let zone = TimeZone::get("America/New_York").expect("a zone");
+        assert_eq!(staff.in_time_zone(zone).day(evening), jiff::civil::date(2026, 12, 31));
+    }
+}

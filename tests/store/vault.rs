@@ -7,7 +7,7 @@ use sqlx::{AnyPool, AssertSqlSafe};
 use tieline::config::{Config, Database, Strings};
 use tieline::store::{CallFilter, CustomerKey, Record, Store, StoreError, Verified};
 
-use crate::fresh::{Fresh, KEK, count, found_in, on_both};
+use crate::fresh::{Fresh, KEK, TODAY, count, found_in, on_both};
 use crate::private::{PRIVATE, fill};
 
 on_both! {
@@ -408,7 +408,7 @@ async fn everybody_can_be_shredded(fresh: Fresh) {
         .await
         .expect("nothing to do");
     let born = jiff::civil::date(1961, 2, 3);
-    let found = store.coverage("ZQ909090", born, "mri").await.expect("answered");
+    let found = store.coverage("ZQ909090", born, "mri", TODAY).await.expect("answered");
     assert!(found == tieline::store::Eligibility::UnknownMember);
     let found = store.verify().await.expect("readable");
     assert_eq!((found.faults, found.shredded), (Vec::new(), 4));
@@ -424,7 +424,7 @@ async fn everybody_can_be_shredded(fresh: Fresh) {
     let csv = "member_id,name,date_of_birth,plan,status,deductible_total_cents,deductible_remaining_cents,procedure,covered,copay_cents,\
         coinsurance_percent,prior_authorization\nZQ909090,Ann,1961-02-03,New,active,1,0,x_ray,yes,0,0,no\n";
     store.import(csv.as_bytes()).await.expect("imported");
-    let found = store.coverage("ZQ909090", born, "mri").await.expect("answered");
+    let found = store.coverage("ZQ909090", born, "mri", TODAY).await.expect("answered");
     assert!(
         matches!(found, tieline::store::Eligibility::NotCovered { plan } if plan == "New"),
         "the old terms are gone"

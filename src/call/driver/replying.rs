@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, stream};
+use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::beginning::phrases;
-use super::{Driver, KEYPAD, today};
+use super::{Driver, KEYPAD};
 use crate::call::trace::TraceEvent;
 use crate::call::work::{Done, Kind};
 use crate::dialog::agent::Agent;
@@ -39,7 +40,7 @@ impl Driver<'_> {
             text: keys.unwrap_or(text).to_owned(),
             typed: keys.is_some(),
             history: history.iter().map(Into::into).collect(),
-            today: today(),
+            today: self.staff.day(Timestamp::now()),
         };
         let line = self.lines();
         let mut dialog = self.standing.at(line).clone();

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
+use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
 use super::Shared;
 use super::listen::listen;
-use crate::call::driver::{KEYPAD, today};
+use crate::call::driver::KEYPAD;
 use crate::dialog::conversation::{CallerTurn, Ending, Said, Staff, ToolRecord};
 use crate::dialog::form::Dialog;
 use crate::engine::{LineAudio, Urgency};
@@ -219,7 +220,7 @@ impl Turn {
             text,
             typed,
             history: self.history.iter().map(Into::into).collect(),
-            today: today(),
+            today: self.staff.day(Timestamp::now()),
         };
         self.ledger.requested = Some(now());
         let mut ledger = self.ledger;

@@ -15,6 +15,7 @@ pub(super) fn read(config: &Config) -> Result<Staff, StaffError> {
         store: None,
         texts: None,
         egress: Egress::new(config.egress.clone()),
+        time_zone: config.outbound.time_zone.clone(),
         only: None,
     }
     .load()
