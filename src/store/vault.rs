@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sqlx::{Any, AnyConnection, AnyPool, Transaction};
+use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Executor as _, Transaction};
 
 use super::connect::Why;
 use super::error::cannot;
@@ -204,10 +204,12 @@ impl Store {
         match self.kind {
             // `secure_delete` has overwritten it in the new pages; this writes them over the old ones and empties the log.
             Kind::Sqlite => {
+                let mut connection = self.apart(CHECKPOINT_PATIENCE, what).await?;
                 let (busy, _, _): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)")
-                    .fetch_one(&self.pool)
+                    .fetch_one(&mut connection)
                     .await
                     .map_err(cannot(what))?;
+                connection.close().await.map_err(cannot(what))?;
                 if busy != 0 {
                     tracing::warn!(
                         "the write-ahead log could not be emptied, as the database is busy; the next time will do"
@@ -216,12 +218,27 @@ impl Store {
                 Ok(())
             }
             // Removes the old versions of the rows; the server's own log ages by itself.
-            Kind::Postgres => sqlx::query("VACUUM data_keys")
-                .execute(&self.pool)
-                .await
-                .map(drop)
-                .map_err(cannot(what)),
+            Kind::Postgres => self.vacuum(&["VACUUM data_keys"], what).await,
         }
+    }
+
+    /// A large table takes longer than any other statement may.
+    pub(super) async fn vacuum(&self, statements: &[&'static str], what: &'static str) -> Result<(), StoreError> {
+        let mut connection = self.apart("SET statement_timeout = 0", what).await?;
+        for statement in statements {
+            sqlx::query(*statement)
+                .execute(&mut connection)
+                .await
+                .map_err(cannot(what))?;
+        }
+        connection.close().await.map_err(cannot(what))
+    }
+
+    /// A connection with a time limit of its own, which never comes back to the pool.
+    async fn apart(&self, limit: &'static str, what: &'static str) -> Result<AnyConnection, StoreError> {
+        let mut connection = self.pool.acquire().await.map_err(cannot(what))?.detach();
+        connection.execute(limit).await.map_err(cannot(what))?;
+        Ok(connection)
     }
 
     /// What names a record in `data_keys`. No PHI: what stands for a customer or patient is a keyed hash.
@@ -408,6 +425,8 @@ fn wrong(source: &KekSource, ring: &KeyRing, kek_id: &str, error: UnwrapError) -
 /// The id of the key of the look-up hashes.
 pub(super) const INDEX: &str = "index";
 
+/// It has the write lock while it waits for those who read what was there before: a backup, for one.
+const CHECKPOINT_PATIENCE: &str = "PRAGMA busy_timeout = 200";
 const ADD: &str = "INSERT INTO data_keys (id, kek_id, wrapped) VALUES ($1, $2, $3) ON CONFLICT (id) DO UPDATE SET \
      kek_id = excluded.kek_id, wrapped = excluded.wrapped, shredded_at_ms = NULL, generation = data_keys.generation + 1 \
      WHERE data_keys.wrapped IS NULL";

@@ -373,6 +373,34 @@ async fn a_shredded_call_is_gone_for_good(fresh: Fresh) {
     assert_eq!((found.faults, found.shredded), (Vec::new(), 1));
 }
 
+/// What is checkpointed has the write lock, and a backup reads what was there before for minutes.
+#[tokio::test]
+async fn who_reads_what_was_before_does_not_stop_those_who_write() {
+    let fresh = Fresh::sqlite();
+    let store = fresh.open().await;
+    fill(&store).await;
+    let raw = fresh.raw().await;
+    let mut before = raw.begin().await.expect("begun");
+    let calls: i64 = sqlx::query_scalar("SELECT count(*) FROM calls")
+        .fetch_one(&mut *before)
+        .await
+        .expect("a count");
+    let new = tieline::store::NewCall {
+        call_sid: "CA3".to_owned(),
+        agent: "front-desk".to_owned(),
+        ..Default::default()
+    };
+    store.begin_call(&new).await.expect("begun");
+    let within = std::time::Duration::from_secs(5);
+    let forgotten = tokio::time::timeout(within, store.forget_deleted()).await;
+    forgotten.expect("it waits for no reader").expect("done");
+    let now: i64 = sqlx::query_scalar("SELECT count(*) FROM calls")
+        .fetch_one(&mut *before)
+        .await
+        .expect("a count");
+    assert_eq!(now, calls, "who read meanwhile reads on");
+}
+
 async fn everybody_can_be_shredded(fresh: Fresh) {
     let store = fresh.open().await;
     let number = fill(&store).await;
