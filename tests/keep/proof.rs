@@ -150,6 +150,8 @@ async fn after_a_rotation_an_old_backup_opens_for_nobody(fresh: Fresh) {
     assert!(good, "{said}");
     let (good, said) = by_file(&["data", "delete", "--patient", "ZQ909090", "--yes", "--rotate"]);
     assert!(good && said.contains("Make a new backup; then delete "), "{said}");
+    let (good, trail) = by_file(&["data", "audit", "list", "--action", "kek", "--limit", "1"]);
+    assert!(good && trail.contains(r#""outcome":"rotated""#), "{trail}");
     let (good, said) = by_file(&["data", "backup", text(&later)]);
     assert!(good, "{said}");
     // The old key's line goes.
