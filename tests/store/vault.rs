@@ -348,6 +348,9 @@ async fn a_shredded_call_is_gone_for_good(fresh: Fresh) {
         .turns
         .remove(0);
     assert!(matches!(store.save_turn("CA1", &turn).await, Err(StoreError::Shredded)));
+    let about = serde_json::json!({ "member_id": "ZQ909090" });
+    let linked = store.link_call("CA1", &about).await;
+    assert!(matches!(linked, Err(StoreError::Shredded)));
     let new = tieline::store::NewCall {
         call_sid: "CA1".to_owned(),
         agent: "front-desk".to_owned(),
@@ -371,6 +374,50 @@ async fn a_shredded_call_is_gone_for_good(fresh: Fresh) {
     );
     let found = store.verify().await.expect("readable");
     assert_eq!((found.faults, found.shredded), (Vec::new(), 1));
+}
+
+/// A purge may come between the questions that a call is looked through by.
+#[tokio::test]
+async fn what_is_deleted_meanwhile_is_no_fault() {
+    let fresh = Fresh::postgres().await;
+    let store = fresh.open().await;
+    fill(&store).await;
+    let raw = fresh.raw().await;
+    for (deleted, faults) in [
+        ("UPDATE calls SET agent = agent WHERE call_sid = $1", 3),
+        (
+            "UPDATE data_keys SET kek_id = NULL, wrapped = NULL, shredded_at_ms = 1 WHERE id = 'call/' || $1",
+            0,
+        ),
+    ] {
+        let mut purge = raw.begin().await.expect("begun");
+        sqlx::query("LOCK TABLE turns IN ACCESS EXCLUSIVE MODE")
+            .execute(&mut *purge)
+            .await
+            .expect("locked");
+        let looking = store.clone();
+        let looking = tokio::spawn(async move { looking.verify().await });
+        // It has read the call, and waits for its turns.
+        let waits = async {
+            let waiting =
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+            while count(&raw, waiting).await == 0 {}
+        };
+        let within = std::time::Duration::from_secs(60);
+        tokio::time::timeout(within, waits)
+            .await
+            .expect("it comes to the turns");
+        for statement in ["DELETE FROM turns WHERE call_sid = $1", deleted] {
+            sqlx::query(statement)
+                .bind("CA1")
+                .execute(&mut *purge)
+                .await
+                .expect("deleted");
+        }
+        purge.commit().await.expect("deleted");
+        let found = looking.await.expect("no panic").expect("readable");
+        assert_eq!(found.faults.len(), faults, "{:?}", found.faults);
+    }
 }
 
 /// What is checkpointed has the write lock, and a backup reads what was there before for minutes.
