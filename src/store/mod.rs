@@ -127,6 +127,10 @@ fn timestamp(milliseconds: i64, column: &'static str) -> Result<Timestamp, Store
     Timestamp::from_millisecond(milliseconds).map_err(|_| StoreError::Unreadable { column })
 }
 
+fn small(number: i64, column: &'static str) -> Result<u32, StoreError> {
+    u32::try_from(number).map_err(|_| StoreError::Unreadable { column })
+}
+
 fn date(text: &str, column: &'static str) -> Result<Date, StoreError> {
     text.parse().map_err(|_| StoreError::Unreadable { column })
 }
