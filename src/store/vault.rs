@@ -144,35 +144,6 @@ impl Store {
         }
     }
 
-    /// Deletes the data key of a record, so that nobody can read it any more: neither here nor from a file or a copy that lacks the key.
-    /// What its telephone number was found by goes too. Whether there was one.
-    pub async fn shred(&self, record: Record<'_>) -> Result<bool, StoreError> {
-        let what = "delete a data key";
-        let id = self.key_id(record)?;
-        let mut transaction = self.begin(what).await?;
-        let gone = self.shred_key(&mut transaction, &id).await?;
-        let found_by: &[&'static str] = match record {
-            Record::Call(_) => &[
-                "UPDATE calls SET from_hash = NULL WHERE call_sid = $1",
-                "DELETE FROM call_subjects WHERE call_sid = $1",
-            ],
-            Record::Customer(_) => &["UPDATE customers SET phone_hash = NULL WHERE number_hash = $1"],
-            Record::Voicemail(_) => &["UPDATE voicemails SET from_hash = NULL WHERE id = $1"],
-            Record::Patient(_) | Record::Order(_) => &[],
-        };
-        let name = id.split_once('/').map_or("", |(_, name)| name);
-        for &statement in found_by {
-            sqlx::query(statement)
-                .bind(name)
-                .execute(&mut *transaction)
-                .await
-                .map_err(cannot(what))?;
-        }
-        transaction.commit().await.map_err(cannot(what))?;
-        self.forget_old_pages(what).await?;
-        Ok(gone)
-    }
-
     /// Deletes a data key; whether there was one. Whoever has deleted what they wanted calls [`Store::forget_old_pages`].
     pub(super) async fn shred_key(
         &self,

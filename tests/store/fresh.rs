@@ -30,9 +30,6 @@ macro_rules! on_both {
 }
 pub(crate) use on_both;
 
-/// When tests ask.
-pub(crate) const TODAY: jiff::civil::Date = jiff::civil::date(2026, 11, 21);
-
 pub(crate) struct Fresh {
     /// As in `DATABASE_URL`.
     pub(crate) url: String,

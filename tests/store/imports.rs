@@ -4,7 +4,8 @@ use jiff::civil::date;
 use tieline::store::import::{ImportError, ImportKind, Imported};
 use tieline::store::{CustomerKey, Eligibility, Store};
 
-use crate::fresh::{Fresh, TODAY, count, on_both};
+use crate::TODAY;
+use crate::fresh::{Fresh, count, on_both};
 
 on_both! {
     customers_are_added_changed_or_left

@@ -7,7 +7,8 @@ use sqlx::AnyPool;
 use sqlx::migrate::Migrator;
 use tieline::store::{Claim, CustomerKey, Eligibility, Store, Transcript};
 
-use crate::fresh::{Fresh, TODAY, count, found_in, on_both};
+use crate::TODAY;
+use crate::fresh::{Fresh, count, found_in, on_both};
 
 on_both! {
     what_was_plain_is_sealed_and_the_same

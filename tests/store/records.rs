@@ -6,7 +6,8 @@ use futures_util::future::join_all;
 use jiff::civil::date;
 use tieline::store::{CustomerKey, Eligibility, NewCustomer, NewTaskOrder, PROCEDURES, Store, StoreError, TaskOrder};
 
-use crate::fresh::{Fresh, TODAY, count, on_both};
+use crate::TODAY;
+use crate::fresh::{Fresh, count, on_both};
 
 on_both! {
     customers_are_found_by_number_and_by_a_telephone_of_their_own

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tieline::config::{Config, Database, Strings};
-use tieline::store::{Anchor, AuditEvent, CustomerKey, NewCall, Store};
+use tieline::store::{Anchor, AuditEvent, CustomerKey, Item, NewCall, Store};
 
 use crate::fresh::{Fresh, count, on_both};
 use crate::private::fill;
+use crate::shred;
 
 on_both! {
     servers_go_on_while_the_key_changes
@@ -242,10 +243,7 @@ async fn a_key_that_does_not_open_is_named_and_left(fresh: Fresh) {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let store = open(&keyed(&fresh, &dir.path().join("kek.key"))).await;
     fill(&store).await;
-    store
-        .shred(tieline::store::Record::Call("CA2"))
-        .await
-        .expect("shredded");
+    assert!(shred(&store, Item::Content("CA2".to_owned())).await);
     let raw = fresh.raw().await;
     sqlx::query("UPDATE data_keys SET wrapped = 'nothing' WHERE id = 'call/CA1'")
         .execute(&raw)

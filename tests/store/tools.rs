@@ -5,7 +5,8 @@ use serde_json::{Map, Value, json};
 use tieline::dialog::tool::builtin::{BUILTIN, Builtin, COMMON_OUTCOMES};
 use tieline::dialog::tool::{ToolCall, ToolResult};
 
-use crate::fresh::{Fresh, TODAY, count, on_both};
+use crate::TODAY;
+use crate::fresh::{Fresh, count, on_both};
 
 on_both! {
     customers
