@@ -232,7 +232,7 @@ async fn what_was_taken_away_by_hand_is_missed(fresh: Fresh) {
     site.run("UPDATE data_keys SET kek_id = NULL, wrapped = NULL, shredded_at_ms = 1 WHERE id LIKE 'hold/%'")
         .await;
     let keyless = format!("data_keys: the row hold/{hold} is missing; was it deleted by hand?");
-    assert_eq!(faults().await, [keyless.clone()]);
+    assert_eq!(faults().await, [keyless.as_str()]);
     site.run("DELETE FROM data_keys WHERE id LIKE 'hold/%'").await;
     assert_eq!(faults().await, [keyless]);
     let other = site.store.add_hold(Record::Call("CA2"), "audit", TEST).await;
