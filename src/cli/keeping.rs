@@ -6,9 +6,11 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail, ensure};
 use clap::{Args, Subcommand};
 
+use crate::cli::keys::{self, Backups};
 use crate::cli::operator::Operator;
 use crate::config::{Config, Database, Location};
 use crate::privacy::egress::Egress;
+use crate::privacy::kek::{KekSource, KeyRing};
 use crate::privacy::shredlist::ShredList;
 use crate::retention::restore::{self, Restored};
 use crate::retention::{Due, Keeper, Purge};
@@ -145,6 +147,7 @@ pub(super) async fn run(
         KeepingCommand::Hold(command) => hold(command, store, who).await,
         KeepingCommand::Export { of, out } => export((&keeper, store), of.person()?, out, who).await,
         KeepingCommand::Delete { of, yes, rotate } => {
+            let rotate = rotate.then_some(&config.database.kek);
             delete((&keeper, store), of.person()?, (yes, rotate), operator).await
         }
         KeepingCommand::Backup { out } => backup(&keeper, out, config, who).await,
@@ -247,7 +250,7 @@ async fn export(
 async fn delete(
     (keeper, store): (&Keeper, &Store),
     person: Person<'_>,
-    (yes, rotate): (bool, bool),
+    (yes, rotate): (bool, Option<&KekSource>),
     operator: &Operator,
 ) -> anyhow::Result<()> {
     store.link_old_calls().await?;
@@ -269,15 +272,9 @@ async fn delete(
         "{} records were put on hold meanwhile, and stay: see `tieline data hold list`",
         deleted.held
     );
-    if rotate {
-        let rotated = store.rotate_kek().await?;
-        say(&format!(
-            "{} data keys are encrypted with the key {} now. Make a new backup; then delete {} from where the keys are, and from all copies: \
-             older backups cannot be read by anybody then\n",
-            rotated.keys,
-            rotated.kek_id,
-            rotated.old.join(", ")
-        ))?;
+    if let Some(kek) = rotate {
+        let place = KeyRing::place(kek);
+        say(&keys::rotate(store, operator, &place, Backups::MustNotBeRead).await?)?;
     }
     Ok(())
 }

@@ -113,12 +113,7 @@ pub(super) async fn run(args: KeysArgs, database: &Database, egress: &Egress) ->
             )
         }
         KeysCommand::RotateKek { stage: false } => {
-            let rotated = store.rotate_kek().await?;
-            let detail = format!("{} data keys", rotated.keys);
-            store
-                .audit(&operator.event("kek", &rotated.kek_id, "rotated", &detail))
-                .await?;
-            told(&rotated, &KeyRing::place(&database.kek))
+            rotate(&store, &operator, &KeyRing::place(&database.kek), Backups::MayBeRead).await?
         }
     };
     store.close().await;
@@ -127,7 +122,31 @@ pub(super) async fn run(args: KeysArgs, database: &Database, egress: &Egress) ->
         .context("standard output is closed")
 }
 
-fn told(rotated: &Rotated, place: &str) -> String {
+/// What is to become of the backups that are there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Backups {
+    /// They are needed: a rotation that was interrupted may just go on.
+    MayBeRead,
+    /// Something is only in them, and is to be gone.
+    MustNotBeRead,
+}
+
+/// Exchanges the key, with its event; what to tell.
+pub(super) async fn rotate(
+    store: &Store,
+    operator: &Operator,
+    place: &str,
+    backups: Backups,
+) -> anyhow::Result<String> {
+    let rotated = store.rotate_kek(backups == Backups::MayBeRead).await?;
+    let detail = format!("{} data keys", rotated.keys);
+    store
+        .audit(&operator.event("kek", &rotated.kek_id, "rotated", &detail))
+        .await?;
+    Ok(told(&rotated, place, backups))
+}
+
+fn told(rotated: &Rotated, place: &str, backups: Backups) -> String {
     let Rotated {
         kek_id,
         keys,
@@ -142,12 +161,16 @@ fn told(rotated: &Rotated, place: &str) -> String {
             unreadable.join(", ")
         ));
     }
-    if !old.is_empty() {
-        text.push_str(&format!(
-            "{place} still holds {}. Older backups of the database need it; once they are gone, or if they are to become unreadable, \
-             delete its line\n",
-            old.join(", ")
-        ));
+    let old = old.join(", ");
+    match backups {
+        _ if old.is_empty() => {}
+        Backups::MayBeRead => text.push_str(&format!(
+            "{place} still holds {old}. Older backups of the database need it; once they are gone, or if they are to become unreadable, \
+             delete its line\n"
+        )),
+        Backups::MustNotBeRead => text.push_str(&format!(
+            "Make a new backup; then delete {old} from {place}, and from all copies: older backups cannot be read by anybody then\n"
+        )),
     }
     text
 }

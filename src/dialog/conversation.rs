@@ -245,12 +245,13 @@ impl Answering {
         let began = now();
         let (staff, asked) = (Arc::clone(&self.staff), call.clone());
         let (agent, call_sid) = (self.dialog.agent().name.clone(), self.dialog.call_sid().to_owned());
-        let caller = self.dialog.person().map(str::to_owned);
+        let (caller, today) = (self.dialog.person().map(str::to_owned), self.heard.today);
         let mut running = tokio::spawn(async move {
             let place = Place {
                 agent: &agent,
                 call_sid: &call_sid,
                 caller: caller.as_deref(),
+                today,
             };
             staff.tools.run(place, &asked).await
         });

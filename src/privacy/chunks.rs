@@ -146,6 +146,7 @@ impl<W: Write> ChunkWriter<W> {
 
     /// Adds to the text. After a failure nothing more can be added.
     pub fn write(&mut self, mut text: &[u8]) -> io::Result<()> {
+        self.whole()?;
         while !text.is_empty() {
             let room = LENGTH_BYTES + CHUNK_BYTES - self.chunk.len();
             let (now, later) = text.split_at(room.min(text.len()));
@@ -173,10 +174,15 @@ impl<W: Write> ChunkWriter<W> {
         Ok(self.out)
     }
 
-    fn seal(&mut self, last: bool) -> io::Result<()> {
+    fn whole(&self) -> io::Result<()> {
         if self.broken {
             return Err(io::Error::other("an earlier part of the sealed file was not written"));
         }
+        Ok(())
+    }
+
+    fn seal(&mut self, last: bool) -> io::Result<()> {
+        self.whole()?;
         // Until it is written.
         self.broken = true;
         let length = u32::try_from(self.chunk.len() - LENGTH_BYTES).expect("invariant: chunks are small");

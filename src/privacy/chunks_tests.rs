@@ -182,6 +182,7 @@ fn a_chunk_that_was_half_written_is_not_written_again() {
     writer.write(&text(CHUNK_BYTES)).expect("room for one");
     assert!(writer.write(&text(CHUNK_BYTES)).is_err());
     writer.out.0 = 100_000;
+    assert!(writer.write(b"more").is_err());
     assert!(writer.flush().is_err());
     assert!(writer.end().is_err());
 }

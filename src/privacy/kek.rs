@@ -198,11 +198,12 @@ impl KeyRing {
             path: path.to_owned(),
             source,
         };
-        let mut ring = Self::load(source)?.ok_or_else(|| fail(io::ErrorKind::NotFound.into()))?;
-        ring.keys.insert(0, Kek::random());
         let before = path.metadata().map_err(fail)?;
         // A link would be replaced by a file, and whatever it leads to left as it is.
         let path = &path.canonicalize().map_err(fail)?;
+        let _alone = lock(path, &before).map_err(fail)?;
+        let mut ring = Self::load(source)?.ok_or_else(|| fail(io::ErrorKind::NotFound.into()))?;
+        ring.keys.insert(0, Kek::random());
         let aside = write_aside(path, &ring, Some(&before)).map_err(fail)?;
         fs::rename(&aside, path)
             .and_then(|()| sync_directory(path))
@@ -381,6 +382,20 @@ fn write_aside(path: &Path, ring: &KeyRing, owner: Option<&fs::Metadata>) -> io:
         return Err(error);
     }
     Ok(aside)
+}
+
+/// Until it is dropped nobody else adds a key, which would be lost. On a file beside it, as the keys' own is replaced.
+fn lock(path: &Path, owner: &fs::Metadata) -> io::Result<fs::File> {
+    let mut name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?.to_owned();
+    name.push(".lock");
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path.with_file_name(name))?;
+    give(&file, Some(owner))?;
+    file.lock()?;
+    Ok(file)
 }
 
 /// To the owner of another file: the one who runs this command may not be the one who runs the server.

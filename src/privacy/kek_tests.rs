@@ -120,9 +120,41 @@ fn a_new_key_goes_before_those_of_the_file() {
     let read = KeyRing::load(&source).expect("good").expect("there");
     assert!(read.ids().eq(after.ids()), "the file has them, in order");
     assert_eq!(mode(&path), 0o600);
-    assert!(link.is_symlink() && fs::read_dir(dir.path()).expect("listed").count() == 2);
+    let mut beside: Vec<_> = fs::read_dir(dir.path())
+        .expect("listed")
+        .map(|entry| entry.expect("an entry").file_name())
+        .collect();
+    beside.sort();
+    assert!(
+        link.is_symlink() && beside == ["kek.key", "kek.key.lock", "link"],
+        "{beside:?}"
+    );
     let error = KeyRing::add_new(&KekSource::File(dir.path().join("none"))).expect_err("no file");
     assert!(matches!(error, KekError::Unwritable { .. }), "{error}");
+}
+
+#[test]
+fn keys_that_are_added_at_the_same_time_are_all_kept() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("kek.key");
+    fs::write(&path, A).expect("written");
+    set_mode(&path, 0o600);
+    let source = KekSource::File(path);
+    let together = std::sync::Barrier::new(8);
+    let added: Vec<String> = std::thread::scope(|scope| {
+        let add = || {
+            together.wait();
+            KeyRing::add_new(&source).expect("added").first().to_owned()
+        };
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(add)).collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().expect("no panic"))
+            .collect()
+    });
+    let kept = KeyRing::load(&source).expect("good").expect("there");
+    assert_eq!(kept.ids().count(), 9);
+    assert!(added.iter().all(|id| kept.has(id)), "{added:?} {kept:?}");
 }
 
 #[test]

@@ -107,7 +107,7 @@ type Out = ChunkWriter<BufWriter<File>>;
 impl Keeper {
     /// Writes a backup to a file that must not be there, while servers go on. It has its name once it is whole.
     pub async fn backup(&self, out: &Path, who: Who<'_>) -> Result<Backup, BackupError> {
-        // So that the list knows at least what this backup knows.
+        // A list that cannot be written is told before anything is done.
         self.bring_list_up_to_date().await?;
         let failed = |source| BackupError::File {
             path: out.to_owned(),
@@ -160,6 +160,8 @@ impl Keeper {
         put(&mut writer, &Line::Head(head)).map_err(failed)?;
         let mut live = Live::default();
         let rows = self.store.dump(|dumped| live.put(&mut writer, dumped)).await?;
+        // Something may have been deleted before the moment that the rows are of.
+        self.bring_list_up_to_date().await?;
         let (files, missing) = self.put_files(&mut writer, &live).await?;
         put(&mut writer, &Line::End(End { rows, files })).map_err(failed)?;
         let file = writer.end().map_err(failed)?;

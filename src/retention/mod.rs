@@ -113,8 +113,8 @@ impl Keeper {
             deleted.held += removed.held;
         }
         self.store.forget_answers().await?;
-        self.store.forget_deleted().await?;
         deleted.listed = self.bring_list_up_to_date().await?;
+        self.store.forget_deleted().await?;
         Ok(deleted)
     }
 

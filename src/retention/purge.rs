@@ -143,8 +143,9 @@ impl Keeper {
             }
             classes.push((class, purged));
         }
-        self.store.forget_deleted().await?;
+        // First, as it is quick: a backup may be restored at any time.
         self.bring_list_up_to_date().await?;
+        self.store.forget_deleted().await?;
         Ok(classes)
     }
 

@@ -10,7 +10,7 @@ use super::calls::OpenCall;
 use super::error::cannot;
 use super::vault::{self, Found, call_key};
 use super::verify::Verified;
-use super::{Store, StoreError, text, timestamp};
+use super::{Store, StoreError, small, text, timestamp};
 use crate::privacy::seal::{DataKey, Place};
 
 /// What a caller was told of the recording, and what they said to it.
@@ -169,7 +169,7 @@ impl Store {
             return Ok(false);
         };
         let call = self.call_to_change(&mut transaction, &sid).await?;
-        let name = name(&sid, small(part)?, id);
+        let name = name(&sid, small(part, PART)?, id);
         let ended =
             sqlx::query("UPDATE recordings SET state = $2, facts_sealed = $3 WHERE id = $1 AND state <> 'deleted'")
                 .bind(id)
@@ -344,7 +344,7 @@ type Row = (String, i64, String, String, i64, Option<i64>);
 
 fn recording(row: Row, sid: &str, key: Option<&DataKey>) -> Result<Recording, StoreError> {
     let (id, part, state, facts, began_at, deleted_at) = row;
-    let part = small(part)?;
+    let part = small(part, PART)?;
     let name = name(sid, part, &id);
     let facts: Option<RecordingFacts> = key.map(|key| vault::open(key, place(&name), &facts)).transpose()?;
     let known = RecordingState::ALL.into_iter().find(|known| known.name() == state);
@@ -388,7 +388,7 @@ pub(super) fn restated(
     sealed: &str,
     state: RecordingState,
 ) -> Option<String> {
-    let name = name(sid, small(part).ok()?, id);
+    let name = name(sid, small(part, PART).ok()?, id);
     let facts: RecordingFacts = vault::open(key, place(&name), sealed).ok()?;
     Some(vault::seal(key, place(&name), &RecordingFacts { state, ..facts }))
 }
@@ -396,12 +396,6 @@ pub(super) fn restated(
 /// Stands in `data_keys` and in the list of deleted keys for a part that was deleted: its key is its call's, which stays.
 pub fn recording_key(id: &str) -> String {
     format!("recording/{id}")
-}
-
-fn small(part: i64) -> Result<u32, StoreError> {
-    u32::try_from(part).map_err(|_| StoreError::Unreadable {
-        column: "recordings.part",
-    })
 }
 
 /// What names a part.
@@ -417,6 +411,7 @@ fn place(record: &str) -> Place<'_> {
     }
 }
 
+const PART: &str = "recordings.part";
 const BEGIN_SQLITE: &str = "INSERT INTO recordings (id, call_sid, part, state, facts_sealed, began_at_ms) \
      VALUES ($1, $2, $3, $4, $5, CAST(unixepoch('subsec') * 1000 AS INTEGER) - $6)";
 const BEGIN_POSTGRES: &str = "INSERT INTO recordings (id, call_sid, part, state, facts_sealed, began_at_ms) \
@@ -428,7 +423,7 @@ const HEARD_OF_CALL: &str = "SELECT r.id FROM recordings r JOIN data_keys k ON k
 const TO_BURY: &str = "SELECT id, part, facts_sealed FROM recordings \
      WHERE call_sid = $1 AND state IN ('open', 'whole', 'failed') ORDER BY part";
 const HEARD: &str = "SELECT r.id FROM recordings r JOIN data_keys k ON k.id = 'call/' || call_sid \
-     WHERE state <> 'deleted' AND wrapped IS NOT NULL AND r.id > $1 ORDER BY r.id LIMIT 1000";
+     WHERE state IN ('open', 'whole', 'failed') AND wrapped IS NOT NULL AND r.id > $1 ORDER BY r.id LIMIT 1000";
 const DELETED_AT: &str = "SELECT max(shredded_at_ms) FROM recordings r JOIN data_keys k ON k.id = 'recording/' || r.id \
      WHERE call_sid = $1 AND state = 'deleted'";
 const LOCK_SQLITE: &str = "SELECT call_sid FROM calls WHERE call_sid = $1";

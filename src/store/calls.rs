@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::error::cannot;
 use super::keys::now;
+use super::lists::readable;
 use super::{Kind, Store, StoreError, text};
 pub(super) use sealed::{CallRow, FROM, OpenCall, PartRow, TOOL_RUNS, TURNS};
 
@@ -200,7 +201,7 @@ impl Store {
             .fetch_all(&self.pool)
             .await
             .map_err(cannot("list calls"))?;
-        rows.into_iter().map(|row| self.call_of(row)).collect()
+        readable(rows, |row| &row.0, |row| self.call_of(row))
     }
 }
 
@@ -209,7 +210,7 @@ const END_SQLITE: &str = "UPDATE calls SET outcome = coalesce(outcome, $2), \
      ended_at_ms = coalesce(ended_at_ms, CAST(unixepoch('subsec') * 1000 AS INTEGER)) WHERE call_sid = $1";
 const END_POSTGRES: &str = "UPDATE calls SET outcome = coalesce(outcome, $2), \
      ended_at_ms = coalesce(ended_at_ms, CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)) WHERE call_sid = $1";
-const CALL: &str = "SELECT call_sid, numbers_sealed, contents_sealed, agent, started_at_ms, ended_at_ms, outcome, k.id, k.kek_id, \
+pub(super) const CALL: &str = "SELECT call_sid, numbers_sealed, contents_sealed, agent, started_at_ms, ended_at_ms, outcome, k.id, k.kek_id, \
      k.wrapped FROM calls LEFT JOIN data_keys k ON k.id = 'call/' || call_sid WHERE call_sid = $1";
 const RECENT: &str = "SELECT call_sid, numbers_sealed, contents_sealed, agent, started_at_ms, ended_at_ms, outcome, k.id, k.kek_id, \
      k.wrapped FROM calls LEFT JOIN data_keys k ON k.id = 'call/' || call_sid ORDER BY started_at_ms DESC, call_sid LIMIT $1";

@@ -38,7 +38,7 @@ pub enum Eligibility {
         /// The plan's name.
         plan: String,
     },
-    /// There is no plan any more.
+    /// The last day of coverage is over.
     Terminated {
         /// The last day of coverage.
         on: Date,
@@ -55,8 +55,14 @@ pub enum Eligibility {
 pub const PROCEDURES: &[&str] = &["mri", "office_visit", "medication"];
 
 impl Store {
-    /// Whether a patient is covered for a procedure. The date of birth must fit before anything is told.
-    pub async fn coverage(&self, member_id: &str, born: Date, procedure: &str) -> Result<Eligibility, StoreError> {
+    /// Whether a patient is covered for a procedure on a day. The date of birth must fit before anything is told.
+    pub async fn coverage(
+        &self,
+        member_id: &str,
+        born: Date,
+        procedure: &str,
+        today: Date,
+    ) -> Result<Eligibility, StoreError> {
         let what = "look coverage up";
         let member_id = text::id(member_id, "member_id")?;
         let procedure = text::required(procedure, "procedure")?.to_lowercase();
@@ -75,7 +81,9 @@ impl Store {
         }
         if let Some(on) = patient.terminated_on {
             let on = date(&on, "patients.terminated_on")?;
-            return Ok(Eligibility::Terminated { on });
+            if on < today {
+                return Ok(Eligibility::Terminated { on });
+            }
         }
         let plan = patient.plan;
         let sealed: Option<(String,)> = sqlx::query_as(TERMS)

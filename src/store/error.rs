@@ -49,7 +49,8 @@ pub enum StoreError {
     Shredded,
     /// The key that a record's key is wrapped by is not at hand.
     #[error(
-        "{record} is encrypted with the key {kek_id}, which is not in {place}; put it there, as one of several lines"
+        "{record} is encrypted with the key {kek_id}, which is not in {place}; put it there: as the first line if it is the newest, \
+         else below"
     )]
     NoKek {
         /// What names the record in `data_keys`.

@@ -22,7 +22,7 @@ pub struct Glass {
     pub id: String,
     /// The key's id.
     pub key_id: String,
-    /// Why. Empty if its data key was deleted.
+    /// Why. Empty if its data key was deleted, or it does not open.
     pub reason: String,
     /// Since when.
     pub begun_at: Timestamp,
@@ -96,7 +96,7 @@ impl Store {
             .map_err(cannot(what))?;
         let mut glasses = Vec::with_capacity(rows.len());
         for row in rows {
-            glasses.push(self.glass(&mut connection, row, now).await?);
+            glasses.push(self.shown(&mut connection, row, now).await?);
         }
         Ok(glasses)
     }
@@ -111,10 +111,9 @@ impl Store {
             .fetch_optional(&mut *connection)
             .await
             .map_err(cannot(what))?;
-        match row {
-            Some(row) => Ok(Some(self.glass(&mut connection, row, now).await?)),
-            None => Ok(None),
-        }
+        let Some(row) = row else { return Ok(None) };
+        let reason = self.reason(&mut connection, &row).await?;
+        glass(row, reason, now).map(Some)
     }
 
     /// Takes it back, at once. `None` if there is none of that id; one that has ended stays ended.
@@ -135,7 +134,6 @@ impl Store {
             .await
             .map_err(cannot(what))?;
         let Some(row) = row else { return Ok(None) };
-        let glass = self.glass(&mut transaction, row, now).await?;
         let event = AuditEvent {
             actor,
             action: "break-glass",
@@ -146,7 +144,8 @@ impl Store {
         };
         self.append(&mut transaction, &event).await?;
         transaction.commit().await.map_err(cannot(what))?;
-        Ok(Some(glass))
+        let mut connection = self.pool.acquire().await.map_err(cannot(what))?;
+        self.shown(&mut connection, row, now).await.map(Some)
     }
 
     /// What lets a key see what is private now, though it lacks the scope.
@@ -167,27 +166,42 @@ impl Store {
             .map_err(cannot("check an API key"))
     }
 
-    async fn glass(&self, connection: &mut AnyConnection, row: Row, now: i64) -> Result<Glass, StoreError> {
-        let (id, key, sealed, begun, ends, revoked) = row;
-        let reason = match self.find_key(connection, &key_id(&id)).await? {
-            Found::Key(data_key) => vault::open(&data_key, place(&id), &sealed)?,
-            Found::Shredded => String::new(),
+    async fn reason(&self, connection: &mut AnyConnection, (id, _, sealed, ..): &Row) -> Result<String, StoreError> {
+        match self.find_key(connection, &key_id(id)).await? {
+            Found::Key(data_key) => vault::open(&data_key, place(id), sealed),
+            Found::Shredded => Ok(String::new()),
             Found::None => {
-                let what = format!("data_keys: the row {}", key_id(&id));
-                return Err(StoreError::Missing { what });
+                let what = format!("data_keys: the row {}", key_id(id));
+                Err(StoreError::Missing { what })
             }
-        };
-        let revoked_at = revoked.map(|at| timestamp(at, "break_glass.revoked_at_ms"));
-        Ok(Glass {
-            id,
-            key_id: key,
-            reason,
-            begun_at: timestamp(begun, "break_glass.begun_at_ms")?,
-            ends_at: timestamp(ends, "break_glass.ends_at_ms")?,
-            is_open: revoked.is_none() && ends > now,
-            revoked_at: revoked_at.transpose()?,
-        })
+        }
     }
+
+    /// For people: what was taken is shown, and that it can be revoked, though its reason does not open.
+    async fn shown(&self, connection: &mut AnyConnection, row: Row, now: i64) -> Result<Glass, StoreError> {
+        let reason = match self.reason(connection, &row).await {
+            Err(error @ StoreError::Database { .. }) => return Err(error),
+            Err(error) => {
+                tracing::error!(glass = row.0, %error, "the reason of a break-glass is not shown: {error}");
+                String::new()
+            }
+            Ok(reason) => reason,
+        };
+        glass(row, reason, now)
+    }
+}
+
+fn glass((id, key, _, begun, ends, revoked): Row, reason: String, now: i64) -> Result<Glass, StoreError> {
+    let revoked_at = revoked.map(|at| timestamp(at, "break_glass.revoked_at_ms"));
+    Ok(Glass {
+        id,
+        key_id: key,
+        reason,
+        begun_at: timestamp(begun, "break_glass.begun_at_ms")?,
+        ends_at: timestamp(ends, "break_glass.ends_at_ms")?,
+        is_open: revoked.is_none() && ends > now,
+        revoked_at: revoked_at.transpose()?,
+    })
 }
 
 /// Id, key, reason, begin, end, when it was taken back.

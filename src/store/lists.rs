@@ -95,18 +95,12 @@ impl Store {
             .fetch_all(&self.pool)
             .await
             .map_err(cannot("list calls"))?;
-        let items = rows
-            .into_iter()
-            .map(|row| self.call_of(row))
-            .collect::<Result<_, _>>()?;
-        Ok(page(items, limit, |call: &Call| {
-            (call.started_at, call.call_sid.clone())
-        }))
+        page(rows, limit, |row| (row.4, &row.0), |row| self.call_of(row))
     }
 
     /// A call without its turns.
     pub async fn find_call(&self, call_sid: &str) -> Result<Option<Call>, StoreError> {
-        let row: Option<calls::CallRow> = sqlx::query_as(ONE_CALL)
+        let row: Option<calls::CallRow> = sqlx::query_as(calls::CALL)
             .bind(text::required(call_sid, "call_sid")?)
             .fetch_optional(&self.pool)
             .await
@@ -124,13 +118,7 @@ impl Store {
             .fetch_all(&self.pool)
             .await
             .map_err(cannot("list customers"))?;
-        let items = rows
-            .into_iter()
-            .map(|row| self.customer(row))
-            .collect::<Result<_, _>>()?;
-        Ok(page(items, limit, |customer: &Customer| {
-            (customer.created_at, self.customer_hash(&customer.customer_number))
-        }))
+        page(rows, limit, |row| (row.2, &row.0), |row| self.customer(row))
     }
 
     /// Task orders of all customers.
@@ -152,10 +140,7 @@ impl Store {
             .fetch_all(&self.pool)
             .await
             .map_err(cannot("list task orders"))?;
-        let items = rows.into_iter().map(|row| self.order(row)).collect::<Result<_, _>>()?;
-        Ok(page(items, limit, |order: &TaskOrder| {
-            (order.created_at, order.order_number.clone())
-        }))
+        page(rows, limit, |row| (row.5, &row.0), |row| self.order(row))
     }
 
     /// A task order by its number.
@@ -210,18 +195,39 @@ fn bounds(after: Option<&After>) -> Result<(i64, &str), StoreError> {
     })
 }
 
-/// `items` holds one more than `limit` if there is another page.
-fn page<T>(mut items: Vec<T>, limit: u32, key: impl Fn(&T) -> (Timestamp, String)) -> Page<T> {
-    let more = items.len() > limit as usize;
-    items.truncate(limit as usize);
-    let next = items.last().filter(|_| more).map(|item| {
-        let (at, id) = key(item);
-        After {
-            at_ms: at.as_millisecond(),
-            id,
-        }
+/// `rows` holds one more than `limit` if there is another page. `key` tells when a row was made, and its id.
+fn page<R, T>(
+    mut rows: Vec<R>,
+    limit: u32,
+    key: impl Fn(&R) -> (i64, &String),
+    open: impl Fn(R) -> Result<T, StoreError>,
+) -> Result<Page<T>, StoreError> {
+    let more = rows.len() > limit as usize;
+    rows.truncate(limit as usize);
+    let next = rows.last().filter(|_| more).map(|row| {
+        let (at_ms, id) = key(row);
+        After { at_ms, id: id.clone() }
     });
-    Page { items, next }
+    let items = readable(rows, |row| key(row).1, open)?;
+    Ok(Page { items, next })
+}
+
+/// What of the rows can be read: one that was altered hides no other. `tieline data verify` names it, too.
+pub(super) fn readable<R, T>(
+    rows: Vec<R>,
+    id: impl Fn(&R) -> &String,
+    open: impl Fn(R) -> Result<T, StoreError>,
+) -> Result<Vec<T>, StoreError> {
+    let mut items = Vec::with_capacity(rows.len());
+    for row in rows {
+        let id = id(&row).clone();
+        match open(row) {
+            Ok(item) => items.push(item),
+            Err(error @ StoreError::Database { .. }) => return Err(error),
+            Err(error) => tracing::error!(row = id, %error, "the row {id} is left out of a list: {error}"),
+        }
+    }
+    Ok(items)
 }
 
 // PostgreSQL must be told the type of a parameter that may be NULL.
@@ -231,8 +237,6 @@ const CALLS: &str = "SELECT call_sid, numbers_sealed, contents_sealed, agent, st
      AND (CAST($5 AS TEXT) IS NULL OR agent = CAST($5 AS TEXT)) AND (CAST($6 AS TEXT) IS NULL OR outcome = CAST($6 AS TEXT)) \
      AND (CAST($7 AS BIGINT) IS NULL OR CAST($7 AS BIGINT) = CASE WHEN ended_at_ms IS NULL THEN 0 ELSE 1 END) \
      AND (CAST($9 AS TEXT) IS NULL OR from_hash = CAST($9 AS TEXT)) ORDER BY started_at_ms DESC, call_sid LIMIT $8";
-const ONE_CALL: &str = "SELECT call_sid, numbers_sealed, contents_sealed, agent, started_at_ms, ended_at_ms, outcome, k.id, k.kek_id, \
-     k.wrapped FROM calls LEFT JOIN data_keys k ON k.id = 'call/' || call_sid WHERE call_sid = $1";
 const CUSTOMERS: &str = "SELECT number_hash, customer_sealed, c.created_at_ms, kek_id, wrapped FROM customers c \
      JOIN data_keys k ON k.id = 'customer/' || number_hash \
      WHERE (c.created_at_ms < $1 OR (c.created_at_ms = $1 AND number_hash > $2)) AND wrapped IS NOT NULL \

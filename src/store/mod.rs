@@ -6,7 +6,8 @@
 //! What is private is sealed (see `vault`): rows hold it encrypted by a data key of each record, and what is looked up by as a keyed hash.
 //!
 //! Every write is one committed transaction. On SQLite it takes the write lock at once (`BEGIN IMMEDIATE`), so that writers queue
-//! instead of failing, and is on the disk when it returns (`synchronous=FULL`). Statements are the same text for both databases.
+//! instead of failing, and is on the disk when it returns (`synchronous=FULL`). Statements are the same text for both databases, but for those
+//! that lock or read the clock (`Store::by_kind`).
 
 mod audit;
 mod call_recordings;
@@ -124,6 +125,10 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 fn timestamp(milliseconds: i64, column: &'static str) -> Result<Timestamp, StoreError> {
     Timestamp::from_millisecond(milliseconds).map_err(|_| StoreError::Unreadable { column })
+}
+
+fn small(number: i64, column: &'static str) -> Result<u32, StoreError> {
+    u32::try_from(number).map_err(|_| StoreError::Unreadable { column })
 }
 
 fn date(text: &str, column: &'static str) -> Result<Date, StoreError> {

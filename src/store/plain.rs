@@ -10,7 +10,7 @@ use super::customers::Details;
 use super::error::cannot;
 use super::orders::Content;
 use super::requests::{answer_key, place, record};
-use super::{Kind, NewCall, NewVoicemail, Store, StoreError, ToolRun, Turn, vault};
+use super::{Kind, NewCall, NewVoicemail, Store, StoreError, ToolRun, Turn, small, vault};
 use crate::privacy::seal::DataKey;
 
 type Tx = Transaction<'static, Any>;
@@ -394,10 +394,6 @@ async fn made_at(tx: &mut Tx, statement: &'static str, id: &str, at_ms: i64) -> 
 
 fn get<'r, T: sqlx::Decode<'r, Any> + sqlx::Type<Any>>(row: &'r AnyRow, column: usize) -> Result<T, StoreError> {
     row.try_get(column).map_err(cannot(WHAT))
-}
-
-fn small(number: i64, column: &'static str) -> Result<u32, StoreError> {
-    u32::try_from(number).map_err(|_| StoreError::Unreadable { column })
 }
 
 fn json(text: &str, column: &'static str) -> Result<serde_json::Value, StoreError> {

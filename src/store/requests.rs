@@ -85,14 +85,14 @@ impl Store {
         }))
     }
 
-    /// Keeps the answer to a request that was claimed.
+    /// Keeps the answer to a request that was claimed. The first one counts: this may be said again if it is not clear whether it was heard.
     pub async fn finish_request(&self, api_key: &str, key: &str, answer: &Answer) -> Result<(), StoreError> {
         let what = "keep an answer";
         let key = self.request_key_hash(text::required(key, "Idempotency-Key")?);
         let record = record(api_key, &key);
         let data_key = DataKey::random(answer_key(&record));
         let mut transaction = self.begin(what).await?;
-        sqlx::query(FINISH)
+        let finished = sqlx::query(FINISH)
             .bind(api_key)
             .bind(&key)
             .bind(i64::from(answer.status))
@@ -101,6 +101,9 @@ impl Store {
             .execute(&mut *transaction)
             .await
             .map_err(cannot(what))?;
+        if finished.rows_affected() == 0 {
+            return Ok(());
+        }
         self.add_key(&mut transaction, &data_key).await?;
         transaction.commit().await.map_err(cannot(what))
     }
@@ -166,6 +169,6 @@ const CLAIM: &str =
     "INSERT INTO api_requests (api_key, key_hash, request_hash) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
 const FIND: &str = "SELECT request_hash, status, content_type, body_sealed, kek_id, wrapped FROM api_requests \
      LEFT JOIN data_keys k ON k.id = 'answer/' || api_key || '/' || key_hash WHERE api_key = $1 AND key_hash = $2";
-const FINISH: &str =
-    "UPDATE api_requests SET status = $3, content_type = $4, body_sealed = $5 WHERE api_key = $1 AND key_hash = $2";
+const FINISH: &str = "UPDATE api_requests SET status = $3, content_type = $4, body_sealed = $5 \
+     WHERE api_key = $1 AND key_hash = $2 AND status IS NULL";
 const RELEASE: &str = "DELETE FROM api_requests WHERE api_key = $1 AND key_hash = $2 AND status IS NULL";

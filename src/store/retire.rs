@@ -5,7 +5,7 @@
 //! deleted, so that a backup can be told to do without it (see `privacy::shredlist`).
 
 use jiff::Timestamp;
-use sqlx::{Any, Connection as _, Transaction};
+use sqlx::{Any, Transaction};
 
 use super::audit::{AuditEvent, Who};
 use super::error::cannot;
@@ -316,18 +316,10 @@ impl Store {
     /// Makes what was deleted unreadable in the database's files too.
     pub async fn forget_deleted(&self) -> Result<(), StoreError> {
         let what = "forget what was deleted";
-        if self.kind == Kind::Postgres {
-            // A large table takes longer than any other statement may.
-            let mut connection = self.pool.acquire().await.map_err(cannot(what))?.detach();
-            for statement in VACUUM {
-                sqlx::query(*statement)
-                    .execute(&mut connection)
-                    .await
-                    .map_err(cannot(what))?;
-            }
-            connection.close().await.map_err(cannot(what))?;
+        match self.kind {
+            Kind::Sqlite => self.forget_old_pages(what).await,
+            Kind::Postgres => self.vacuum(VACUUM, what).await,
         }
-        self.forget_old_pages(what).await
     }
 
     /// All data keys that were deleted for good.
@@ -426,7 +418,6 @@ const LOOSE_STATUS: &str = "DELETE FROM call_status WHERE updated_at_ms < $1 \
 const DEAD: &str = "SELECT id, CASE WHEN wrapped IS NULL THEN generation ELSE generation - 1 END, \
      coalesce(shredded_at_ms, created_at_ms) FROM data_keys WHERE wrapped IS NULL OR generation > 1 ORDER BY shredded_at_ms, id";
 const VACUUM: &[&str] = &[
-    "SET statement_timeout = 0",
     "VACUUM turns",
     "VACUUM tool_calls",
     "VACUUM call_subjects",
@@ -438,6 +429,7 @@ const VACUUM: &[&str] = &[
     "VACUUM coverage",
     "VACUUM patients",
     "VACUUM api_requests",
+    "VACUUM data_keys",
 ];
 
 macro_rules! held_call {

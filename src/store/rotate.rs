@@ -31,6 +31,19 @@ pub enum RotateError {
         #[from]
         source: KekError,
     },
+    /// The key that would come next was exchanged before.
+    #[error(
+        "{kek_id}, the first key of {place}, was replaced before, and {current} is the one that encrypts: put the line of {current} \
+         first, and run this again"
+    )]
+    Retired {
+        /// The first key.
+        kek_id: String,
+        /// The key that wraps.
+        current: String,
+        /// Where the keys are.
+        place: String,
+    },
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -41,28 +54,56 @@ impl Store {
     /// that is there already is not added to.
     pub async fn stage_kek(&self) -> Result<String, RotateError> {
         let ring = self.ring()?;
-        if ring.first() != self.current_kek().await? {
+        if self.is_staged(&ring).await? {
             return Ok(ring.first().to_owned());
         }
         Ok(KeyRing::add_new(self.vault.source())?.first().to_owned())
     }
 
-    /// Wraps all data keys by another key: the first of those at hand or, if that one does it already, a new one.
-    pub async fn rotate_kek(&self) -> Result<Rotated, RotateError> {
-        let (ring, current) = (self.ring()?, self.current_kek().await?);
-        let staged = ring.first() != current;
-        let ring = if staged || self.left(&current).await? > 0 {
-            ring
-        } else {
-            KeyRing::add_new(self.vault.source())?
-        };
+    /// Wraps all data keys by another key: the first of those at hand or, if that one does it already, a new one. If `go_on`, and an
+    /// earlier rotation was interrupted, it is only brought to its end.
+    pub async fn rotate_kek(&self, go_on: bool) -> Result<Rotated, RotateError> {
+        let ring = self.ring()?;
+        if self.is_staged(&ring).await? {
+            return Ok(self.wrap_all(&ring).await?);
+        }
+        if go_on {
+            let rotated = self.wrap_all(&ring).await?;
+            // What does not open is left each time.
+            if rotated.keys > 0 {
+                return Ok(rotated);
+            }
+        }
+        Ok(self.wrap_all(&KeyRing::add_new(self.vault.source())?).await?)
+    }
+
+    /// Whether the first key is one that comes next, not the one that wraps. One that was replaced must not come back.
+    async fn is_staged(&self, ring: &KeyRing) -> Result<bool, RotateError> {
+        let (kek_id, current) = (ring.first().to_owned(), self.current_kek().await?);
+        if kek_id == current {
+            return Ok(false);
+        }
+        let retired: i64 = sqlx::query_scalar("SELECT count(*) FROM facts WHERE name = $1")
+            .bind(format!("{RETIRED}{kek_id}"))
+            .fetch_one(&self.pool)
+            .await
+            .map_err(cannot(WHAT))?;
+        if retired == 0 {
+            return Ok(true);
+        }
+        let place = KeyRing::place(self.vault.source());
+        Err(RotateError::Retired { kek_id, current, place })
+    }
+
+    /// Wraps all data keys by the first key.
+    async fn wrap_all(&self, ring: &KeyRing) -> Result<Rotated, StoreError> {
         let mut rotated = Rotated {
             kek_id: ring.first().to_owned(),
             keys: 0,
             unreadable: Vec::new(),
             old: ring.ids().skip(1).map(str::to_owned).collect(),
         };
-        self.wrap_again(&ring, &[(INDEX.to_owned(),)], &mut rotated).await?;
+        self.wrap_again(ring, &[(INDEX.to_owned(),)], &mut rotated).await?;
         let mut after = String::new();
         loop {
             let rows: Vec<Row> = sqlx::query_as(BATCH)
@@ -73,7 +114,7 @@ impl Store {
                 .map_err(cannot(WHAT))?;
             let Some((last,)) = rows.last() else { break };
             after.clone_from(last);
-            self.wrap_again(&ring, &rows, &mut rotated).await?;
+            self.wrap_again(ring, &rows, &mut rotated).await?;
         }
         self.forget_old_pages(WHAT).await?;
         Ok(rotated)
@@ -105,6 +146,14 @@ impl Store {
                 .execute(&mut *transaction)
                 .await
                 .map_err(cannot(WHAT))?;
+            if id == INDEX {
+                sqlx::query("INSERT INTO facts (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING")
+                    .bind(format!("{RETIRED}{kek_id}"))
+                    .bind(ring.first())
+                    .execute(&mut *transaction)
+                    .await
+                    .map_err(cannot(WHAT))?;
+            }
             rotated.keys += 1;
         }
         transaction.commit().await.map_err(cannot(WHAT))
@@ -123,21 +172,14 @@ impl Store {
             .await
             .map_err(cannot(WHAT))
     }
-
-    /// Data keys that another key than this wraps.
-    async fn left(&self, kek_id: &str) -> Result<i64, StoreError> {
-        sqlx::query_scalar("SELECT count(*) FROM data_keys WHERE kek_id <> $1")
-            .bind(kek_id)
-            .fetch_one(&self.pool)
-            .await
-            .map_err(cannot(WHAT))
-    }
 }
 
 /// The record whose key it is; the rest is read again when it is locked.
 type Row = (String,);
 
 const WHAT: &str = "wrap data keys again";
+/// Begins the name of the fact that a key was replaced; the value is its successor.
+const RETIRED: &str = "kek-replaced/";
 
 const BATCH: &str = "SELECT id FROM data_keys WHERE kek_id <> $1 AND id > $2 ORDER BY id LIMIT 200";
 const ONE_SQLITE: &str = "SELECT kek_id, wrapped FROM data_keys WHERE id = $1 AND kek_id <> $2";

@@ -14,12 +14,13 @@ use super::verify::Verified;
 use super::{Store, StoreError, text};
 
 impl Store {
-    /// Writes down whom a call is about, by what a form was told.
+    /// Writes down whom a call is about, by what a form was told. [`StoreError::Shredded`] if it was deleted for good.
     pub async fn link_call(&self, call_sid: &str, known: &Value) -> Result<(), StoreError> {
         if self.subjects(known).is_empty() {
             return Ok(());
         }
         let mut transaction = self.begin("write down whom a call is about").await?;
+        self.call_to_change(&mut transaction, call_sid).await?;
         self.link(&mut transaction, call_sid, known).await?;
         transaction
             .commit()

@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sqlx::{Any, AnyConnection, AnyPool, Transaction};
+use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Executor as _, Transaction};
 
 use super::connect::Why;
 use super::error::cannot;
@@ -144,35 +144,6 @@ impl Store {
         }
     }
 
-    /// Deletes the data key of a record, so that nobody can read it any more: neither here nor from a file or a copy that lacks the key.
-    /// What its telephone number was found by goes too. Whether there was one.
-    pub async fn shred(&self, record: Record<'_>) -> Result<bool, StoreError> {
-        let what = "delete a data key";
-        let id = self.key_id(record)?;
-        let mut transaction = self.begin(what).await?;
-        let gone = self.shred_key(&mut transaction, &id).await?;
-        let found_by: &[&'static str] = match record {
-            Record::Call(_) => &[
-                "UPDATE calls SET from_hash = NULL WHERE call_sid = $1",
-                "DELETE FROM call_subjects WHERE call_sid = $1",
-            ],
-            Record::Customer(_) => &["UPDATE customers SET phone_hash = NULL WHERE number_hash = $1"],
-            Record::Voicemail(_) => &["UPDATE voicemails SET from_hash = NULL WHERE id = $1"],
-            Record::Patient(_) | Record::Order(_) => &[],
-        };
-        let name = id.split_once('/').map_or("", |(_, name)| name);
-        for &statement in found_by {
-            sqlx::query(statement)
-                .bind(name)
-                .execute(&mut *transaction)
-                .await
-                .map_err(cannot(what))?;
-        }
-        transaction.commit().await.map_err(cannot(what))?;
-        self.forget_old_pages(what).await?;
-        Ok(gone)
-    }
-
     /// Deletes a data key; whether there was one. Whoever has deleted what they wanted calls [`Store::forget_old_pages`].
     pub(super) async fn shred_key(
         &self,
@@ -204,10 +175,12 @@ impl Store {
         match self.kind {
             // `secure_delete` has overwritten it in the new pages; this writes them over the old ones and empties the log.
             Kind::Sqlite => {
+                let mut connection = self.apart(CHECKPOINT_PATIENCE, what).await?;
                 let (busy, _, _): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)")
-                    .fetch_one(&self.pool)
+                    .fetch_one(&mut connection)
                     .await
                     .map_err(cannot(what))?;
+                connection.close().await.map_err(cannot(what))?;
                 if busy != 0 {
                     tracing::warn!(
                         "the write-ahead log could not be emptied, as the database is busy; the next time will do"
@@ -216,12 +189,27 @@ impl Store {
                 Ok(())
             }
             // Removes the old versions of the rows; the server's own log ages by itself.
-            Kind::Postgres => sqlx::query("VACUUM data_keys")
-                .execute(&self.pool)
-                .await
-                .map(drop)
-                .map_err(cannot(what)),
+            Kind::Postgres => self.vacuum(&["VACUUM data_keys"], what).await,
         }
+    }
+
+    /// A large table takes longer than any other statement may.
+    pub(super) async fn vacuum(&self, statements: &[&'static str], what: &'static str) -> Result<(), StoreError> {
+        let mut connection = self.apart("SET statement_timeout = 0", what).await?;
+        for statement in statements {
+            sqlx::query(*statement)
+                .execute(&mut connection)
+                .await
+                .map_err(cannot(what))?;
+        }
+        connection.close().await.map_err(cannot(what))
+    }
+
+    /// A connection with a time limit of its own, which never comes back to the pool.
+    async fn apart(&self, limit: &'static str, what: &'static str) -> Result<AnyConnection, StoreError> {
+        let mut connection = self.pool.acquire().await.map_err(cannot(what))?.detach();
+        connection.execute(limit).await.map_err(cannot(what))?;
+        Ok(connection)
     }
 
     /// What names a record in `data_keys`. No PHI: what stands for a customer or patient is a keyed hash.
@@ -408,6 +396,8 @@ fn wrong(source: &KekSource, ring: &KeyRing, kek_id: &str, error: UnwrapError) -
 /// The id of the key of the look-up hashes.
 pub(super) const INDEX: &str = "index";
 
+/// It has the write lock while it waits for those who read what was there before: a backup, for one.
+const CHECKPOINT_PATIENCE: &str = "PRAGMA busy_timeout = 200";
 const ADD: &str = "INSERT INTO data_keys (id, kek_id, wrapped) VALUES ($1, $2, $3) ON CONFLICT (id) DO UPDATE SET \
      kek_id = excluded.kek_id, wrapped = excluded.wrapped, shredded_at_ms = NULL, generation = data_keys.generation + 1 \
      WHERE data_keys.wrapped IS NULL";

@@ -10,7 +10,7 @@ use super::coverage::{PatientRow, open_terms};
 use super::error::cannot;
 use super::requests::{answer_key, place, record};
 use super::vault::Found;
-use super::{Store, StoreError, customers, orders, vault, voicemails};
+use super::{Record, Store, StoreError, customers, orders, vault, voicemails};
 
 /// What was found.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -97,7 +97,12 @@ impl Store {
             let Some(row) = rows.last() else { return Ok(()) };
             after.clone_from(&row.0);
             for row in rows {
+                let (sid, faults) = (row.0.clone(), found.faults.len());
                 self.verify_call(row, found).await?;
+                // What is missing of a call that was deleted between the questions is no fault.
+                if found.faults.len() > faults && self.deleted_at(Record::Call(&sid)).await?.is_some() {
+                    found.faults.truncate(faults);
+                }
             }
         }
     }
@@ -294,6 +299,11 @@ const ORPHANS: &[(&str, &str)] = &[
         "SELECT id FROM data_keys WHERE id LIKE 'break-glass/%' AND wrapped IS NOT NULL AND id > $1 \
         AND NOT EXISTS (SELECT 1 FROM break_glass b WHERE 'break-glass/' || b.id = data_keys.id) ORDER BY id",
     ),
+    (
+        "holds",
+        "SELECT id FROM data_keys WHERE id LIKE 'hold/%' AND wrapped IS NOT NULL AND id > $1 \
+        AND NOT EXISTS (SELECT 1 FROM holds h WHERE 'hold/' || h.id = data_keys.id) ORDER BY id",
+    ),
 ];
 /// Records whose key is gone.
 const KEYLESS: &[&str] = &[
@@ -309,6 +319,9 @@ const KEYLESS: &[&str] = &[
         AND NOT EXISTS (SELECT 1 FROM data_keys WHERE data_keys.id = 'voicemail/' || v.id) ORDER BY v.id",
     "SELECT 'break-glass/' || b.id FROM break_glass b WHERE b.id > $1 \
         AND NOT EXISTS (SELECT 1 FROM data_keys WHERE data_keys.id = 'break-glass/' || b.id) ORDER BY b.id",
+    // Nothing of ours deletes a hold's key.
+    "SELECT 'hold/' || h.id FROM holds h WHERE h.id > $1 \
+        AND NOT EXISTS (SELECT 1 FROM data_keys WHERE data_keys.id = 'hold/' || h.id AND wrapped IS NOT NULL) ORDER BY h.id",
     "SELECT 'answer/' || api_key || '/' || key_hash FROM api_requests WHERE body_sealed IS NOT NULL AND key_hash > $1 \
         AND NOT EXISTS (SELECT 1 FROM data_keys WHERE id = 'answer/' || api_key || '/' || key_hash) ORDER BY key_hash",
 ];

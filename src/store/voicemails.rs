@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::{Any, Transaction};
 
 use super::error::cannot;
+use super::lists::readable;
 use super::vault::{self, altered, voicemail_key};
 use super::{Record, Store, StoreError, text, timestamp};
 use crate::privacy::seal::{DataKey, Place};
@@ -166,7 +167,7 @@ impl Store {
             .fetch_all(&self.pool)
             .await
             .map_err(cannot("list voicemails"))?;
-        rows.into_iter().map(|row| self.read_voicemail(row)).collect()
+        readable(rows, |row| &row.0, |row| self.read_voicemail(row))
     }
 
     /// Messages that nobody has transcribed yet, the oldest first.
@@ -176,7 +177,7 @@ impl Store {
             .fetch_all(&self.pool)
             .await
             .map_err(cannot("list voicemails"))?;
-        rows.into_iter().map(|row| self.read_voicemail(row)).collect()
+        readable(rows, |row| &row.0, |row| self.read_voicemail(row))
     }
 
     pub(super) fn read_voicemail(&self, row: Row) -> Result<Voicemail, StoreError> {

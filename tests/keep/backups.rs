@@ -1,10 +1,11 @@
 //! A backup is of one moment, is read by nobody without its key, and comes back whole or not at all.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use sqlx::AssertSqlSafe;
 use tieline::call::voicemail::Mailbox;
-use tieline::store::{CustomerKey, NewCall, NewCustomer, Record, Store, Turn};
+use tieline::store::{Because, CustomerKey, Item, NewCall, NewCustomer, Record, Retired, Store, Turn};
 
 use crate::fresh::{Fresh, database, found_in, on_both};
 use crate::private::PRIVATE;
@@ -14,6 +15,7 @@ on_both! {
     a_backup_comes_back_in_either_database
     every_altered_byte_is_found
     a_backup_is_of_one_moment
+    what_is_deleted_as_a_backup_begins_is_on_the_list
     without_the_right_list_nothing_is_restored
     nothing_is_written_over
 }
@@ -190,6 +192,43 @@ async fn a_backup_is_of_one_moment(fresh: Fresh) {
         // No call without its turns, no key without its record.
         assert!(said.ends_with(" 0 deleted for good, 0 faults\n"), "{said}");
     }
+}
+
+/// The list is brought up to date, something is deleted, and then the rows are read.
+async fn what_is_deleted_as_a_backup_begins_is_on_the_list(fresh: Fresh) {
+    let site = Site::new(fresh).await;
+    let (keeper, out) = (site.keeper(&[]), site.path("backup.tieline"));
+    keeper.bring_list_up_to_date().await.expect("a list");
+    let list = std::fs::File::open(site.data().join("shredded.list")).expect("a list");
+    list.lock().expect("locked");
+    // It waits in a thread of its own: what else runs here must go on.
+    let (runtime, path) = (tokio::runtime::Handle::current(), out.clone());
+    let backup = std::thread::spawn(move || runtime.block_on(keeper.backup(&path, TEST)));
+    // It knows of nothing that was deleted, and waits for the file.
+    let inode = list.metadata().expect("a file").ino();
+    let waits = async {
+        loop {
+            let locks = std::fs::read_to_string("/proc/locks").expect("Linux");
+            let mut waiting = locks.lines().filter(|line| line.contains("->"));
+            if waiting.any(|line| line.contains(&format!(":{inode} "))) {
+                return;
+            }
+            site.store.now().await.expect("answered");
+        }
+    };
+    let within = std::time::Duration::from_secs(60);
+    tokio::time::timeout(within, waits).await.expect("it comes to the list");
+    let because = Because {
+        who: TEST,
+        action: "delete",
+        detail: "",
+    };
+    let items = [Item::Content("CA1".to_owned())];
+    let retired = site.store.retire(&items, because).await.expect("deleted");
+    assert_eq!(retired, [Retired::Gone]);
+    list.unlock().expect("unlocked");
+    backup.join().expect("no panic").expect("made");
+    restore(&site, &out, &Fresh::sqlite(), &site.path("data-z"), &[]).ok();
 }
 
 async fn without_the_right_list_nothing_is_restored(fresh: Fresh) {

@@ -223,4 +223,21 @@ async fn what_was_taken_away_by_hand_is_missed(fresh: Fresh) {
         faults.iter().zip(&told).all(|(fault, told)| fault.starts_with(told)),
         "{faults:?}"
     );
+    // With its key, or without it; and the key alone.
+    let faults = async || {
+        let mut faults = site.store.verify().await.expect("readable").faults;
+        faults.retain(|fault| fault.contains("hold/"));
+        faults
+    };
+    site.run("UPDATE data_keys SET kek_id = NULL, wrapped = NULL, shredded_at_ms = 1 WHERE id LIKE 'hold/%'")
+        .await;
+    let keyless = format!("data_keys: the row hold/{hold} is missing; was it deleted by hand?");
+    assert_eq!(faults().await, [keyless.as_str()]);
+    site.run("DELETE FROM data_keys WHERE id LIKE 'hold/%'").await;
+    assert_eq!(faults().await, [keyless]);
+    let other = site.store.add_hold(Record::Call("CA2"), "audit", TEST).await;
+    let other = other.expect("added");
+    site.run("DELETE FROM holds").await;
+    let gone = format!("holds: the row of hold/{other} is missing; was it deleted by hand?");
+    assert_eq!(faults().await, [gone]);
 }

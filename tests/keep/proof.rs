@@ -33,7 +33,10 @@ async fn unreadable(store: &Store, site: &Site, data: &std::path::Path) {
         assert!(!mailbox.path(id).exists());
     }
     let born = jiff::civil::date(1961, 2, 3);
-    let found = store.coverage("ZQ909090", born, "mri").await.expect("answered");
+    let found = store
+        .coverage("ZQ909090", born, "mri", jiff::civil::date(2026, 11, 21))
+        .await
+        .expect("answered");
     assert!(found == Eligibility::UnknownMember);
     for key in [CustomerKey::Number(&site.customer), CustomerKey::Phone("+12125550177")] {
         assert!(store.find_customer(key).await.expect("answered").is_none());
@@ -150,6 +153,8 @@ async fn after_a_rotation_an_old_backup_opens_for_nobody(fresh: Fresh) {
     assert!(good, "{said}");
     let (good, said) = by_file(&["data", "delete", "--patient", "ZQ909090", "--yes", "--rotate"]);
     assert!(good && said.contains("Make a new backup; then delete "), "{said}");
+    let (good, trail) = by_file(&["data", "audit", "list", "--action", "kek", "--limit", "1"]);
+    assert!(good && trail.contains(r#""outcome":"rotated""#), "{trail}");
     let (good, said) = by_file(&["data", "backup", text(&later)]);
     assert!(good, "{said}");
     // The old key's line goes.

@@ -307,3 +307,43 @@ async fn a_server_purges_by_itself(fresh: Fresh) {
     let proof = site.proof("call/CA1").await.expect("proof");
     assert_eq!(proof.actor, "retention");
 }
+
+/// Who waits for the lock of a table to vacuum it.
+async fn vacuuming(raw: &sqlx::AnyPool, statement: &str) -> i32 {
+    let question = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query = $1 AND wait_event_type = 'Lock'";
+    let found = async {
+        loop {
+            let pid = sqlx::query_scalar(question).bind(statement).fetch_optional(raw).await;
+            if let Some(pid) = pid.expect("answered") {
+                return pid;
+            }
+        }
+    };
+    let within = std::time::Duration::from_secs(60);
+    tokio::time::timeout(within, found).await.expect("it comes to it")
+}
+
+/// The connection that vacuums all other tables has no time limit.
+#[tokio::test]
+async fn the_table_of_keys_may_take_as_long_as_the_others_and_the_list_does_not_wait() {
+    let site = Site::new(Fresh::postgres().await).await;
+    site.age("calls", "call_sid", "CA1", 3_000).await;
+    let raw = site.fresh.raw().await;
+    let locked = async |statement: &'static str| {
+        let mut transaction = raw.begin().await.expect("begun");
+        sqlx::query(statement).execute(&mut *transaction).await.expect("locked");
+        transaction
+    };
+    let turns = locked("LOCK TABLE turns IN SHARE UPDATE EXCLUSIVE MODE").await;
+    let keys = locked("LOCK TABLE data_keys IN SHARE UPDATE EXCLUSIVE MODE").await;
+    let keeper = site.keeper(&[]);
+    let purging = tokio::spawn(async move { keeper.purge(TEST, &mut |_, _| {}).await });
+    let without_limit = vacuuming(&raw, "VACUUM turns").await;
+    let list = std::fs::read_to_string(site.data().join("shredded.list")).expect("a list");
+    assert!(list.contains("call/CA1"), "{list}");
+    turns.rollback().await.expect("unlocked");
+    assert_eq!(vacuuming(&raw, "VACUUM data_keys").await, without_limit);
+    keys.rollback().await.expect("unlocked");
+    let purged = purging.await.expect("no panic").expect("done");
+    assert!(matches!(purged, Purge::Done(_)));
+}

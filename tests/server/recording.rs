@@ -10,7 +10,7 @@ use tieline::call::opening::{Direction, Opening};
 use tieline::call::recording::{Recordings, Tape, Why};
 use tieline::call::registry::Parties;
 use tieline::caller::{Pace, Plan, Target, Utterance, place_call};
-use tieline::store::{Record, Recording, RecordingState, Store};
+use tieline::store::{Because, Item, Recording, RecordingState, Store, Who};
 use tieline::twilio::dialect::Dialect;
 
 use crate::engines::Order;
@@ -487,18 +487,26 @@ async fn whatever_is_done_to_a_file_or_a_row_is_named() {
 }
 
 #[tokio::test]
-async fn a_shredded_call_cannot_be_heard_and_its_files_can_be_deleted() {
+async fn a_shredded_call_cannot_be_heard_and_its_files_are_swept() {
     let site = Site::open(NOTICE, Setup::default()).await;
     recorded(&site, "CA1", 0xDC).await;
     assert!(site.tape().await.is_some());
-    assert!(site.store.shred(Record::Call("CA1")).await.expect("shredded"));
+    let because = Because {
+        who: Who {
+            actor: "test",
+            origin: "",
+        },
+        action: "delete",
+        detail: "",
+    };
+    let items = [Item::Content("CA1".to_owned())];
+    site.store.retire(&items, because).await.expect("deleted");
     assert!(site.tape().await.is_none(), "at once");
-    let parts = site.store.recordings_of("CA1").await.expect("listed");
-    assert!(parts.len() == 1 && parts[0].facts.is_none());
+    assert!(site.store.recordings_of("CA1").await.expect("listed").is_empty());
     assert_eq!((site.files().len(), site.faults().await), (1, Vec::new()));
-    assert_eq!(site.recordings().delete_files("CA1").await.expect("deleted"), 1);
+    assert_eq!(site.recordings().sweep().await.expect("swept"), 1);
     assert!(site.files().is_empty());
-    assert_eq!(site.recordings().delete_files("CA1").await.expect("nothing to do"), 0);
+    assert_eq!(site.recordings().sweep().await.expect("nothing to do"), 0);
 }
 
 #[tokio::test]

@@ -116,6 +116,12 @@ async fn the_reason_is_sealed_and_looked_after(fresh: Fresh) {
         glass.id
     );
     assert_eq!(store.verify().await.expect("readable").faults, [altered]);
+    // It is seen all the same, and ends when somebody says so.
+    let listed = store.glasses(10).await.expect("listed");
+    assert!(listed.len() == 1 && listed[0].is_open && listed[0].reason.is_empty());
+    let revoked = store.revoke_glass(&glass.id, "admin (1)", "").await;
+    assert!(!revoked.expect("revoked").expect("there").is_open);
+    assert!(!store.glasses(10).await.expect("listed")[0].is_open);
     sqlx::query("DELETE FROM break_glass")
         .execute(&raw)
         .await

@@ -4,6 +4,7 @@ use jiff::civil::date;
 use tieline::store::import::{ImportError, ImportKind, Imported};
 use tieline::store::{CustomerKey, Eligibility, Store};
 
+use crate::TODAY;
 use crate::fresh::{Fresh, count, on_both};
 
 on_both! {
@@ -64,15 +65,24 @@ async fn coverage_is_added_changed_or_left(fresh: Fresh) {
     assert_eq!(import(&store, &csv).await, did(ImportKind::Coverage, 2, 1, 0));
     assert_eq!(import(&store, &csv).await, did(ImportKind::Coverage, 0, 0, 3));
     let born = date(2000, 2, 29);
-    let found = store.coverage("ZZ1", born, "x_ray").await.expect("answered");
+    let found = store.coverage("ZZ1", born, "x_ray", TODAY).await.expect("answered");
     assert!(
         matches!(found, Eligibility::Eligible(terms) if terms.copay_cents == 1500 && terms.coinsurance_percent == 5)
     );
-    let found = store.coverage("ZZ1", born, "mri").await.expect("answered");
+    let found = store.coverage("ZZ1", born, "mri", TODAY).await.expect("answered");
     assert!(matches!(found, Eligibility::NotCovered { plan } if plan == "Best"));
+    // Who leaves is covered to the end of the last day.
+    let leaves = format!("{HEADER}ZZ2,Lee,2000-02-29,Best,terminated,2026-12-31,1,0,mri,yes,0,0,no\n");
+    assert_eq!(import(&store, &leaves).await, did(ImportKind::Coverage, 1, 0, 0));
+    for (today, covered) in [(TODAY, true), (date(2026, 12, 31), true), (date(2027, 1, 1), false)] {
+        let found = store.coverage("ZZ2", born, "mri", today).await.expect("answered");
+        let ended = Eligibility::Terminated { on: date(2026, 12, 31) };
+        assert_eq!(matches!(&found, Eligibility::Eligible(_)), covered, "{today}");
+        assert!(covered || found == ended);
+    }
     // A procedure of somebody else is known.
     let found = store
-        .coverage("MB345678", date(1975, 11, 30), "x_ray")
+        .coverage("MB345678", date(1975, 11, 30), "x_ray", TODAY)
         .await
         .expect("answered");
     assert!(matches!(found, Eligibility::NotCovered { .. }));

@@ -7,6 +7,7 @@ use sqlx::AnyPool;
 use sqlx::migrate::Migrator;
 use tieline::store::{Claim, CustomerKey, Eligibility, Store, Transcript};
 
+use crate::TODAY;
 use crate::fresh::{Fresh, count, found_in, on_both};
 
 on_both! {
@@ -234,8 +235,9 @@ async fn people_are_the_same(store: &Store) {
             && order.description == "a walrus leaks"
     );
     assert!(order.created_at.as_millisecond() == 2000 && order.call_sid.as_deref() == Some("CA1"));
-    let ask =
-        async |member: &str, born, procedure: &str| store.coverage(member, born, procedure).await.expect("readable");
+    let ask = async |member: &str, born, procedure: &str| {
+        store.coverage(member, born, procedure, TODAY).await.expect("readable")
+    };
     let Eligibility::Eligible(terms) = ask("ZQPATIENT1", date(1961, 2, 3), "mri").await else {
         panic!("covered")
     };

@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use jiff::civil::date;
 use tieline::store::{CustomerKey, Eligibility, NewCustomer, NewTaskOrder, PROCEDURES, Store, StoreError, TaskOrder};
 
+use crate::TODAY;
 use crate::fresh::{Fresh, count, on_both};
 
 on_both! {
@@ -121,7 +122,7 @@ async fn an_order_needs_a_customer(fresh: Fresh) {
 async fn every_patient_with_every_procedure(fresh: Fresh) {
     let store = fresh.open().await;
     let answer = async |member: &str, born, procedure: &str| {
-        let found = store.coverage(member, born, procedure).await.expect("answered");
+        let found = store.coverage(member, born, procedure, TODAY).await.expect("answered");
         match found {
             Eligibility::Eligible(terms) => format!(
                 "{} copay {} {}% {}/{} {}",
@@ -233,7 +234,7 @@ async fn errors_tell_no_values(fresh: Fresh) {
         .await
         .expect("written");
     let unreadable = store
-        .coverage("MB123456", date(1985, 3, 15), "mri")
+        .coverage("MB123456", date(1985, 3, 15), "mri", TODAY)
         .await
         .err()
         .expect("unreadable");

@@ -5,15 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tieline::config::{Config, Database, Strings};
-use tieline::store::{Anchor, AuditEvent, CustomerKey, NewCall, Store};
+use tieline::store::{Anchor, AuditEvent, CustomerKey, Item, NewCall, Store};
 
 use crate::fresh::{Fresh, count, on_both};
 use crate::private::fill;
+use crate::shred;
 
 on_both! {
     servers_go_on_while_the_key_changes
     a_key_that_was_staged_comes_to_servers_with_files_of_their_own
     a_rotation_that_was_interrupted_goes_on
+    a_key_that_was_replaced_does_not_come_back
     a_key_that_does_not_open_is_named_and_left
 }
 
@@ -92,7 +94,7 @@ async fn servers_go_on_while_the_key_changes(fresh: Fresh) {
     let calling: Vec<_> = calling.collect();
     let other = open(&database).await;
     let before_it = audited(&servers[0]).await;
-    let rotated = other.rotate_kek().await.expect("rotated");
+    let rotated = other.rotate_kek(true).await.expect("rotated");
     over.store(true, Ordering::Relaxed);
     let mut made = 0;
     for calling in calling {
@@ -152,7 +154,7 @@ async fn a_key_that_was_staged_comes_to_servers_with_files_of_their_own(fresh: F
         "nothing is encrypted with it yet"
     );
     std::fs::copy(&here, &there).expect("copied");
-    let rotated = server.rotate_kek().await.expect("rotated");
+    let rotated = server.rotate_kek(true).await.expect("rotated");
     assert_eq!((&rotated.kek_id, keys(&here).len()), (&staged, 2));
     elsewhere
         .begin_call(&call("CA2".to_owned()))
@@ -180,40 +182,79 @@ async fn a_rotation_that_was_interrupted_goes_on(fresh: Fresh) {
             .fetch_all(&raw)
             .await
             .expect("rows");
-    let first = store.rotate_kek().await.expect("rotated");
+    let first = store.rotate_kek(true).await.expect("rotated");
     // As if it had come to half of them.
-    for (id, kek_id, wrapped) in &rows {
-        sqlx::query("UPDATE data_keys SET kek_id = $2, wrapped = $3 WHERE id = $1")
-            .bind(id)
-            .bind(kek_id)
-            .bind(wrapped)
-            .execute(&raw)
-            .await
-            .expect("written");
-    }
-    let again = store.rotate_kek().await.expect("went on");
+    let interrupt = async || {
+        for (id, kek_id, wrapped) in &rows {
+            sqlx::query("UPDATE data_keys SET kek_id = $2, wrapped = $3 WHERE id = $1")
+                .bind(id)
+                .bind(kek_id)
+                .bind(wrapped)
+                .execute(&raw)
+                .await
+                .expect("written");
+        }
+    };
+    interrupt().await;
+    let again = store.rotate_kek(true).await.expect("went on");
     assert_eq!((again.kek_id, again.keys), (first.kek_id.clone(), rows.len() as u64));
     assert_eq!(keys(&file).len(), 2, "no third key");
-    let next = store.rotate_kek().await.expect("rotated");
+    let next = store.rotate_kek(true).await.expect("rotated");
     assert!(next.kek_id != first.kek_id && next.keys > 10 && next.old.len() == 2);
+    // Who needs a new key gets one all the same.
+    interrupt().await;
+    let new = store.rotate_kek(false).await.expect("rotated");
+    assert!(new.kek_id != next.kek_id && new.keys == next.keys && new.old.len() == 3);
     assert_eq!(store.verify().await.expect("readable").faults, Vec::<String>::new());
+}
+
+async fn a_key_that_was_replaced_does_not_come_back(fresh: Fresh) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let file = dir.path().join("kek.key");
+    let store = open(&keyed(&fresh, &file)).await;
+    let rotated = store.rotate_kek(true).await.expect("rotated");
+    // As on a machine where the new key was put below the old one.
+    let [new, old] = keys(&file).try_into().expect("two keys");
+    std::fs::write(&file, format!("{old}\n{new}\n")).expect("written");
+    for told in [
+        store.rotate_kek(true).await.err(),
+        store.rotate_kek(false).await.err(),
+        store.stage_kek().await.err(),
+    ] {
+        let told = told.expect("refused").to_string();
+        assert!(told.starts_with(&rotated.old[0]), "{told}");
+        assert!(
+            told.contains(&format!("put the line of {} first", rotated.kek_id)),
+            "{told}"
+        );
+    }
+    let raw = fresh.raw().await;
+    let question = format!("SELECT count(*) FROM data_keys WHERE kek_id <> '{}'", rotated.kek_id);
+    let under_old: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(question))
+        .fetch_one(&raw)
+        .await
+        .expect("a count");
+    assert_eq!((under_old, keys(&file).len()), (0, 2), "nothing was changed");
+    std::fs::write(&file, format!("{new}\n{old}\n")).expect("written");
+    assert_eq!(store.rotate_kek(true).await.expect("rotated").old.len(), 2);
 }
 
 async fn a_key_that_does_not_open_is_named_and_left(fresh: Fresh) {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let store = open(&keyed(&fresh, &dir.path().join("kek.key"))).await;
     fill(&store).await;
-    store
-        .shred(tieline::store::Record::Call("CA2"))
-        .await
-        .expect("shredded");
+    assert!(shred(&store, Item::Content("CA2".to_owned())).await);
     let raw = fresh.raw().await;
     sqlx::query("UPDATE data_keys SET wrapped = 'nothing' WHERE id = 'call/CA1'")
         .execute(&raw)
         .await
         .expect("written");
-    let rotated = store.rotate_kek().await.expect("rotated");
+    let rotated = store.rotate_kek(true).await.expect("rotated");
     assert_eq!(rotated.unreadable, ["call/CA1"]);
+    // Nor does it keep another key from coming.
+    let again = store.rotate_kek(true).await.expect("rotated");
+    assert_eq!(again.unreadable, ["call/CA1"]);
+    assert!(again.kek_id != rotated.kek_id && again.keys == rotated.keys);
     let left = count(&raw, "SELECT count(*) FROM data_keys WHERE wrapped = 'nothing'").await;
     let shredded = count(
         &raw,
@@ -235,7 +276,7 @@ async fn a_key_that_does_not_open_is_named_and_left(fresh: Fresh) {
 async fn a_key_of_the_environment_is_changed_by_its_owner() {
     let fresh = Fresh::sqlite();
     let store = fresh.open().await;
-    let told = store.rotate_kek().await.expect_err("not ours").to_string();
+    let told = store.rotate_kek(true).await.expect_err("not ours").to_string();
     assert!(
         told.contains("KEK is not a file that tieline may write") && told.contains("openssl rand"),
         "{told}"
@@ -246,7 +287,7 @@ async fn a_key_of_the_environment_is_changed_by_its_owner() {
         .into_iter()
         .collect();
     let with_both = open(&Config::parse(&strings).expect("good").database).await;
-    let rotated = with_both.rotate_kek().await.expect("rotated");
+    let rotated = with_both.rotate_kek(true).await.expect("rotated");
     assert!(rotated.keys > 6 && rotated.old.len() == 1);
     let strings: Strings = [("DATABASE_URL", fresh.url.as_str()), ("KEK", new)]
         .into_iter()

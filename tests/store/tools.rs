@@ -1,9 +1,11 @@
 //! The built-in tools: every outcome.
 
+use jiff::civil::date;
 use serde_json::{Map, Value, json};
 use tieline::dialog::tool::builtin::{BUILTIN, Builtin, COMMON_OUTCOMES};
 use tieline::dialog::tool::{ToolCall, ToolResult};
 
+use crate::TODAY;
 use crate::fresh::{Fresh, count, on_both};
 
 on_both! {
@@ -25,7 +27,7 @@ fn call(tool: &str, args: Value) -> ToolCall {
 
 /// Runs a tool and checks its outcome against the table.
 async fn run(tools: &Builtin, tool: &str, args: Value) -> (String, Map<String, Value>) {
-    let ToolResult { outcome, data } = tools.run(&call(tool, args)).await.expect("one of ours");
+    let ToolResult { outcome, data } = tools.run(&call(tool, args), TODAY).await.expect("one of ours");
     let entry = BUILTIN.iter().find(|entry| entry.name == tool).expect("in the table");
     let known = entry
         .outcomes
@@ -98,6 +100,17 @@ async fn eligibility(fresh: Fresh) {
     )
     .await;
     assert_eq!(data["deductible_met"], json!(true));
+    // The seed's last day of coverage is December 31.
+    let last = args("MB345678", "1975-11-30", "office_visit");
+    for (today, outcome) in [
+        (date(2024, 12, 30), "eligible"),
+        (date(2024, 12, 31), "eligible"),
+        (date(2025, 1, 1), "terminated"),
+    ] {
+        let asked = call("check_eligibility", last.clone());
+        let found = tools.run(&asked, today).await.expect("one of ours");
+        assert_eq!(found.outcome, outcome, "{today}");
+    }
     for (member, born, procedure, outcome, data) in [
         (
             "MB789012",
@@ -184,7 +197,7 @@ async fn bad_arguments_are_named(fresh: Fresh) {
     }
     assert_eq!(count(&fresh.raw().await, "SELECT count(*) FROM customers").await, 3);
     for other in ["transfer_call", "send_sms", "end_call", "rm_rf"] {
-        assert!(tools.run(&call(other, json!({}))).await.is_none(), "{other}");
+        assert!(tools.run(&call(other, json!({})), TODAY).await.is_none(), "{other}");
     }
 }
 

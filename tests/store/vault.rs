@@ -5,10 +5,11 @@ use std::path::Path;
 
 use sqlx::{AnyPool, AssertSqlSafe};
 use tieline::config::{Config, Database, Strings};
-use tieline::store::{CallFilter, CustomerKey, Record, Store, StoreError, Verified};
+use tieline::store::{CallFilter, CustomerKey, Item, Record, Store, StoreError, Verified};
 
 use crate::fresh::{Fresh, KEK, count, found_in, on_both};
 use crate::private::{PRIVATE, fill};
+use crate::{TODAY, shred};
 
 on_both! {
     nothing_private_is_plain
@@ -328,9 +329,9 @@ async fn a_shredded_call_is_gone_for_good(fresh: Fresh) {
     let parts: Vec<&str> = (0..=4).map(|part| &wrapped[10 + part * 16..26 + part * 16]).collect();
     assert_eq!(found_in(&fresh.everything().await, &parts), parts);
     assert!(store.data_key(Record::Call("CA1")).await.expect("readable").is_some());
-    assert!(store.shred(Record::Call("CA1")).await.expect("shredded"));
-    assert!(!store.shred(Record::Call("CA1")).await.expect("done already"));
-    assert!(!store.shred(Record::Call("CA9")).await.expect("none"));
+    for (sid, there) in [("CA1", true), ("CA1", false), ("CA9", false)] {
+        assert_eq!(shred(&store, Item::Content(sid.to_owned())).await, there, "{sid}");
+    }
     assert_eq!(found_in(&fresh.everything().await, &parts), Vec::<&str>::new());
     let gone = store.call("CA1").await.expect("answered").expect("a row");
     assert!(gone.call.shredded && gone.call.from.is_none() && gone.turns.is_empty() && gone.tool_runs.is_empty());
@@ -348,6 +349,9 @@ async fn a_shredded_call_is_gone_for_good(fresh: Fresh) {
         .turns
         .remove(0);
     assert!(matches!(store.save_turn("CA1", &turn).await, Err(StoreError::Shredded)));
+    let about = serde_json::json!({ "member_id": "ZQ909090" });
+    let linked = store.link_call("CA1", &about).await;
+    assert!(matches!(linked, Err(StoreError::Shredded)));
     let new = tieline::store::NewCall {
         call_sid: "CA1".to_owned(),
         agent: "front-desk".to_owned(),
@@ -373,17 +377,98 @@ async fn a_shredded_call_is_gone_for_good(fresh: Fresh) {
     assert_eq!((found.faults, found.shredded), (Vec::new(), 1));
 }
 
+/// A purge may come between the questions that a call is looked through by.
+#[tokio::test]
+async fn what_is_deleted_meanwhile_is_no_fault() {
+    let fresh = Fresh::postgres().await;
+    let store = fresh.open().await;
+    fill(&store).await;
+    let raw = fresh.raw().await;
+    for (deleted, faults) in [
+        ("UPDATE calls SET agent = agent WHERE call_sid = $1", 3),
+        (
+            "UPDATE data_keys SET kek_id = NULL, wrapped = NULL, shredded_at_ms = 1 WHERE id = 'call/' || $1",
+            0,
+        ),
+    ] {
+        let mut purge = raw.begin().await.expect("begun");
+        sqlx::query("LOCK TABLE turns IN ACCESS EXCLUSIVE MODE")
+            .execute(&mut *purge)
+            .await
+            .expect("locked");
+        let looking = store.clone();
+        let looking = tokio::spawn(async move { looking.verify().await });
+        // It has read the call, and waits for its turns.
+        let waits = async {
+            let waiting =
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+            while count(&raw, waiting).await == 0 {}
+        };
+        let within = std::time::Duration::from_secs(60);
+        tokio::time::timeout(within, waits)
+            .await
+            .expect("it comes to the turns");
+        for statement in ["DELETE FROM turns WHERE call_sid = $1", deleted] {
+            sqlx::query(statement)
+                .bind("CA1")
+                .execute(&mut *purge)
+                .await
+                .expect("deleted");
+        }
+        purge.commit().await.expect("deleted");
+        let found = looking.await.expect("no panic").expect("readable");
+        assert_eq!(found.faults.len(), faults, "{:?}", found.faults);
+    }
+}
+
+/// What is checkpointed has the write lock, and a backup reads what was there before for minutes.
+#[tokio::test]
+async fn who_reads_what_was_before_does_not_stop_those_who_write() {
+    let fresh = Fresh::sqlite();
+    let store = fresh.open().await;
+    fill(&store).await;
+    let raw = fresh.raw().await;
+    let mut before = raw.begin().await.expect("begun");
+    let calls: i64 = sqlx::query_scalar("SELECT count(*) FROM calls")
+        .fetch_one(&mut *before)
+        .await
+        .expect("a count");
+    let new = tieline::store::NewCall {
+        call_sid: "CA3".to_owned(),
+        agent: "front-desk".to_owned(),
+        ..Default::default()
+    };
+    store.begin_call(&new).await.expect("begun");
+    let within = std::time::Duration::from_secs(5);
+    let forgotten = tokio::time::timeout(within, store.forget_deleted()).await;
+    forgotten.expect("it waits for no reader").expect("done");
+    let now: i64 = sqlx::query_scalar("SELECT count(*) FROM calls")
+        .fetch_one(&mut *before)
+        .await
+        .expect("a count");
+    assert_eq!(now, calls, "who read meanwhile reads on");
+}
+
 async fn everybody_can_be_shredded(fresh: Fresh) {
     let store = fresh.open().await;
     let number = fill(&store).await;
-    let order = store.task_orders(&number).await.expect("listed").remove(0).order_number;
-    for record in [
-        Record::Customer(&number),
-        Record::Patient("zq909090"),
-        Record::Order(&order),
-        Record::Voicemail("a1"),
-    ] {
-        assert!(store.shred(record).await.expect("shredded"));
+    let orders = store.task_orders(&number).await.expect("listed");
+    let order = orders[0].order_number.clone();
+    let hash = |record| {
+        let key = store.key_id(record).expect("good");
+        key.split_once('/').expect("a kind").1.to_owned()
+    };
+    let mut items: Vec<Item> = orders
+        .into_iter()
+        .map(|order| Item::Order(order.order_number))
+        .collect();
+    items.extend([
+        Item::Customer(hash(Record::Customer(&number))),
+        Item::Patient(hash(Record::Patient("zq909090"))),
+        Item::Voicemail("a1".to_owned()),
+    ]);
+    for item in items {
+        assert!(shred(&store, item).await);
     }
     assert!(
         store
@@ -400,7 +485,6 @@ async fn everybody_can_be_shredded(fresh: Fresh) {
             .is_none()
     );
     assert_eq!(store.list_customers(None, 10).await.expect("listed").items.len(), 3);
-    assert_eq!(store.task_orders(&number).await.expect("listed").len(), 1);
     assert!(store.task_order(&order).await.expect("answered").is_none());
     assert_eq!(store.recent_voicemails(10).await.expect("listed").len(), 1);
     store
@@ -408,10 +492,10 @@ async fn everybody_can_be_shredded(fresh: Fresh) {
         .await
         .expect("nothing to do");
     let born = jiff::civil::date(1961, 2, 3);
-    let found = store.coverage("ZQ909090", born, "mri").await.expect("answered");
+    let found = store.coverage("ZQ909090", born, "mri", TODAY).await.expect("answered");
     assert!(found == tieline::store::Eligibility::UnknownMember);
     let found = store.verify().await.expect("readable");
-    assert_eq!((found.faults, found.shredded), (Vec::new(), 4));
+    assert_eq!((found.faults, found.shredded), (Vec::new(), 5));
     // Who comes back is known from then on only.
     let csv = format!("customer_number,name,phone\n{number},Zoe,\n");
     store.import(csv.as_bytes()).await.expect("imported");
@@ -424,7 +508,7 @@ async fn everybody_can_be_shredded(fresh: Fresh) {
     let csv = "member_id,name,date_of_birth,plan,status,deductible_total_cents,deductible_remaining_cents,procedure,covered,copay_cents,\
         coinsurance_percent,prior_authorization\nZQ909090,Ann,1961-02-03,New,active,1,0,x_ray,yes,0,0,no\n";
     store.import(csv.as_bytes()).await.expect("imported");
-    let found = store.coverage("ZQ909090", born, "mri").await.expect("answered");
+    let found = store.coverage("ZQ909090", born, "mri", TODAY).await.expect("answered");
     assert!(
         matches!(found, tieline::store::Eligibility::NotCovered { plan } if plan == "New"),
         "the old terms are gone"

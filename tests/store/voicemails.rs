@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use tieline::call::voicemail::Mailbox;
-use tieline::store::{NewVoicemail, Record, Store, StoreError, Transcript};
+use tieline::store::{Item, NewVoicemail, Store, StoreError, Transcript};
 
 use crate::fresh::{Fresh, found_in, on_both};
+use crate::shred;
 
 on_both! {
     a_message_is_kept_and_its_words_are_added
@@ -109,7 +110,7 @@ async fn files_that_were_plain_are_sealed(fresh: Fresh) {
     // Of nobody: left for people to look at. Of one that was deleted for good as well.
     std::fs::write(dir.path().join("x.wav"), "x").expect("written");
     plain(&store, dir.path(), "gone").await;
-    store.shred(Record::Voicemail("gone")).await.expect("shredded");
+    assert!(shred(&store, Item::Voicemail("gone".to_owned())).await);
     mailbox.seal_plain_files().await.expect("sealed");
     let mut names: Vec<String> = std::fs::read_dir(dir.path())
         .expect("listed")

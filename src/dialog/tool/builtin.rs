@@ -138,15 +138,15 @@ impl Builtin {
         }
     }
 
-    /// Runs a tool; `None` if it is not one of those the database carries out. A database that fails makes the outcome
+    /// Runs a tool on a day; `None` if it is not one of those the database carries out. A database that fails makes the outcome
     /// [`ToolResult::FAILED`]; the reason is logged, without what was asked.
-    pub async fn run(&self, call: &ToolCall) -> Option<ToolResult> {
+    pub async fn run(&self, call: &ToolCall, today: Date) -> Option<ToolResult> {
         let args = Args(&call.args);
         let result = match call.tool.as_str() {
             "lookup_customer" => self.lookup_customer(&args).await,
             "create_customer" => self.create_customer(&args, &call.key).await,
             "create_task_order" => self.create_task_order(&args, &call.key).await,
-            "check_eligibility" => self.check_eligibility(&args).await,
+            "check_eligibility" => self.check_eligibility(&args, today).await,
             _ => return None,
         };
         Some(result.unwrap_or_else(|stop| match stop {
@@ -198,11 +198,11 @@ impl Builtin {
         }
     }
 
-    async fn check_eligibility(&self, args: &Args<'_>) -> Result<ToolResult, Stop> {
+    async fn check_eligibility(&self, args: &Args<'_>, today: Date) -> Result<ToolResult, Stop> {
         let member_id = args.required("member_id")?;
         let born = args.date("date_of_birth")?;
         let procedure = args.required("procedure")?.to_lowercase();
-        Ok(match self.store.coverage(&member_id, born, &procedure).await? {
+        Ok(match self.store.coverage(&member_id, born, &procedure, today).await? {
             Eligibility::Eligible(coverage) => result_of(
                 "eligible",
                 json!({

@@ -8,6 +8,7 @@ mod template;
 
 use std::collections::BTreeMap;
 
+use jiff::civil::Date;
 use serde_json::{Map, Value};
 
 use crate::dialog::agent::Agents;
@@ -70,6 +71,8 @@ pub struct Place<'a> {
     pub call_sid: &'a str,
     /// The number of the person on the telephone, E.164. PHI.
     pub caller: Option<&'a str>,
+    /// The day at the caller's place.
+    pub today: Date,
 }
 
 impl Tools {
@@ -98,6 +101,7 @@ impl Tools {
             agent,
             call_sid,
             caller,
+            today,
         } = place;
         if let Some(http) = self.http.get(agent)
             && let Some(result) = http.run(call).await
@@ -111,7 +115,7 @@ impl Tools {
             };
         }
         if let Some(store) = self.store.clone()
-            && let Some(result) = Builtin::for_call(store, call_sid).run(call).await
+            && let Some(result) = Builtin::for_call(store, call_sid).run(call, today).await
         {
             return result;
         }

@@ -10,7 +10,7 @@ use super::{Call, NewCall, RecordedCall, ToolRun, Turn};
 use crate::privacy::seal::{DataKey, Place};
 use crate::store::error::cannot;
 use crate::store::vault::{self, call_key};
-use crate::store::{Store, StoreError, text, timestamp};
+use crate::store::{Store, StoreError, small, text, timestamp};
 
 impl Store {
     /// Adds a call's row, with a key of its own; not if there is one.
@@ -343,10 +343,6 @@ pub(in crate::store) type CallRow = (
 type OpenRow = (String, Option<String>, Option<String>, Option<String>);
 /// Number and sealed content of a turn or a tool's run.
 pub(in crate::store) type PartRow = (i64, String);
-
-fn small(number: i64, column: &'static str) -> Result<u32, StoreError> {
-    u32::try_from(number).map_err(|_| StoreError::Unreadable { column })
-}
 
 /// What names a turn or a tool's run.
 fn part(sid: &str, number: u32) -> String {
