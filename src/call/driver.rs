@@ -81,10 +81,12 @@ pub async fn run<S: Socket>(services: &Services, call: &Call<'_>, mut seat: Seat
     if first == First::HandOver {
         driver.leave_for_a_person();
     }
-    for order in orders {
-        driver.ordered(order);
-    }
-    let end = driver.go_on(socket).await;
+    // What was ordered before may be the end of the call, as where a machine has answered that is left no message.
+    let ended = orders.into_iter().find_map(|order| driver.ordered(order));
+    let end = match ended {
+        Some(end) => end,
+        None => driver.go_on(socket).await,
+    };
     driver.finish(end).await
 }
 

@@ -552,6 +552,39 @@ async fn a_call_that_we_place_is_recorded_after_the_notice_and_a_machine_is_not(
     }
 }
 
+#[tokio::test]
+async fn a_machine_that_is_left_no_message_is_hung_up_on_during_the_notice() {
+    for (by, before) in [
+        (AnsweredBy::MachineEndBeep, false),
+        (AnsweredBy::Fax, false),
+        (AnsweredBy::MachineEndSilence, true),
+    ] {
+        let site = Site::open(NOTICE, Setup::default()).await;
+        let opening = Opening {
+            direction: Direction::Outbound,
+            agent: Some("desk".to_owned()),
+            ..Opening::default()
+        };
+        let registry = &site.server.app.registry;
+        let account = Dialect::Twilio.account(ACCOUNT);
+        let token = registry.expect_with("CA1", &account, Parties::default(), Some(opening), now());
+        let token = token.expect("expected");
+        if before {
+            registry.answered_by("CA1", by).expect("expected");
+        }
+        let mut phone = Phone::connected(&site.server, "CA1", &token).await;
+        if !before {
+            until("the stream is live", || registry.is_live("CA1")).await;
+            // The notice's mark has not gone back yet.
+            registry.answered_by("CA1", by).expect("live");
+        }
+        phone.closed().await;
+        let call = site.store.call("CA1").await.expect("readable").expect("kept").call;
+        assert_eq!(call.outcome.as_deref(), Some("machine"), "{by:?}");
+        assert!(registry.was_finished("CA1"));
+    }
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "whether a token has expired is a fact of the monotonic clock"
