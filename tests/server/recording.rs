@@ -363,6 +363,36 @@ async fn a_sensitive_slot_is_silence_until_it_is_confirmed() {
 }
 
 #[tokio::test]
+async fn a_sensitive_answer_that_is_corrected_is_silence_too() {
+    let site = Site::open(CARD, Setup::default()).await;
+    site.server.stt.hear(&[
+        "I want to pay.",
+        "4 1 1 1",
+        "Yes.",
+        "No, it is 4 1 1 2, not 4 1 1 1.",
+        "Thank you.",
+    ]);
+    let mut phone = greeted(&site).await;
+    phone.exchange().await;
+    assert!(phone.exchange().await.heard.contains("Is that right?"));
+    // The caller interrupts what follows the yes.
+    site.server.tts.give([Order::Tone(Duration::from_secs(60))]);
+    let audio = phone.audio;
+    phone.say().await;
+    while phone.audio == audio {
+        phone.next().await;
+    }
+    phone.say().await;
+    assert_eq!(phone.turn().await.outcome, "interrupted");
+    assert_eq!(phone.turn().await.outcome, "completed");
+    phone.hang_up().await;
+    site.parts("CA1", 1).await;
+    let played = site.tape().await.expect("recorded").played;
+    let found = sounds(&decoded(&played.caller));
+    assert_eq!(found.len(), 1, "what they wanted, and nothing else: {found:?}");
+}
+
+#[tokio::test]
 async fn a_call_goes_on_where_its_recording_cannot_be_written() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     let setup = Setup {

@@ -4,7 +4,7 @@ use super::{Driver, now};
 use crate::call::end::CallEnd;
 use crate::call::trace::TraceEvent;
 use crate::telemetry::latency::TurnLatency;
-use crate::turn::event::{Action, Input, TurnSummary};
+use crate::turn::event::{Action, Input, Outcome, TurnSummary};
 use crate::turn::machine::Speculated;
 
 impl Driver<'_> {
@@ -12,7 +12,10 @@ impl Driver<'_> {
         self.turns += 1;
         self.record.turn(summary);
         self.record.about(self.standing.dialog().filled());
-        self.show(summary.turn);
+        // Whoever interrupts may be correcting what no recording may hold.
+        if summary.outcome != Outcome::Interrupted {
+            self.show(summary.turn);
+        }
         let (turn, latency) = (summary.turn, TurnLatency::from(&summary.ledger));
         let outcome = summary.outcome.name();
         self.trace.emit(|| TraceEvent::Heard {
