@@ -146,6 +146,8 @@ struct Driver<'a> {
 impl<'a> Driver<'a> {
     fn new(services: &'a Services, call: &Call<'a>, seat: Seat, answering: Answering) -> Self {
         let (standing, machine) = conversation(services, call, &seat.opening, &answering);
+    /// The turn in which a tool runs.
+    acting: Option<TurnId>,
         let tap = recording::begin(services, call, &answering);
         let Answering {
             staff, agent, record, ..
@@ -179,6 +181,7 @@ impl<'a> Driver<'a> {
             said: String::new(),
             speculating: false,
             untold: Vec::new(),
+            acting: None,
             turns: 0,
             seat,
             handing: Handing::No,
@@ -281,21 +284,15 @@ impl<'a> Driver<'a> {
                     self.hide();
                 }
             }
-            Done::Acting => self.standing.acted(),
+            Done::Acting(turn) => {
+                self.acting = Some(turn);
+                self.standing.acted();
+            }
             Done::Destination { turn, number } => self.destination(turn, number),
             Done::HandedOver(transferred) => self.handed_over(transferred),
             Done::Tool { turn, tool } => {
-                let (name, outcome) = (tool.call.tool.clone(), tool.result.outcome.clone());
-                let took_ms = tool.took.as_millis() as u64;
-                self.tell(TraceEvent::Tool {
-                    turn: turn.0,
-                    tool: name.clone(),
-                    args: tool.call.args.clone().into(),
-                    outcome: outcome.clone(),
-                    took_ms,
-                });
-                tracing::info!(call = self.call_sid, %turn, tool = name, outcome, took_ms, "turn {turn} ran {name}: {outcome}");
-                self.record.tool(turn, &tool);
+                self.acting.take_if(|acting| *acting == turn);
+                self.ran(turn, &tool);
             }
             Done::Audio { sentence, audio } => {
                 let samples = audio.len() as u64;
@@ -386,6 +383,7 @@ impl<'a> Driver<'a> {
                 }
                 Action::TurnEnded(summary) => {
                     self.turn_ended(&summary);
+                    self.acting.take_if(|acting| *acting == turn);
                     true
                 }
                 Action::Hangup(HangupReason::HandOver) if self.hand_over() => true,

@@ -33,6 +33,8 @@ pub(crate) struct Setup {
     pub(crate) engine: Option<Engine>,
     /// Of a server before this one.
     pub(crate) store: Option<Store>,
+    /// The agent's file, instead of the one that ships.
+    pub(crate) agent: Option<String>,
 }
 
 impl Default for Setup {
@@ -56,6 +58,7 @@ impl Default for Setup {
             max_calls: 4,
             engine: None,
             store: None,
+            agent: None,
         }
     }
 }
@@ -88,7 +91,8 @@ impl Server {
             Some(engine) => engine,
             None => scripted(&stt, &tts).await,
         };
-        let agent = parse(AGENT, "eligibility.toml").expect("the file that ships");
+        let file = setup.agent.as_deref().unwrap_or(AGENT);
+        let agent = parse(file, "agent.toml").expect("a good file");
         let staff =
             Staff::of(Agents::single(agent), Some(store.clone()), |_| None, &Egress::default()).expect("good tools");
         let registry = Arc::new(Registry::new(setup.max_calls));

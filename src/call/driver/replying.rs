@@ -66,7 +66,7 @@ impl Driver<'_> {
             Said::FirstToken => Done::Input(Input::FirstToken { turn }),
             Said::Sentence(text) => Done::Input(Input::Sentence { turn, text }),
             Said::State(dialog) => Done::State { turn, line, dialog },
-            Said::Acting => Done::Acting,
+            Said::Acting => Done::Acting(turn),
             Said::Tool(tool) => Done::Tool { turn, tool },
             Said::Destination(number) => Done::Destination { turn, number },
             Said::End(ending) => Done::Input(Input::EndAfter {

@@ -14,6 +14,7 @@ use self::phase::{News, Phase, Running};
 use super::turn::{Event, Finish, Over, Turn, Work};
 use super::{Answer, Ask, NoAnswer, Posted, Shared, Step, Then, clips};
 use crate::call::command::{Command, Order};
+use crate::call::drain::LAST_TOOL;
 use crate::call::driver::telling::log_line;
 use crate::call::driver::{Call, stopped};
 use crate::call::end::CallEnd;
@@ -326,6 +327,7 @@ impl Line {
             first_sent: None,
         });
         let (out, events) = mpsc::channel(EVENTS);
+        let counts = watch::Sender::new(true);
         let job = Turn {
             shared: Arc::clone(&self.shared),
             call_sid: self.live.call_sid().to_owned(),
@@ -337,6 +339,8 @@ impl Line {
             voice: self.talk.voice,
             ledger,
             out,
+            counts: counts.subscribe(),
+            acting: watch::Sender::new(false),
         };
         let running = Running {
             task: tokio::spawn(job.run(work)).abort_handle(),
@@ -344,6 +348,7 @@ impl Line {
             ready: Vec::new(),
             over: None,
             broken: false,
+            counts,
         };
         self.phase = Phase::Answering {
             turn: Box::new(running),
@@ -667,8 +672,38 @@ impl Line {
         self.live.trace.emit(|| event);
     }
 
+    /// A tool that runs is not stopped half-way: what comes of it is waited for, for a while, and written down. No other one begins.
+    async fn last_tool(&mut self) {
+        let (Phase::Answering { turn: running, .. }, Some(tale)) = (&mut self.phase, &self.tale) else {
+            return;
+        };
+        let turn = tale.turn;
+        running.counts.send_replace(false);
+        let mut ran = Vec::new();
+        // The turn ends as soon as no tool runs.
+        let all = async {
+            while let Some(event) = running.events.recv().await {
+                if let Event::Tool(tool) = event {
+                    ran.push(tool);
+                }
+            }
+        };
+        if tokio::time::timeout(LAST_TOOL, all).await.is_err() {
+            let call = self.live.call_sid();
+            tracing::error!(
+                call,
+                "a tool still runs {} s after the end of call {call}: what comes of it is not written down",
+                LAST_TOOL.as_secs()
+            );
+        }
+        for tool in ran {
+            self.ran(turn, &tool);
+        }
+    }
+
     /// Writes the end down, and gives back what may be asked for again.
     async fn finish(mut self, end: CallEnd) -> Memory {
+        self.last_tool().await;
         let whole = |tale: &Tale| tale.heard == tale.said.len() && tale.given > 0;
         let whole = self.tale.as_ref().is_none_or(whole);
         self.end_tale((!whole).then_some(Outcome::CutOff));
