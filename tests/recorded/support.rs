@@ -47,6 +47,7 @@ impl Default for Setup {
                 fetch: Duration::from_secs(10),
                 fetch_pause: Duration::from_millis(1),
                 delete_pause: Duration::from_millis(1),
+                appears: Duration::from_secs(3_600),
                 orphaned: Duration::from_secs(3_600),
                 lost: Duration::from_secs(3_600),
             },
