@@ -290,6 +290,22 @@ async fn nothing_from_before_a_yes_is_kept() {
 }
 
 #[tokio::test]
+async fn a_notice_that_has_no_audio_has_told_nobody() {
+    let site = Site::open(NOTICE, Setup::default()).await;
+    site.server.tts.give([Order::Fail]);
+    let mut phone = greeted(&site).await;
+    phone.frames(&[0xDC; 16_000]).await;
+    phone.hang_up().await;
+    let part = site.parts("CA1", 1).await.remove(0);
+    let facts = part.facts.expect("facts");
+    assert_eq!(
+        (part.state, facts.consent.answer.as_str()),
+        (RecordingState::Refused, "none")
+    );
+    assert!(site.files().is_empty() && site.tape().await.is_none());
+}
+
+#[tokio::test]
 async fn keys_and_what_an_operator_pauses_are_silence() {
     let site = Site::open(NOTICE, Setup::default()).await;
     let mut phone = greeted(&site).await;
