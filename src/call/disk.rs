@@ -6,12 +6,13 @@ use std::path::Path;
 
 use tokio::sync::oneshot;
 
-/// Does it there.
+/// Does it there; `name` is the thread's.
 pub(super) async fn on_a_thread<T: Send + 'static>(
+    name: &str,
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
     let (done, result) = oneshot::channel();
-    std::thread::Builder::new().name("disk".to_owned()).spawn(move || {
+    std::thread::Builder::new().name(name.to_owned()).spawn(move || {
         // An error means that nobody waits any more.
         let _ = done.send(work());
     })?;
@@ -27,4 +28,15 @@ pub(super) fn make_dir(dir: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut made, 0o700);
     made.create(dir)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_thread_has_the_name_of_what_it_does() {
+        let name = on_a_thread("recordings", || Ok(std::thread::current().name().map(str::to_owned)));
+        assert_eq!(name.await.expect("done").as_deref(), Some("recordings"));
+    }
 }

@@ -96,7 +96,7 @@ impl Recordings {
             Err(error) => return Err(error.into()),
         };
         let files: Vec<(Recording, PathBuf)> = parts.iter().map(|part| (part.clone(), self.path(&part.id))).collect();
-        let (played, faults) = on_a_thread(move || Ok(joined(&files, &key))).await?;
+        let (played, faults) = on_a_thread(THREAD, move || Ok(joined(&files, &key))).await?;
         Ok(Some((Tape { parts, played }, faults)))
     }
 
@@ -115,7 +115,7 @@ impl Recordings {
     pub async fn sweep(&self) -> Result<usize, RecordingError> {
         let dir = self.dir.clone();
         // Before the rows are asked for: each file has one before it is there.
-        let files = on_a_thread(move || sealed_files(&dir)).await?;
+        let files = on_a_thread(THREAD, move || sealed_files(&dir)).await?;
         if files.is_empty() {
             return Ok(0);
         }
@@ -137,7 +137,7 @@ impl Recordings {
         }
         // Rows go with their call; the file says which that was.
         let path = path.to_owned();
-        let key = on_a_thread(move || Ok(ChunkReader::key_id(&path).ok())).await?;
+        let key = on_a_thread(THREAD, move || Ok(ChunkReader::key_id(&path).ok())).await?;
         let Some(sid) = key.as_deref().and_then(|key| key.strip_prefix("call/")) else {
             return Ok(false);
         };
@@ -151,7 +151,7 @@ impl Recordings {
     pub async fn verify(&self) -> Result<Vec<String>, RecordingError> {
         let dir = self.dir.clone();
         // Before the rows are asked for: each file has one before it is there.
-        let there = on_a_thread(move || sealed_files(&dir)).await?;
+        let there = on_a_thread(THREAD, move || sealed_files(&dir)).await?;
         let (mut faults, mut known) = (Vec::new(), HashSet::new());
         let mut after = String::new();
         loop {
@@ -191,7 +191,7 @@ impl Recordings {
         for part in parts.into_iter().filter(|part| part.state.has_file()) {
             let (path, key) = (self.path(&part.id), key.clone());
             let (id, number) = (part.id.clone(), part.part);
-            let found = on_a_thread(move || Ok(fault(&part, &path, &key))).await?;
+            let found = on_a_thread(THREAD, move || Ok(fault(&part, &path, &key))).await?;
             // It may have been deleted meanwhile.
             if let Some(fault) = found
                 && self.store.recording_ids_to_be_heard(sid).await?.contains(&id)
@@ -291,7 +291,7 @@ pub fn id_of(path: &Path) -> Option<&str> {
 
 /// Removes files; how many of them were there.
 pub async fn remove(paths: Vec<PathBuf>) -> io::Result<usize> {
-    on_a_thread(move || {
+    on_a_thread(THREAD, move || {
         let mut removed = 0;
         for path in paths {
             match fs::remove_file(path) {
@@ -305,6 +305,8 @@ pub async fn remove(paths: Vec<PathBuf>) -> io::Result<usize> {
     .await
 }
 
+/// Whatever uses their files.
+const THREAD: &str = "recordings";
 /// How the name of a file ends, after its id.
 const SEALED: &str = ".rec.sealed";
 /// More silence between two parts than this is not written out: 10 min.
