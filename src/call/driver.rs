@@ -11,6 +11,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use tokio::sync::watch;
 
 use self::beginning::{conversation, lines};
@@ -30,6 +32,7 @@ use crate::call::switchboard::Switchboard;
 use crate::call::trace::{Trace, TraceEvent};
 use crate::call::voicemail::Mailbox;
 use crate::call::work::{Done, Kind, Work};
+use crate::dialog::agent::Agent;
 use crate::dialog::conversation::{Mind, Staff};
 use crate::dialog::slot::Date;
 use crate::engine::{Engine, LineAudio, Urgency};
@@ -67,6 +70,15 @@ pub struct Services {
     pub mailbox: Option<Mailbox>,
     /// Where calls are recorded, if they are.
     pub recordings: Option<Recordings>,
+    /// By whose clock it is today for an agent whose line has none.
+    pub time_zone: TimeZone,
+}
+
+impl Services {
+    /// The day at the agent's place.
+    pub(super) fn today(&self, agent: &Agent) -> Date {
+        day_of(agent, &self.time_zone, Timestamp::now())
+    }
 }
 
 /// Runs one call from the accepted `start` message to its end.
@@ -134,6 +146,8 @@ struct Driver<'a> {
     standing: Standing,
     /// Whether the present reply's turn counts: tools wait for it.
     counts: watch::Sender<bool>,
+    /// The turn in which a tool runs.
+    acting: Option<TurnId>,
     keys: Keys,
     record: Record,
     tap: Tap,
@@ -146,8 +160,6 @@ struct Driver<'a> {
 impl<'a> Driver<'a> {
     fn new(services: &'a Services, call: &Call<'a>, seat: Seat, answering: Answering) -> Self {
         let (standing, machine) = conversation(services, call, &seat.opening, &answering);
-    /// The turn in which a tool runs.
-    acting: Option<TurnId>,
         let tap = recording::begin(services, call, &answering);
         let Answering {
             staff, agent, record, ..
@@ -169,6 +181,7 @@ impl<'a> Driver<'a> {
             tongue: None,
             standing,
             counts: watch::Sender::new(false),
+            acting: None,
             keys: Keys::default(),
             record,
             tap,
@@ -181,7 +194,6 @@ impl<'a> Driver<'a> {
             said: String::new(),
             speculating: false,
             untold: Vec::new(),
-            acting: None,
             turns: 0,
             seat,
             handing: Handing::No,
@@ -371,6 +383,7 @@ impl<'a> Driver<'a> {
                 }
                 Action::Cancel { turn } => {
                     self.work.cancel(turn);
+                    self.acting.take_if(|acting| *acting == turn);
                     self.standing.drop_prepared(turn);
                     self.tongue.take_if(|tongue| tongue.turn == turn);
                     self.forget_destination(turn);
@@ -383,7 +396,6 @@ impl<'a> Driver<'a> {
                 }
                 Action::TurnEnded(summary) => {
                     self.turn_ended(&summary);
-                    self.acting.take_if(|acting| *acting == turn);
                     true
                 }
                 Action::Hangup(HangupReason::HandOver) if self.hand_over() => true,
@@ -427,9 +439,10 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// In UTC, which is a day off at most; only dates relative to today notice.
-pub(in crate::call) fn today() -> Date {
-    jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date()
+fn day_of(agent: &Agent, otherwise: &TimeZone, now: Timestamp) -> Date {
+    let hours = agent.line.as_ref().and_then(|line| line.hours.as_ref());
+    let zone = hours.map_or(otherwise, |hours| &hours.time_zone);
+    now.to_zoned(zone.clone()).date()
 }
 
 fn far_future() -> Instant {
@@ -441,3 +454,24 @@ const BACKLOG_SLACK: Duration = Duration::from_secs(15);
 /// Marks a line of the history that was typed on the keypad.
 pub(super) const KEYPAD: &str = "(keypad) ";
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialog::agent::parse;
+
+    #[test]
+    fn today_is_the_day_where_the_line_is() {
+        let at = "2026-11-22T00:30:00Z".parse().expect("a time");
+        let plain = "name = \"desk\"\ngreeting = \"Hello.\"\nsystem_prompt = \"x\"\n";
+        let new_york =
+            format!("{plain}[line.hours]\ntime_zone = \"America/New_York\"\nopen = [\"mon-fri 09:00-17:00\"]\n");
+        let day = |file: &str, zone: &str| {
+            let zone = TimeZone::get(zone).expect("a zone");
+            day_of(&parse(file, "x").expect("an agent"), &zone, at)
+        };
+        let days = [21, 22].map(|day| Date::constant(2026, 11, day));
+        assert_eq!([day(plain, "America/Chicago"), day(plain, "Europe/Madrid")], days);
+        assert_eq!(day(&new_york, "Europe/Madrid"), days[0], "its hours say where it is");
+    }
+}

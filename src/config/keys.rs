@@ -106,7 +106,11 @@ pub const KEYS: &[Key] = &[
     ),
     key("OUTBOUND_PER_DAY", "50", "calls placed in 24 hours"),
     key("OUTBOUND_HOURS", "08:00-20:00", "when calls may be placed"),
-    key("TIME_ZONE", "UTC", "whose clock that is"),
+    key(
+        "TIME_ZONE",
+        "UTC",
+        "whose clock that is, and whose day is today where an agent's line has no hours",
+    ),
     key("SMS", "off", "whether text messages are sent"),
     key("SMS_PER_DAY", "50", "text messages sent in 24 hours"),
     unset("SMS_NUMBERS", "to whom beside the caller"),

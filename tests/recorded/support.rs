@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use tempfile::TempDir;
 use tieline::call::driver::Services;
 use tieline::call::recorded::{Patience, Recorder};
@@ -109,6 +110,7 @@ impl Server {
             switchboard: None,
             mailbox: None,
             recordings: None,
+            time_zone: TimeZone::UTC,
         };
         let settings = RestSettings {
             account_sid: ACCOUNT.to_owned(),

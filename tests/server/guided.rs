@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use tempfile::TempDir;
 use tieline::call::trace::TraceEvent;
 use tieline::config::{Config, Strings};
@@ -312,6 +314,32 @@ async fn a_tool_is_told_at_once_whatever_the_caller_says_meanwhile() {
     assert_eq!(told.await, ("book".to_owned(), "ok".to_owned()));
     gate.open();
     phone.hang_up().await;
+}
+
+#[tokio::test]
+async fn today_is_the_day_of_the_time_zone() {
+    // Their clocks are 26 hours apart.
+    let zones = ["Pacific/Kiritimati", "Etc/GMT+12"].map(|zone| TimeZone::get(zone).expect("a zone"));
+    for zone in zones {
+        let api = HttpServer::start().await;
+        let server = TestServer::start(Setup {
+            agent: Some(booking(&api).replace("The code is {{ code }}.", "It is {{ today }}.")),
+            time_zone: zone.clone(),
+            ..Setup::default()
+        })
+        .await;
+        let today = || Timestamp::now().to_zoned(zone.clone()).date().to_string();
+        let before = today();
+        server.stt.hear(&["I want to book a visit"]);
+        let mut phone = Phone::greeted(&server, "CA1").await;
+        phone.exchange().await;
+        for key in "1234#".chars() {
+            phone.dtmf(key).await;
+        }
+        let heard = phone.turn().await.heard;
+        assert!([before, today()].iter().any(|day| heard.contains(day)), "{heard}");
+        phone.hang_up().await;
+    }
 }
 
 #[tokio::test]

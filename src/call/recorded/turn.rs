@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::Shared;
 use super::listen::listen;
-use crate::call::driver::{KEYPAD, today};
+use crate::call::driver::KEYPAD;
 use crate::dialog::conversation::{CallerTurn, Ending, Said, Staff, ToolRecord};
 use crate::dialog::form::Dialog;
 use crate::engine::{LineAudio, Urgency};
@@ -241,7 +241,7 @@ impl Turn {
             text,
             typed,
             history: self.history.iter().map(Into::into).collect(),
-            today: today(),
+            today: self.shared.services.today(self.dialog.agent()),
         };
         self.ledger.requested = Some(now());
         let mut ledger = self.ledger;
