@@ -2,6 +2,7 @@
 
 mod memory;
 mod phase;
+mod tale;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,22 +12,21 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use self::memory::Memory;
 use self::phase::{News, Phase, Running};
+use self::tale::Tale;
 use super::turn::{Event, Finish, Over, Turn, Work};
 use super::{Answer, Ask, NoAnswer, Posted, Shared, Step, Then, clips};
 use crate::call::command::{Command, Order};
 use crate::call::drain::LAST_TOOL;
-use crate::call::driver::telling::log_line;
 use crate::call::driver::{Call, stopped};
 use crate::call::end::CallEnd;
 use crate::call::record::Record;
 use crate::call::registry::{LiveCall, Seat};
 use crate::call::trace::TraceEvent;
-use crate::dialog::conversation::{Staff, ToolRecord};
+use crate::dialog::conversation::Staff;
 use crate::dialog::form::{CallFacts, Dialog};
 use crate::engine::LineAudio;
 use crate::speech::Code;
-use crate::telemetry::latency::TurnLatency;
-use crate::turn::event::{HangupReason, Outcome, TurnId, TurnSummary};
+use crate::turn::event::{HangupReason, Outcome, TurnId};
 use crate::turn::ledger::Ledger;
 use crate::turn::machine::{self, Speaker};
 use crate::twilio::rest::CallUpdate;
@@ -70,19 +70,6 @@ struct Talk {
     /// How often the agent has asked whether the caller is still there, and for how long nobody has spoken.
     prompted: u32,
     quiet: Duration,
-}
-
-/// What is to be written down of a turn.
-struct Tale {
-    turn: TurnId,
-    caller: Option<String>,
-    said: Vec<String>,
-    /// Of these, so many were handed out, and so many are known to be heard.
-    given: usize,
-    heard: usize,
-    outcome: Outcome,
-    ledger: Ledger,
-    first_sent: Option<Instant>,
 }
 
 impl Line {
@@ -422,21 +409,6 @@ impl Line {
         }
     }
 
-    fn ran(&mut self, turn: TurnId, tool: &ToolRecord) {
-        let call = self.live.call_sid();
-        let (name, outcome) = (tool.call.tool.clone(), tool.result.outcome.clone());
-        let took_ms = tool.took.as_millis() as u64;
-        tracing::info!(call, %turn, tool = name, outcome, took_ms, "turn {turn} ran {name}: {outcome}");
-        self.record.tool(turn, tool);
-        self.tell(TraceEvent::Tool {
-            turn: turn.0,
-            tool: name,
-            args: tool.call.args.clone().into(),
-            outcome,
-            took_ms,
-        });
-    }
-
     /// Answers whoever waits, once the reply is there, or when it is time to play what is there of it.
     fn answer_if_ready(&mut self, now: Instant) {
         while !self.waiting.is_empty() {
@@ -601,75 +573,6 @@ impl Line {
                 Some(CallEnd::Lost)
             }
         }
-    }
-
-    /// The carrier goes on, so it has played what it was given.
-    fn given_is_heard(&mut self) {
-        let Some(tale) = &mut self.tale else { return };
-        tale.heard = tale.given;
-        if !matches!(self.phase, Phase::Answering { .. }) {
-            self.end_tale(None);
-        }
-    }
-
-    fn all_heard(&mut self) {
-        if let Some(tale) = &mut self.tale {
-            tale.heard = tale.said.len();
-        }
-    }
-
-    /// The latest turn is over, with this outcome or its own.
-    fn end_tale(&mut self, outcome: Option<Outcome>) {
-        let Some(tale) = self.tale.take() else { return };
-        let heard = tale.said[..tale.heard].join(" ");
-        let summary = TurnSummary {
-            turn: tale.turn,
-            caller: tale.caller,
-            heard: heard.clone(),
-            outcome: outcome.unwrap_or(tale.outcome),
-            caller_audio: Duration::ZERO,
-            ledger: Ledger {
-                first_sent: tale.first_sent,
-                ..tale.ledger
-            },
-        };
-        self.turns += 1;
-        self.record.turn(&summary);
-        self.record.about(self.talk.dialog.filled());
-        let (turn, latency) = (summary.turn, TurnLatency::from(&summary.ledger));
-        let (call, outcome) = (self.live.call_sid(), summary.outcome.name());
-        tracing::info!(
-            call,
-            %turn,
-            outcome,
-            stt_ms = latency.stt_ms,
-            llm_first_token_ms = latency.llm_first_token_ms,
-            tts_first_audio_ms = latency.tts_first_audio_ms,
-            "turn {turn} {outcome}",
-        );
-        let number = turn.0;
-        if !heard.is_empty() {
-            self.talk.history.push(machine::Line {
-                speaker: Speaker::Agent,
-                text: heard.clone(),
-            });
-        }
-        self.live.trace.emit(|| TraceEvent::Heard {
-            turn: number,
-            text: heard,
-        });
-        self.live.trace.emit(|| TraceEvent::Turn {
-            turn: number,
-            outcome: outcome.to_owned(),
-            latency,
-        });
-    }
-
-    fn tell(&self, event: TraceEvent) {
-        if self.shared.services.log_transcripts {
-            log_line(self.live.call_sid(), &event);
-        }
-        self.live.trace.emit(|| event);
     }
 
     /// A tool that runs is not stopped half-way: what comes of it is waited for, for a while, and written down. No other one begins.
