@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tokio::sync::oneshot;
 
@@ -28,6 +28,39 @@ pub(super) fn make_dir(dir: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut made, 0o700);
     made.create(dir)
+}
+
+/// The files of a folder whose names end so, by what is before that.
+pub(super) fn files(dir: &Path, ending: &str) -> io::Result<Vec<(String, PathBuf)>> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        let id = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .and_then(|name| name.strip_suffix(ending));
+        if let Some(id) = id {
+            found.push((id.to_owned(), path));
+        }
+    }
+    Ok(found)
+}
+
+/// Removes files; how many of them were there.
+pub(super) fn remove(paths: &[PathBuf]) -> io::Result<usize> {
+    let mut removed = 0;
+    for path in paths {
+        match fs::remove_file(path) {
+            Ok(()) => removed += 1,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(removed)
 }
 
 #[cfg(test)]

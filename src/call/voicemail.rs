@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use crate::audio::mulaw;
 use crate::audio::resample::resample;
 use crate::audio::wav::{self, Recording};
-use crate::call::disk::{make_dir, on_a_thread};
+use crate::call::disk::{files, make_dir, on_a_thread, remove};
 use crate::dialog::slot::Language;
 use crate::engine::{Engine, EngineError, Urgency};
 use crate::privacy::chunks::{ChunkError, ChunkReader, ChunkWriter};
@@ -145,11 +145,8 @@ impl Mailbox {
     /// Removes a message's file, once nobody can read it any more. One that is gone already is none.
     pub async fn remove(&self, id: &str) -> Result<(), MailboxError> {
         let path = self.path(id);
-        let removed = on_a_thread(THREAD, move || match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        });
-        Ok(removed.await?)
+        on_a_thread(THREAD, move || remove(&[path])).await?;
+        Ok(())
     }
 
     /// Looks through the files of all messages. Faults name the message, not what is in it. Rows are for [`Store::verify`] to look
@@ -194,10 +191,8 @@ impl Mailbox {
             let written = on_a_thread(THREAD, move || {
                 let file = fs::read(from)?;
                 // Of an earlier start that did not come to its end.
-                match fs::remove_file(&target) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-                    _ => write(&target, &key, &record, &file),
-                }
+                remove(std::slice::from_ref(&target))?;
+                write(&target, &key, &record, &file)
             });
             self.store.replace_voicemail_file(&id, &written.await?).await?;
             on_a_thread(THREAD, move || wipe(&path)).await?;
@@ -309,26 +304,6 @@ fn sha256(path: &Path) -> io::Result<String> {
     let mut hash = Sha256::new();
     io::copy(&mut fs::File::open(path)?, &mut hash)?;
     Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-/// The files of messages whose names end so, by the message's id.
-fn files(dir: &Path, ending: &'static str) -> io::Result<Vec<(String, PathBuf)>> {
-    let entries = match fs::read_dir(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries?,
-    };
-    let mut found = Vec::new();
-    for entry in entries {
-        let path = entry?.path();
-        let id = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .and_then(|name| name.strip_suffix(ending));
-        if let Some(id) = id {
-            found.push((id.to_owned(), path));
-        }
-    }
-    Ok(found)
 }
 
 /// Overwrites a file and removes it: as much as can be done where the file system writes in place.
