@@ -341,6 +341,7 @@ async fn server(llm: &str) -> String {
         switchboard: None,
         mailbox: None,
         recordings: None,
+        time_zone: jiff::tz::TimeZone::UTC,
     };
     let twilio = TwilioAccount {
         unverified: true,

@@ -59,8 +59,10 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// What a call may need to be written down after it was ended: a message 10 s, a record 5 s.
+/// What a call may need to be written down after it was ended: a message or a tool that runs 10 s, a record 5 s.
 pub const LAST_WORDS: Duration = Duration::from_secs(16);
+/// How long the end of a call waits for what comes of a tool that runs.
+pub(super) const LAST_TOOL: Duration = Duration::from_secs(10);
 const CHECK: Duration = Duration::from_millis(100);
 
 #[cfg(test)]

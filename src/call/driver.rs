@@ -11,6 +11,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use tokio::sync::watch;
 
 use self::beginning::{conversation, lines};
@@ -30,6 +32,7 @@ use crate::call::switchboard::Switchboard;
 use crate::call::trace::{Trace, TraceEvent};
 use crate::call::voicemail::Mailbox;
 use crate::call::work::{Done, Kind, Work};
+use crate::dialog::agent::Agent;
 use crate::dialog::conversation::{Mind, Staff};
 use crate::dialog::slot::Date;
 use crate::engine::{Engine, LineAudio, Urgency};
@@ -67,6 +70,15 @@ pub struct Services {
     pub mailbox: Option<Mailbox>,
     /// Where calls are recorded, if they are.
     pub recordings: Option<Recordings>,
+    /// By whose clock it is today for an agent whose line has none.
+    pub time_zone: TimeZone,
+}
+
+impl Services {
+    /// The day at the agent's place.
+    pub(super) fn today(&self, agent: &Agent) -> Date {
+        day_of(agent, &self.time_zone, Timestamp::now())
+    }
 }
 
 /// Runs one call from the accepted `start` message to its end.
@@ -81,10 +93,12 @@ pub async fn run<S: Socket>(services: &Services, call: &Call<'_>, mut seat: Seat
     if first == First::HandOver {
         driver.leave_for_a_person();
     }
-    for order in orders {
-        driver.ordered(order);
-    }
-    let end = driver.go_on(socket).await;
+    // What was ordered before may be the end of the call, as where a machine has answered that is left no message.
+    let ended = orders.into_iter().find_map(|order| driver.ordered(order));
+    let end = match ended {
+        Some(end) => end,
+        None => driver.go_on(socket).await,
+    };
     driver.finish(end).await
 }
 
@@ -132,6 +146,8 @@ struct Driver<'a> {
     standing: Standing,
     /// Whether the present reply's turn counts: tools wait for it.
     counts: watch::Sender<bool>,
+    /// The turn in which a tool runs.
+    acting: Option<TurnId>,
     keys: Keys,
     record: Record,
     tap: Tap,
@@ -165,6 +181,7 @@ impl<'a> Driver<'a> {
             tongue: None,
             standing,
             counts: watch::Sender::new(false),
+            acting: None,
             keys: Keys::default(),
             record,
             tap,
@@ -279,21 +296,15 @@ impl<'a> Driver<'a> {
                     self.hide();
                 }
             }
-            Done::Acting => self.standing.acted(),
+            Done::Acting(turn) => {
+                self.acting = Some(turn);
+                self.standing.acted();
+            }
             Done::Destination { turn, number } => self.destination(turn, number),
             Done::HandedOver(transferred) => self.handed_over(transferred),
             Done::Tool { turn, tool } => {
-                let (name, outcome) = (tool.call.tool.clone(), tool.result.outcome.clone());
-                let took_ms = tool.took.as_millis() as u64;
-                self.tell(TraceEvent::Tool {
-                    turn: turn.0,
-                    tool: name.clone(),
-                    args: tool.call.args.clone().into(),
-                    outcome: outcome.clone(),
-                    took_ms,
-                });
-                tracing::info!(call = self.call_sid, %turn, tool = name, outcome, took_ms, "turn {turn} ran {name}: {outcome}");
-                self.record.tool(turn, &tool);
+                self.acting.take_if(|acting| *acting == turn);
+                self.ran(turn, &tool);
             }
             Done::Audio { sentence, spoken } => {
                 let samples = spoken.audio.len() as u64;
@@ -380,6 +391,7 @@ impl<'a> Driver<'a> {
                 }
                 Action::Cancel { turn } => {
                     self.work.cancel(turn);
+                    self.acting.take_if(|acting| *acting == turn);
                     self.standing.drop_prepared(turn);
                     self.tongue.take_if(|tongue| tongue.turn == turn);
                     self.forget_destination(turn);
@@ -435,9 +447,10 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// In UTC, which is a day off at most; only dates relative to today notice.
-pub(in crate::call) fn today() -> Date {
-    jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date()
+fn day_of(agent: &Agent, otherwise: &TimeZone, now: Timestamp) -> Date {
+    let hours = agent.line.as_ref().and_then(|line| line.hours.as_ref());
+    let zone = hours.map_or(otherwise, |hours| &hours.time_zone);
+    now.to_zoned(zone.clone()).date()
 }
 
 fn far_future() -> Instant {
@@ -449,3 +462,24 @@ const BACKLOG_SLACK: Duration = Duration::from_secs(15);
 /// Marks a line of the history that was typed on the keypad.
 pub(super) const KEYPAD: &str = "(keypad) ";
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialog::agent::parse;
+
+    #[test]
+    fn today_is_the_day_where_the_line_is() {
+        let at = "2026-11-22T00:30:00Z".parse().expect("a time");
+        let plain = "name = \"desk\"\ngreeting = \"Hello.\"\nsystem_prompt = \"x\"\n";
+        let new_york =
+            format!("{plain}[line.hours]\ntime_zone = \"America/New_York\"\nopen = [\"mon-fri 09:00-17:00\"]\n");
+        let day = |file: &str, zone: &str| {
+            let zone = TimeZone::get(zone).expect("a zone");
+            day_of(&parse(file, "x").expect("an agent"), &zone, at)
+        };
+        let days = [21, 22].map(|day| Date::constant(2026, 11, day));
+        assert_eq!([day(plain, "America/Chicago"), day(plain, "Europe/Madrid")], days);
+        assert_eq!(day(&new_york, "Europe/Madrid"), days[0], "its hours say where it is");
+    }
+}

@@ -19,6 +19,8 @@ pub enum Event {
     Begin,
     /// All that was to be said was heard.
     Heard,
+    /// Something of it has no audio; [`Event::Heard`] follows all the same.
+    Unsaid,
     /// The caller has pressed a key.
     Key(char),
     /// The time of [`Act::Wait`] is over.
@@ -77,7 +79,7 @@ pub enum Answer {
         /// Not by voice.
         keyed: bool,
     },
-    /// Nothing that could be made out, though asked again.
+    /// Nothing that could be made out, though asked again; or what was to be heard first was not.
     None,
 }
 
@@ -110,6 +112,8 @@ pub struct Flow {
     acts: VecDeque<Act>,
     /// This server records the calls of this agent.
     recorded: bool,
+    /// The caller has not heard all of the notice, or of the question.
+    untold: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,6 +168,7 @@ impl Flow {
             prompts: 0,
             acts: VecDeque::new(),
             recorded,
+            untold: false,
         })
     }
 
@@ -181,12 +186,14 @@ impl Flow {
         match (self.state, event) {
             (State::Notice { .. }, Event::Begin) => self.tell(),
             (State::Notice { .. }, Event::Key(key)) => self.state = State::Notice { key: Some(key) },
+            (State::Notice { .. } | State::Asking, Event::Unsaid) => self.untold = true,
             (State::Notice { key }, Event::Heard) => self.told(key),
             (State::Asking, Event::Key(key)) => self.answered(consent_of(key), true),
             (State::Answering { again }, Event::Key(key)) => match consent_of(key) {
                 None => self.ask_again(again),
                 yes => self.answered(yes, true),
             },
+            (State::Asking, Event::Heard) if self.untold => self.settle(Answer::None),
             (State::Asking, Event::Heard) => self.await_answer(true),
             (State::Answering { .. }, Event::Said(Some(yes))) => self.answered(Some(yes), false),
             (State::Answering { again }, Event::Said(None) | Event::Waited) => self.ask_again(again),
@@ -248,6 +255,12 @@ impl Flow {
         let recording = self.agent.recording.as_ref().filter(|_| self.recorded);
         match (recording.map(|recording| recording.consent), key.and_then(consent_of)) {
             (None, _) => self.proceed(key),
+            // Nobody has agreed to what they have not heard.
+            (Some(wanted), _) if self.untold => {
+                self.acts.push_back(Act::Consent(Answer::None));
+                // What answers the question is no key of the menu.
+                self.proceed(key.filter(|_| wanted == Consent::Notice));
+            }
             (Some(Consent::Notice), _) => {
                 self.acts.push_back(Act::Consent(Answer::Told));
                 self.proceed(key);

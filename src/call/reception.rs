@@ -365,9 +365,11 @@ impl<'a> Desk<'a> {
         None
     }
 
-    /// What has no audio is left out: the flow goes on.
+    /// What has no audio is left out: the flow goes on, and knows.
     fn made(&mut self, audio: Option<LineAudio>) {
-        let Some(audio) = audio else { return };
+        let Some(audio) = audio else {
+            return self.flow.handle(Event::Unsaid);
+        };
         let sentence = SentenceId {
             turn: TurnId(0),
             index: self.said,

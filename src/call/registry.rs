@@ -36,6 +36,8 @@ struct Entry {
     trace: Trace,
     /// Streams this call has had.
     streams: u32,
+    /// How often it was promised one: the carrier may be unable to open any.
+    promises: u32,
     opening: Opening,
     /// Said of the call before its stream was there.
     answered_by: Option<AnsweredBy>,
@@ -180,45 +182,45 @@ impl Registry {
     ) -> Result<String, Refused> {
         let mut calls = self.lock();
         calls.retain(|_, entry| match entry.state {
-            State::Expected { until } => until > now,
+            // What was promised in vain is counted.
+            State::Expected { until: at } | State::Ended { at, .. } => at + REMEMBERED > now,
             State::Live => true,
-            State::Ended { at, .. } => at + REMEMBERED > now,
         });
         let until = now + TOKEN_LIFE;
-        let busy = calls
-            .values()
-            .filter(|entry| !matches!(entry.state, State::Ended { .. }))
-            .count();
+        let busy = calls.values().filter(|entry| entry.is_unfinished(now)).count();
         if calls.get(call_sid).is_some_and(|entry| entry.account != account) {
             return Err(Refused::Foreign);
         }
         if let Some(entry) = calls.get_mut(call_sid)
-            && let State::Expected { .. } = entry.state
+            && let State::Expected { until: before } = entry.state
+            && before > now
         {
             entry.state = State::Expected { until };
+            entry.promises += 1;
             return Ok(entry.token.clone());
         }
         // A call that comes back, or that was placed here, is known to no other server.
         if *self.draining.borrow() && opening.is_none() {
             return Err(Refused::Draining);
         }
-        let reconnect = calls.contains_key(call_sid);
+        let reconnect = calls.get(call_sid).is_some_and(|entry| entry.streams > 0);
         if busy >= self.max_calls && !reconnect {
             return Err(Refused::Full);
         }
         let token = BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
         let before = calls.remove(call_sid);
-        let (trace, streams, former, pen) = before.map_or_else(
+        let (trace, counts, former, pen) = before.map_or_else(
             || {
                 (
                     Trace::told_to(&self.hub, call_sid),
-                    0,
+                    (0, 0),
                     Opening::default(),
                     Pen::default(),
                 )
             },
-            |entry| (entry.trace, entry.streams, entry.opening, entry.pen),
+            |entry| (entry.trace, (entry.streams, entry.promises), entry.opening, entry.pen),
         );
+        let (streams, promises) = counts;
         let entry = Entry {
             account: account.to_owned(),
             parties,
@@ -226,6 +228,7 @@ impl Registry {
             state: State::Expected { until },
             trace,
             streams,
+            promises: promises + 1,
             opening: opening.unwrap_or(former),
             answered_by: None,
             live: None,
@@ -390,11 +393,11 @@ impl Registry {
         self.lock().get(call_sid).is_some_and(|entry| entry.streams > 0)
     }
 
-    /// Whether a call whose stream broke should get another one: a few times, not for ever.
+    /// Whether a call whose stream broke, or could not be opened, should get another one: a few times, not for ever.
     pub fn should_reconnect(&self, call_sid: &str) -> bool {
         self.lock()
             .get(call_sid)
-            .is_none_or(|entry| entry.streams < MAX_STREAMS)
+            .is_none_or(|entry| entry.promises < MAX_STREAMS)
     }
 
     /// Live calls.
@@ -404,13 +407,7 @@ impl Registry {
 
     /// Live calls, and those whose stream was promised and may still come.
     pub fn unfinished(&self, now: Instant) -> usize {
-        let calls = self.lock();
-        let unfinished = calls.values().filter(|entry| match entry.state {
-            State::Expected { until } => until > now,
-            State::Live => true,
-            State::Ended { .. } => false,
-        });
-        unfinished.count()
+        self.lock().values().filter(|entry| entry.is_unfinished(now)).count()
     }
 
     /// How many calls are taken at a time.
@@ -450,6 +447,15 @@ impl Registry {
 }
 
 impl Entry {
+    /// Whether its stream is live, or may still come.
+    fn is_unfinished(&self, now: Instant) -> bool {
+        match self.state {
+            State::Expected { until } => until > now,
+            State::Live => true,
+            State::Ended { .. } => false,
+        }
+    }
+
     /// Whether a stream with this token is the one that is expected.
     fn admits(&self, account: &str, token: &str, now: Instant) -> bool {
         let fresh = matches!(self.state, State::Expected { until } if until > now);
@@ -494,9 +500,9 @@ fn now() -> Instant {
 
 /// Twilio opens the stream within a second or two of the answer.
 const TOKEN_LIFE: Duration = Duration::from_secs(60);
-/// How long an ended call is remembered, so that its fall-through knows what to do.
+/// How long a call is remembered that has ended or never had its stream, so that its fall-through knows what to do.
 const REMEMBERED: Duration = Duration::from_secs(600);
-/// A call that lost so many streams is given up with a spoken apology.
+/// A call that was promised so many streams in vain is given up with a spoken apology.
 const MAX_STREAMS: u32 = 3;
 
 #[cfg(test)]
@@ -621,6 +627,31 @@ mod tests {
             registry.expect("CA3", "AC1", Parties::default(), now),
             Err(Refused::Draining)
         );
+    }
+
+    #[test]
+    fn a_call_whose_streams_never_open_is_given_up_too() {
+        let registry = Registry::new(1);
+        let mut now = now();
+        for _ in 0..MAX_STREAMS {
+            assert!(registry.should_reconnect("CA1"));
+            registry
+                .expect("CA1", "AC1", Parties::default(), now)
+                .expect("admitted");
+            // The last attempt takes longer than the token lives, and other calls come meanwhile.
+            assert_eq!(registry.unfinished(now), 1);
+            now += TOKEN_LIFE;
+            assert_eq!(registry.unfinished(now), 0, "its place is free");
+            let other = registry.expect("CA2", "AC1", Parties::default(), now);
+            other.expect("admitted");
+            now += TOKEN_LIFE;
+        }
+        assert!(!registry.should_reconnect("CA1"));
+        let much_later = now + REMEMBERED;
+        registry
+            .expect("CA3", "AC1", Parties::default(), much_later)
+            .expect("admitted");
+        assert!(!registry.knows("CA1"), "it is forgotten in the end");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use crate::audio::mulaw;
 use crate::audio::resample::resample;
 use crate::audio::wav::{self, Recording};
-use crate::call::disk::{make_dir, on_a_thread};
+use crate::call::disk::{files, make_dir, on_a_thread, remove};
 use crate::dialog::slot::Language;
 use crate::engine::{Engine, EngineError, Urgency};
 use crate::privacy::chunks::{ChunkError, ChunkReader, ChunkWriter};
@@ -72,7 +72,7 @@ impl Mailbox {
         let key = Store::new_voicemail_key(&id);
         let path = self.path(&id);
         let (target, sealing, record) = (path.clone(), key.clone(), id.clone());
-        let sha256 = on_a_thread(move || write(&target, &sealing, &record, &file)).await?;
+        let sha256 = on_a_thread(THREAD, move || write(&target, &sealing, &record, &file)).await?;
         let new = NewVoicemail {
             id: id.clone(),
             call_sid: message.call_sid.clone(),
@@ -85,7 +85,7 @@ impl Mailbox {
         };
         if let Err(error) = self.store.save_voicemail(&new, &key).await {
             // Nobody would ever find it, and the caller is told that it is lost.
-            on_a_thread(move || fs::remove_file(path)).await?;
+            on_a_thread(THREAD, move || fs::remove_file(path)).await?;
             return Err(error.into());
         }
         Ok(id)
@@ -128,7 +128,7 @@ impl Mailbox {
             Err(error) => return Err(error.into()),
         };
         let (path, id) = (self.path(id), id.to_owned());
-        let read = on_a_thread(move || {
+        let read = on_a_thread(THREAD, move || {
             let reader = ChunkReader::open(&path, &key, &id);
             Ok(reader.and_then(ChunkReader::read_to_end))
         });
@@ -138,18 +138,15 @@ impl Mailbox {
     /// The ids of the messages whose files are here.
     pub async fn ids(&self) -> Result<Vec<String>, MailboxError> {
         let dir = self.dir.clone();
-        let found = on_a_thread(move || files(&dir, SEALED)).await?;
+        let found = on_a_thread(THREAD, move || files(&dir, SEALED)).await?;
         Ok(found.into_iter().map(|(id, _)| id).collect())
     }
 
     /// Removes a message's file, once nobody can read it any more. One that is gone already is none.
     pub async fn remove(&self, id: &str) -> Result<(), MailboxError> {
         let path = self.path(id);
-        let removed = on_a_thread(move || match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        });
-        Ok(removed.await?)
+        on_a_thread(THREAD, move || remove(&[path])).await?;
+        Ok(())
     }
 
     /// Looks through the files of all messages. Faults name the message, not what is in it. Rows are for [`Store::verify`] to look
@@ -163,7 +160,7 @@ impl Mailbox {
                 Ok(None) | Err(_) => continue,
             };
             let path = self.path(id);
-            match on_a_thread(move || sha256(&path)).await {
+            match on_a_thread(THREAD, move || sha256(&path)).await {
                 Ok(found) if found == new.sha256 => {}
                 Ok(_) => faults.push(format!("the file of voicemail {id} is not the one that was written")),
                 Err(error) => faults.push(format!("the file of voicemail {id} cannot be read: {error}")),
@@ -178,7 +175,7 @@ impl Mailbox {
     /// Seals the files that a version without encryption has written, and removes them. For the start of a server.
     pub async fn seal_plain_files(&self) -> Result<(), MailboxError> {
         let dir = self.dir.clone();
-        let plain = on_a_thread(move || files(&dir, PLAIN)).await?;
+        let plain = on_a_thread(THREAD, move || files(&dir, PLAIN)).await?;
         let mut sealed = 0;
         for (id, path) in plain {
             let key = match self.store.data_key(Record::Voicemail(&id)).await {
@@ -191,16 +188,14 @@ impl Mailbox {
                 Err(error) => return Err(error.into()),
             };
             let (target, record, from) = (self.path(&id), id.clone(), path.clone());
-            let written = on_a_thread(move || {
+            let written = on_a_thread(THREAD, move || {
                 let file = fs::read(from)?;
                 // Of an earlier start that did not come to its end.
-                match fs::remove_file(&target) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-                    _ => write(&target, &key, &record, &file),
-                }
+                remove(std::slice::from_ref(&target))?;
+                write(&target, &key, &record, &file)
             });
             self.store.replace_voicemail_file(&id, &written.await?).await?;
-            on_a_thread(move || wipe(&path)).await?;
+            on_a_thread(THREAD, move || wipe(&path)).await?;
             sealed += 1;
         }
         if sealed > 0 {
@@ -311,26 +306,6 @@ fn sha256(path: &Path) -> io::Result<String> {
     Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// The files of messages whose names end so, by the message's id.
-fn files(dir: &Path, ending: &'static str) -> io::Result<Vec<(String, PathBuf)>> {
-    let entries = match fs::read_dir(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries?,
-    };
-    let mut found = Vec::new();
-    for entry in entries {
-        let path = entry?.path();
-        let id = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .and_then(|name| name.strip_suffix(ending));
-        if let Some(id) = id {
-            found.push((id.to_owned(), path));
-        }
-    }
-    Ok(found)
-}
-
 /// Overwrites a file and removes it: as much as can be done where the file system writes in place.
 fn wipe(path: &Path) -> io::Result<()> {
     let mut file = fs::OpenOptions::new().write(true).open(path)?;
@@ -364,6 +339,8 @@ const QUIET: usize = 1_600;
 const WITHIN: Duration = Duration::from_secs(300);
 const RETRY: Duration = Duration::from_secs(5);
 const ATTEMPTS: u32 = 20;
+/// Whatever uses their files.
+const THREAD: &str = "voicemail";
 /// Old messages that are transcribed at a start.
 const CATCH_UP: u32 = 100;
 

@@ -27,7 +27,7 @@ pub(super) enum Done {
         dialog: Box<Dialog>,
     },
     /// A tool has begun to run.
-    Acting,
+    Acting(TurnId),
     /// A number that the language model wants the caller handed over to.
     Destination {
         turn: TurnId,

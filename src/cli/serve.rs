@@ -213,6 +213,7 @@ pub(super) async fn app_of(
         switchboard,
         mailbox,
         recordings,
+        time_zone: config.outbound.time_zone,
     };
     let registry = Arc::new(Registry::new(max_calls));
     let recorder = recorder(config.twilio.transport, &services, &registry);

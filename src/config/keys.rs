@@ -109,7 +109,7 @@ pub const KEYS: &[Key] = &[
     key(
         "TIME_ZONE",
         "UTC",
-        "whose clock that is, and by whose calendar coverage ends",
+        "whose clock that is, and whose day is today where an agent's line has no hours",
     ),
     key("SMS", "off", "whether text messages are sent"),
     key("SMS_PER_DAY", "50", "text messages sent in 24 hours"),

@@ -18,7 +18,7 @@ pub struct Outbound {
     pub per_day: u32,
     /// When, by the clock of `time_zone`. Default 08:00 to 20:00.
     pub hours: Hours,
-    /// Whose clock. Default UTC.
+    /// Whose clock, and whose day where an agent's line has no hours of its own. Default UTC.
     pub time_zone: TimeZone,
     /// Whether text messages are sent. Default no.
     pub sms: bool,

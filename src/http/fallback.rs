@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 
-use crate::http::incoming::connect;
+use crate::http::incoming::{connect, forgotten};
 use crate::http::signed::SignedForm;
 use crate::http::status::is_over;
 use crate::http::{App, recorded, twiml};
@@ -15,6 +15,9 @@ use crate::twilio::twiml as document;
 pub(super) async fn fallback(State(app): State<Arc<App>>, form: SignedForm) -> Response {
     if app.registry.was_finished(&form.call_sid) || is_over(&app, &form).await {
         return twiml(document::hangup());
+    }
+    if let Some(apology) = forgotten(&app, &form) {
+        return apology;
     }
     if let Some(recorder) = &app.recorder {
         return recorded::begin(&app, recorder, &form).await;

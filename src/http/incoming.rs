@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use crate::call::opening::Opening;
+use crate::call::opening::{Direction, Opening};
 use crate::call::registry::{Parties, Refused};
 use crate::dialog::agent::Agent;
 use crate::http::refusals::foreign;
@@ -53,6 +53,9 @@ pub(super) fn connect_with(app: &App, form: &SignedForm, opening: Option<Opening
 }
 
 fn connect_in(app: &App, form: &SignedForm, opening: Option<Opening>, round: u32) -> Response {
+    let placed = opening
+        .as_ref()
+        .is_some_and(|opening| opening.direction == Direction::Outbound);
     let expected = app
         .registry
         .expect_with(&form.call_sid, &form.account(), parties(form), opening, now());
@@ -76,6 +79,15 @@ fn connect_in(app: &App, form: &SignedForm, opening: Option<Opening>, round: u32
                 }
             }
         }
+        // Nobody who is called waits for a line.
+        Err(Refused::Full) if placed => {
+            let call = &form.call_sid;
+            tracing::warn!(
+                call,
+                "call {call}, which we placed, is ended as it is answered: all lines are busy (MAX_CALLS)"
+            );
+            twiml(document::hangup())
+        }
         Err(Refused::Full) => queue::full(app, form, round),
         // An error lets Twilio try the fallback URL, which may be another server.
         Err(Refused::Draining) => refuse(StatusCode::SERVICE_UNAVAILABLE, "the server is draining"),
@@ -83,9 +95,28 @@ fn connect_in(app: &App, form: &SignedForm, opening: Option<Opening>, round: u32
     }
 }
 
+/// An apology for a call that was placed and of which nothing is known here, as after a restart: whoever was called is no caller, and must not
+/// be greeted as one. `None` if it is none.
+pub(super) fn forgotten(app: &App, form: &SignedForm) -> Option<Response> {
+    let call = &form.call_sid;
+    if !is_placed(form) || app.registry.knows(call) {
+        return None;
+    }
+    tracing::warn!(
+        call,
+        "call {call}, which was placed, is not known here; it ends with an apology"
+    );
+    let staff = app.services.staff.borrow();
+    Some(twiml(document::say_and_hangup(&staff.agents.default().phrases.apology)))
+}
+
+fn is_placed(form: &SignedForm) -> bool {
+    form.field("Direction").is_some_and(|direction| direction != "inbound")
+}
+
 /// Whether the line that is called takes no calls from this caller. Calls that we placed are nobody's to block.
 fn is_blocked(app: &App, form: &SignedForm) -> bool {
-    if form.field("Direction").is_some_and(|direction| direction != "inbound") {
+    if is_placed(form) {
         return false;
     }
     blocks(&called(app, form), form.field("From").unwrap_or_default())

@@ -9,7 +9,7 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use crate::call::switchboard::AfterTransfer;
-use crate::http::incoming::connect_with;
+use crate::http::incoming::{connect_with, forgotten};
 use crate::http::refusals::{Source, audit};
 use crate::http::signed::SignedForm;
 use crate::http::status::{has_ended, is_past_hand_over, is_repeated};
@@ -67,6 +67,11 @@ pub(super) async fn after_transfer(State(app): State<Arc<App>>, Query(key): Quer
         );
         audit(&app, Source::Proved, "webhook", call, "repeated").await;
         return twiml(document::hangup());
+    }
+    if opening.is_none()
+        && let Some(apology) = forgotten(&app, &form)
+    {
+        return apology;
     }
     tracing::info!(call, "nobody took call {call}: it comes back to its agent");
     connect_with(&app, &form, opening)

@@ -113,14 +113,6 @@ impl AnsweredBy {
         }
     }
 
-    /// Whether it is an answering machine.
-    pub const fn is_machine(self) -> bool {
-        matches!(
-            self,
-            Self::MachineStart | Self::MachineEndBeep | Self::MachineEndSilence | Self::MachineEndOther
-        )
-    }
-
     /// Every one there is.
     pub const ALL: [Self; 7] = [
         Self::Human,
@@ -224,7 +216,6 @@ mod tests {
         }
         for by in AnsweredBy::ALL {
             assert_eq!(AnsweredBy::parse(by.name()), Some(by));
-            assert_eq!(by.is_machine(), by.name().starts_with("machine"));
         }
         assert_eq!(CallStatus::parse("Completed"), None);
         assert_eq!(AnsweredBy::parse(""), None);

@@ -182,11 +182,10 @@ pub fn reject() -> String {
 /// Keeps a caller on the line: says a sentence in Twilio's own voice, is silent for some seconds, and asks `redirect` what comes next. Text
 /// beyond 4096 characters is cut.
 pub fn hold(text: &str, language: &str, seconds: u64, redirect: &str) -> String {
-    let end = text.char_indices().nth(SAY_CHARS).map_or(text.len(), |(at, _)| at);
     response(&format!(
         r#"<Say language="{}">{}</Say><Pause length="{seconds}"/><Redirect method="POST">{}</Redirect>"#,
         Escaped(language),
-        Escaped(&text[..end]),
+        Escaped(cut(text)),
         Escaped(redirect)
     ))
 }

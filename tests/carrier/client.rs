@@ -159,7 +159,11 @@ async fn a_recording_is_fetched_by_its_sid_and_deleted() {
     assert_eq!(client.recording("RE1").await.expect("a recording"), vec![7; 100_000]);
     client.delete_recording("RE1").await.expect("deleted");
     twilio.fail([Fault::Status(404, 20_404)]);
-    client.delete_recording("RE1").await.expect("gone is deleted");
+    let gone = client.delete_recording("RE1").await;
+    assert!(
+        matches!(gone, Err(CarrierError::Refused { status: 404, .. })),
+        "{gone:?}"
+    );
     twilio.record(vec![0; (64 << 20) + 1]);
     assert_eq!(client.recording("RE1").await, Err(CarrierError::TooLarge));
     for bad in ["https://evil.example/RE1", "RE1/../../Keys", "", "RE1?x"] {

@@ -1,15 +1,17 @@
 //! Calls that we place: answered by a person, by a machine, and refused.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde_json::json;
 use tieline::call::command::AnsweredBy;
 use tieline::call::opening::Direction;
 use tieline::call::outgoing::{OutboundRequest, RefusedOutbound};
+use tieline::call::registry::Parties;
 use tieline::call::trace::TraceEvent;
 use tieline::dialog::agent::Agents;
 
-use crate::line::{Line, rules, switchboard};
+use crate::line::{AGENT, Line, rules, switchboard};
 use crate::phone::{Phone, Seen};
 use crate::support::{form_with, token_in, until};
 use crate::twilio::{Fault, OUR_NUMBER, field};
@@ -152,6 +154,58 @@ async fn the_callback_of_a_call_whose_stream_is_not_there_yet_waits_for_it() {
 }
 
 #[tokio::test]
+async fn nobody_who_is_called_waits_for_a_line() {
+    let queue = format!("{AGENT}\n[line.queue]\n");
+    let line = Line::with(ALLOWED, &queue, None).await;
+    let registry = &line.server.app.registry;
+    for n in 0..registry.max_calls() {
+        let expected = registry.expect(&format!("CA{n}"), "", Parties::default(), now());
+        expected.expect("there is room");
+    }
+    let placed = line.switchboard.place(&agents(&line), request(CALLED)).await;
+    let sid = placed.expect("allowed").call_sid;
+    let url = field(&line.twilio.asked()[0], "Url").expect("a webhook");
+    let fields = [("From", OUR_NUMBER), ("To", CALLED), ("Direction", "outbound-api")];
+    let twiml = line.webhook(&url, &sid, &fields).await;
+    assert!(twiml.contains("<Response><Hangup/></Response>"), "{twiml}");
+    // A caller does.
+    assert!(
+        line.webhook("/voice/incoming", "CAcaller", &[])
+            .await
+            .contains("<Redirect")
+    );
+}
+
+#[tokio::test]
+async fn whoever_was_called_is_not_greeted_as_a_caller_after_a_restart() {
+    let mut line = Line::open(ALLOWED).await;
+    let (sid, mut phone) = answered(&mut line, request(CALLED)).await;
+    phone.turn().await;
+    drop(phone);
+    until("the loss is noticed", || line.server.app.registry.live() == 0).await;
+    let fields = [("From", OUR_NUMBER), ("To", CALLED), ("Direction", "outbound-api")];
+    let restarted = line.restarted().await;
+    let dial = [("DialCallStatus", "no-answer")];
+    for (path, more) in [
+        ("/voice/fallback", [].as_slice()),
+        ("/voice/stream-ended", &[]),
+        ("/voice/after-transfer?id=x", &dial),
+    ] {
+        let form = form_with(&sid, &[fields.as_slice(), more].concat());
+        let (status, twiml) = restarted.post(path, &form, None).await;
+        assert!(
+            status == 200 && twiml.contains("<Say>") && twiml.contains("</Say><Hangup/>"),
+            "{path}: {twiml}"
+        );
+    }
+    // Where it is known it goes on as it began.
+    let twiml = line.webhook("/voice/fallback", &sid, &fields).await;
+    let mut phone = Phone::connected(&line.server, &sid, &token_in(&twiml)).await;
+    assert_eq!(phone.turn().await.heard, "Hello Ms. Miller, your car is ready.");
+    phone.hang_up().await;
+}
+
+#[tokio::test]
 async fn a_flood_is_refused_also_after_a_restart() {
     let settings = [("OUTBOUND_ALLOW", "+1555123*"), ("OUTBOUND_PER_DAY", "3")];
     let line = Line::open(&settings).await;
@@ -264,4 +318,12 @@ async fn a_call_that_twilio_refuses_is_told_and_audited() {
         line.webhook(&url, "CA1", &[]).await.contains("<Hangup"),
         "nothing is kept of it"
     );
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "whether a place is taken is a fact of the monotonic clock"
+)]
+fn now() -> Instant {
+    Instant::now()
 }

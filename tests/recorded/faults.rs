@@ -67,6 +67,55 @@ async fn what_one_server_could_not_delete_another_one_does() {
 }
 
 #[tokio::test]
+async fn a_recording_that_the_carrier_does_not_have_yet_is_deleted_once_it_is_there() {
+    let exchange = Exchange::start().await;
+    let server = Server::start(&exchange, Setup::default()).await;
+    let mut caller = Caller::rings(&server, &exchange, "CAyet").await;
+    exchange.answer(&[], &[404, 404]);
+    caller.says(speech(1_000)).await;
+    server.all_deleted().await;
+    assert_eq!(exchange.refusals_left(), 0);
+    exchange.is_clean();
+}
+
+#[tokio::test]
+async fn a_recording_that_is_gone_counts_as_deleted_after_a_while() {
+    let exchange = Exchange::start().await;
+    let setup = |appears, store| Setup {
+        patience: Patience {
+            appears,
+            orphaned: Duration::ZERO,
+            delete_pause: Duration::from_secs(3_600),
+            ..Setup::default().patience
+        },
+        store,
+        ..Setup::default()
+    };
+    let long = Duration::from_secs(3_600);
+    let first = Server::start(&exchange, setup(long, None)).await;
+    let mut caller = Caller::rings(&first, &exchange, "CAgone").await;
+    exchange.answer(&[], &[404]);
+    caller.says(speech(1_000)).await;
+    until("the first attempt", || exchange.refusals_left() == 0).await;
+    let undeleted = async |server: &Server| server.store.undeleted(Duration::ZERO).await.expect("readable");
+    assert_eq!(undeleted(&first).await.len(), 1, "it may still appear");
+    // Another server finds its id, which was told long ago.
+    exchange.answer(&[], &[404]);
+    let second = Server::start(&exchange, setup(long, Some(first.store.clone()))).await;
+    until("the second attempt", || exchange.refusals_left() == 0).await;
+    second.all_deleted().await;
+    assert_eq!(undeleted(&second).await, Vec::<String>::new());
+    // And so does a server that has waited for long enough.
+    exchange.answer(&[], &[404]);
+    let third = Server::start(&exchange, setup(Duration::ZERO, None)).await;
+    let mut caller = Caller::rings(&third, &exchange, "CAgone").await;
+    caller.says(speech(1_000)).await;
+    until("the third attempt", || exchange.refusals_left() == 0).await;
+    third.all_deleted().await;
+    assert_eq!(undeleted(&third).await, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn a_recording_that_never_comes_is_apologised_for_and_deleted() {
     let exchange = Exchange::start().await;
     let setup = Setup {

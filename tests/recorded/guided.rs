@@ -1,6 +1,9 @@
 //! A whole call, from the first ring to what is written of it.
 
+use tokio::sync::watch;
+
 use crate::exchange::{At, Caller, Exchange, speech};
+use crate::http_server::{Answer, HttpServer};
 use crate::log::Log;
 use crate::support::{AUTH_TOKEN, FROM, Server, Setup, soon, until};
 
@@ -112,4 +115,84 @@ async fn nothing_is_played_twice(server: &Server, caller: &Caller<'_>) {
         (again.status().as_u16(), &again.headers()["cache-control"]),
         (404, &"no-store".parse().expect("a value"))
     );
+}
+
+/// Books at an API.
+fn booking(api: &HttpServer) -> String {
+    format!(
+        r#"
+name = "line"
+greeting = "Hello from the booking line."
+system_prompt = "You are a test."
+
+[[tools]]
+name = "book"
+description = "Books."
+method = "POST"
+url = "http://{}/book"
+timeout = "20s"
+[tools.parameters]
+type = "object"
+required = ["code"]
+properties.code = {{ type = "string" }}
+
+[[forms]]
+name = "booking"
+description = "Books a visit."
+says = ["book*"]
+confirm = "The code is {{{{ code }}}}. Is that right?"
+
+[[forms.slots]]
+name = "code"
+kind = "digits"
+min = 4
+max = 4
+label = "the code"
+ask = "What is the code?"
+
+[[forms.actions]]
+tool = "book"
+[forms.actions.results.ok]
+say = "Booked."
+"#,
+        api.address
+    )
+}
+
+#[tokio::test]
+async fn a_tool_that_runs_as_the_caller_hangs_up_is_written_down() {
+    let exchange = Exchange::start().await;
+    let mut api = HttpServer::start().await;
+    let held = watch::Sender::new(false);
+    let booked = Answer::Full(200, "application/json", b"{}".to_vec());
+    api.answer([Answer::Held(held.subscribe(), Box::new(booked))]);
+    let setup = Setup {
+        agent: Some(booking(&api)),
+        ..Setup::default()
+    };
+    let server = Server::start(&exchange, setup).await;
+    server.stt.hear(&["I want to book a visit", "Yes."]);
+    let mut caller = Caller::rings(&server, &exchange, "CAtool").await;
+    caller.says(speech(1_500)).await;
+    caller.types("1234").await;
+    let hangs_up = async {
+        api.arrival().await;
+        let recorder = server.app.recorder.as_ref().expect("calls are recorded");
+        recorder.hung_up("CAtool");
+        held.send_replace(true);
+    };
+    tokio::join!(caller.says(speech(1_500)), hangs_up);
+    assert_eq!(caller.at, At::Over);
+    let kept = server.over("CAtool").await;
+    assert_eq!(kept.call.outcome.as_deref(), Some("caller"));
+    assert_eq!(kept.turns.last().expect("turns").outcome, "cut-off");
+    let runs: Vec<_> = kept
+        .tool_runs
+        .iter()
+        .map(|run| (run.turn, run.outcome.as_str()))
+        .collect();
+    assert_eq!(runs, [(3, "ok")]);
+    let audited = server.store.audit_events(10).await.expect("readable");
+    assert_eq!(audited.iter().filter(|event| event.action == "tool").count(), 1);
+    server.all_deleted().await;
 }

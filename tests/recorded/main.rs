@@ -9,6 +9,9 @@ mod engines;
 mod exchange;
 mod faults;
 mod guided;
+#[path = "../server/http_server.rs"]
+#[allow(dead_code, reason = "shared with the tests of the server, which use all of it")]
+mod http_server;
 #[path = "../server/log.rs"]
 #[allow(dead_code, reason = "shared with tests/server")]
 mod log;

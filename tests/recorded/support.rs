@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use tempfile::TempDir;
 use tieline::call::driver::Services;
 use tieline::call::recorded::{Patience, Recorder};
@@ -33,6 +34,8 @@ pub(crate) struct Setup {
     pub(crate) engine: Option<Engine>,
     /// Of a server before this one.
     pub(crate) store: Option<Store>,
+    /// The agent's file, instead of the one that ships.
+    pub(crate) agent: Option<String>,
 }
 
 impl Default for Setup {
@@ -45,6 +48,7 @@ impl Default for Setup {
                 fetch: Duration::from_secs(10),
                 fetch_pause: Duration::from_millis(1),
                 delete_pause: Duration::from_millis(1),
+                appears: Duration::from_secs(3_600),
                 orphaned: Duration::from_secs(3_600),
                 lost: Duration::from_secs(3_600),
             },
@@ -56,6 +60,7 @@ impl Default for Setup {
             max_calls: 4,
             engine: None,
             store: None,
+            agent: None,
         }
     }
 }
@@ -88,7 +93,8 @@ impl Server {
             Some(engine) => engine,
             None => scripted(&stt, &tts).await,
         };
-        let agent = parse(AGENT, "eligibility.toml").expect("the file that ships");
+        let file = setup.agent.as_deref().unwrap_or(AGENT);
+        let agent = parse(file, "agent.toml").expect("a good file");
         let staff =
             Staff::of(Agents::single(agent), Some(store.clone()), |_| None, &Egress::default()).expect("good tools");
         let registry = Arc::new(Registry::new(setup.max_calls));
@@ -104,6 +110,7 @@ impl Server {
             switchboard: None,
             mailbox: None,
             recordings: None,
+            time_zone: TimeZone::UTC,
         };
         let settings = RestSettings {
             account_sid: ACCOUNT.to_owned(),

@@ -3,16 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use tempfile::TempDir;
 use tieline::call::trace::TraceEvent;
 use tieline::config::{Config, Strings};
 use tieline::dialog::agent::{Agents, parse};
 use tieline::dialog::conversation::Staff;
 use tieline::privacy::egress::Egress;
-use tieline::store::{Person, RecordedCall, Store};
+use tieline::store::{AuditRecord, Person, RecordedCall, Store};
 use tieline::turn::policy::{Policy, Speculation};
+use tokio::sync::watch;
 
-use crate::engines::Order;
+use crate::engines::{Gate, Order};
 use crate::http_server::{Answer, HttpServer};
 use crate::phone::{Phone, Seen, silence, voice};
 use crate::support::{Setup, TestServer, pace, policy, soon, until};
@@ -68,6 +71,10 @@ then = "hand-over"
     )
 }
 
+fn seven() -> Answer {
+    Answer::Full(200, "application/json", br#"{"number": "seven"}"#.to_vec())
+}
+
 struct Line {
     server: TestServer,
     api: HttpServer,
@@ -105,11 +112,14 @@ impl Line {
     }
 
     fn booked(&self) {
-        self.api.answer([Answer::Full(
-            200,
-            "application/json",
-            br#"{"number": "seven"}"#.to_vec(),
-        )]);
+        self.api.answer([seven()]);
+    }
+
+    /// The same, once it is let go.
+    fn booked_later(&self) -> watch::Sender<bool> {
+        let held = watch::Sender::new(false);
+        self.api.answer([Answer::Held(held.subscribe(), Box::new(seven()))]);
+        held
     }
 
     /// From now on calls are answered by another agent.
@@ -151,6 +161,21 @@ impl Line {
     async fn after(&self, call_sid: &str) -> String {
         self.server.webhook("/voice/fallback", call_sid).await.1
     }
+}
+
+/// Before it is audible, a caller who goes on is still in the turn of the yes.
+async fn asks_for_a_moment(phone: &mut Phone) {
+    let (mut said, mut audible) = (false, false);
+    phone
+        .until("the agent is heard to ask for a moment", |seen| {
+            match seen {
+                Seen::Event(TraceEvent::Agent { text, .. }) => said |= text == "One moment.",
+                Seen::Media(_) => audible = true,
+                Seen::Event(_) | Seen::Mark(_) | Seen::Clear | Seen::Closed(_) => {}
+            }
+            (said && audible).then_some(())
+        })
+        .await;
 }
 
 #[tokio::test]
@@ -225,18 +250,7 @@ async fn a_caller_who_interrupts_a_slow_tool_has_it_done_once() {
         let mut phone = line.asked_for_a_yes("CA1").await;
         line.server.stt.hear(&["Yes.", "Are you still there?"]);
         phone.say().await;
-        // Before it is audible, a caller who goes on is still in the turn of the yes.
-        let (mut said, mut audible) = (false, false);
-        phone
-            .until("the agent is heard to ask for a moment", |seen| {
-                match seen {
-                    Seen::Event(TraceEvent::Agent { text, .. }) => said |= text == "One moment.",
-                    Seen::Media(_) => audible = true,
-                    Seen::Event(_) | Seen::Mark(_) | Seen::Clear | Seen::Closed(_) => {}
-                }
-                (said && audible).then_some(())
-            })
-            .await;
+        asks_for_a_moment(&mut phone).await;
         line.api.arrival().await;
         if typed {
             phone.dtmf('5').await;
@@ -253,6 +267,78 @@ async fn a_caller_who_interrupts_a_slow_tool_has_it_done_once() {
         phone.hang_up().await;
         let runs = line.written("CA1", 5).await.tool_runs;
         assert!(runs.len() == 1 && runs[0].outcome == "ok");
+    }
+}
+
+#[tokio::test]
+async fn a_tool_that_runs_as_the_caller_hangs_up_is_written_down() {
+    let mut line = Line::open(Speculation::Off).await;
+    let held = line.booked_later();
+    let mut phone = line.asked_for_a_yes("CA1").await;
+    line.server.stt.hear(&["Yes."]);
+    phone.say().await;
+    line.api.arrival().await;
+    phone.stop().await;
+    assert_eq!(phone.turn().await.outcome, "cut-off");
+    held.send_replace(true);
+    phone.closed().await;
+    let call = line.written("CA1", 4).await;
+    assert_eq!(call.call.outcome.as_deref(), Some("caller"));
+    assert!(call.tool_runs.len() == 1 && call.tool_runs[0].outcome == "ok");
+    let audited = line.store.audit_events(10).await.expect("readable");
+    let ran = |event: &&AuditRecord| (event.action.as_str(), event.subject.as_str()) == ("tool", "CA1");
+    assert_eq!(audited.iter().filter(ran).count(), 1);
+}
+
+#[tokio::test]
+async fn a_tool_is_told_at_once_whatever_the_caller_says_meanwhile() {
+    let mut line = Line::open(Speculation::Full).await;
+    let held = line.booked_later();
+    let mut phone = line.asked_for_a_yes("CA1").await;
+    let gate = Gate::default();
+    line.server
+        .stt
+        .give([Order::Hear("Yes.".to_owned()), Order::Wait(gate.clone())]);
+    phone.say().await;
+    asks_for_a_moment(&mut phone).await;
+    line.api.arrival().await;
+    let jobs = line.server.stt.jobs().len();
+    // What they say now may go on, so nothing of it is told yet.
+    phone.frames(&[voice(400), silence(140)].concat()).await;
+    until("it is transcribed", || line.server.stt.jobs().len() > jobs).await;
+    held.send_replace(true);
+    let told = phone.until("the tool's event", |seen| match seen {
+        Seen::Event(TraceEvent::Tool { tool, outcome, .. }) => Some((tool.clone(), outcome.clone())),
+        Seen::Event(_) | Seen::Media(_) | Seen::Mark(_) | Seen::Clear | Seen::Closed(_) => None,
+    });
+    assert_eq!(told.await, ("book".to_owned(), "ok".to_owned()));
+    gate.open();
+    phone.hang_up().await;
+}
+
+#[tokio::test]
+async fn today_is_the_day_of_the_time_zone() {
+    // Their clocks are 26 hours apart.
+    let zones = ["Pacific/Kiritimati", "Etc/GMT+12"].map(|zone| TimeZone::get(zone).expect("a zone"));
+    for zone in zones {
+        let api = HttpServer::start().await;
+        let server = TestServer::start(Setup {
+            agent: Some(booking(&api).replace("The code is {{ code }}.", "It is {{ today }}.")),
+            time_zone: zone.clone(),
+            ..Setup::default()
+        })
+        .await;
+        let today = || Timestamp::now().to_zoned(zone.clone()).date().to_string();
+        let before = today();
+        server.stt.hear(&["I want to book a visit"]);
+        let mut phone = Phone::greeted(&server, "CA1").await;
+        phone.exchange().await;
+        for key in "1234#".chars() {
+            phone.dtmf(key).await;
+        }
+        let heard = phone.turn().await.heard;
+        assert!([before, today()].iter().any(|day| heard.contains(day)), "{heard}");
+        phone.hang_up().await;
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::support::soon;
 
@@ -26,6 +26,8 @@ pub(crate) enum Answer {
     Full(u16, &'static str, Vec<u8>),
     /// Server-sent events with these data lines.
     Events(Vec<String>),
+    /// This, once it is let go.
+    Held(watch::Receiver<bool>, Box<Self>),
 }
 
 /// A request as it came in.
@@ -197,8 +199,14 @@ pub(crate) async fn read(stream: &mut TcpStream) -> Option<Asked> {
     Some(request)
 }
 
-async fn write(stream: &mut TcpStream, answer: Answer) {
+async fn write(stream: &mut TcpStream, mut answer: Answer) {
+    while let Answer::Held(mut let_go, held) = answer {
+        // An error means that the test is over.
+        let _ = let_go.wait_for(|&let_go| let_go).await;
+        answer = *held;
+    }
     match answer {
+        Answer::Held(..) => {}
         Answer::Full(status, kind, body) => {
             let head = format!(
                 "HTTP/1.1 {status} Told\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",

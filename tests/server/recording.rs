@@ -290,6 +290,22 @@ async fn nothing_from_before_a_yes_is_kept() {
 }
 
 #[tokio::test]
+async fn a_notice_that_has_no_audio_has_told_nobody() {
+    let site = Site::open(NOTICE, Setup::default()).await;
+    site.server.tts.give([Order::Fail]);
+    let mut phone = greeted(&site).await;
+    phone.frames(&[0xDC; 16_000]).await;
+    phone.hang_up().await;
+    let part = site.parts("CA1", 1).await.remove(0);
+    let facts = part.facts.expect("facts");
+    assert_eq!(
+        (part.state, facts.consent.answer.as_str()),
+        (RecordingState::Refused, "none")
+    );
+    assert!(site.files().is_empty() && site.tape().await.is_none());
+}
+
+#[tokio::test]
 async fn keys_and_what_an_operator_pauses_are_silence() {
     let site = Site::open(NOTICE, Setup::default()).await;
     let mut phone = greeted(&site).await;
@@ -360,6 +376,36 @@ async fn a_sensitive_slot_is_silence_until_it_is_confirmed() {
     assert_eq!(found.len(), 2, "what they wanted, and what they said last: {found:?}");
     let pause = played.pauses[0];
     assert!(found[0].1 as u64 <= pause.from && found[1].0 as u64 >= pause.to.expect("an end"));
+}
+
+#[tokio::test]
+async fn a_sensitive_answer_that_is_corrected_is_silence_too() {
+    let site = Site::open(CARD, Setup::default()).await;
+    site.server.stt.hear(&[
+        "I want to pay.",
+        "4 1 1 1",
+        "Yes.",
+        "No, it is 4 1 1 2, not 4 1 1 1.",
+        "Thank you.",
+    ]);
+    let mut phone = greeted(&site).await;
+    phone.exchange().await;
+    assert!(phone.exchange().await.heard.contains("Is that right?"));
+    // The caller interrupts what follows the yes.
+    site.server.tts.give([Order::Tone(Duration::from_secs(60))]);
+    let audio = phone.audio;
+    phone.say().await;
+    while phone.audio == audio {
+        phone.next().await;
+    }
+    phone.say().await;
+    assert_eq!(phone.turn().await.outcome, "interrupted");
+    assert_eq!(phone.turn().await.outcome, "completed");
+    phone.hang_up().await;
+    site.parts("CA1", 1).await;
+    let played = site.tape().await.expect("recorded").played;
+    let found = sounds(&decoded(&played.caller));
+    assert_eq!(found.len(), 1, "what they wanted, and nothing else: {found:?}");
 }
 
 #[tokio::test]
@@ -557,6 +603,39 @@ async fn a_call_that_we_place_is_recorded_after_the_notice_and_a_machine_is_not(
             assert_eq!(facts.consent.answer, "told");
         }
         assert_eq!(site.files().is_empty(), machine);
+    }
+}
+
+#[tokio::test]
+async fn a_machine_that_is_left_no_message_is_hung_up_on_during_the_notice() {
+    for (by, before) in [
+        (AnsweredBy::MachineEndBeep, false),
+        (AnsweredBy::Fax, false),
+        (AnsweredBy::MachineEndSilence, true),
+    ] {
+        let site = Site::open(NOTICE, Setup::default()).await;
+        let opening = Opening {
+            direction: Direction::Outbound,
+            agent: Some("desk".to_owned()),
+            ..Opening::default()
+        };
+        let registry = &site.server.app.registry;
+        let account = Dialect::Twilio.account(ACCOUNT);
+        let token = registry.expect_with("CA1", &account, Parties::default(), Some(opening), now());
+        let token = token.expect("expected");
+        if before {
+            registry.answered_by("CA1", by).expect("expected");
+        }
+        let mut phone = Phone::connected(&site.server, "CA1", &token).await;
+        if !before {
+            until("the stream is live", || registry.is_live("CA1")).await;
+            // The notice's mark has not gone back yet.
+            registry.answered_by("CA1", by).expect("live");
+        }
+        phone.closed().await;
+        let call = site.store.call("CA1").await.expect("readable").expect("kept").call;
+        assert_eq!(call.outcome.as_deref(), Some("machine"), "{by:?}");
+        assert!(registry.was_finished("CA1"));
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use tempfile::TempDir;
 use tieline::call::driver::Services;
 use tieline::call::recording::Recordings;
@@ -62,6 +63,8 @@ pub(crate) struct Setup {
     pub(crate) voicemail: Option<PathBuf>,
     /// Where calls are recorded; needs a store.
     pub(crate) recordings: Option<PathBuf>,
+    /// Where it is today.
+    pub(crate) time_zone: TimeZone,
 }
 
 impl Default for Setup {
@@ -93,6 +96,7 @@ impl Default for Setup {
             send_buffer: None,
             voicemail: None,
             recordings: None,
+            time_zone: TimeZone::UTC,
         }
     }
 }
@@ -170,6 +174,7 @@ impl TestServer {
             switchboard: setup.switchboard,
             mailbox: mailbox.map(|(store, dir)| Mailbox::new(dir, store)),
             recordings: recordings.map(|(store, dir)| Recordings::new(dir, store)),
+            time_zone: setup.time_zone,
         };
         let twilio = setup.twilio.unwrap_or_else(|| TwilioAccount {
             account_sid: setup.account_sid.map(str::to_owned),

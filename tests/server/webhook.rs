@@ -227,6 +227,21 @@ async fn a_broken_stream_is_connected_again_three_times_in_all() {
 }
 
 #[tokio::test]
+async fn a_call_whose_stream_never_opens_is_given_up_with_an_apology() {
+    let server = TestServer::start(signed()).await;
+    server.token("CA1").await;
+    for again in 1..=3 {
+        let (status, twiml) = server.webhook("/voice/fallback", "CA1").await;
+        assert_eq!(status, 200);
+        if again < 3 {
+            token_in(&twiml);
+        } else {
+            assert!(twiml.contains("<Say>Sorry, that went wrong.</Say><Hangup/>"), "{twiml}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_stream_that_breaks_late_does_not_end_its_successor() {
     let server = TestServer::start(signed()).await;
     let half_dead = Phone::greeted(&server, "CA1").await;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Call, Services, today};
+use super::{Call, Services};
 use crate::call::opening::{Direction, Opening};
 use crate::call::reception::{Answering, First};
 use crate::call::registry::Parties;
@@ -62,7 +62,7 @@ pub(super) fn conversation(
     if opening.direction == Direction::Outbound {
         dialog.know("context", opening.context.clone());
         if let Some(greeting) = &agent.outgoing.greeting {
-            phrases.greeting = greeting.render(&dialog.template_context(today()));
+            phrases.greeting = greeting.render(&dialog.template_context(services.today(agent)));
         }
     }
     (Standing::new(dialog), Machine::new(policy, phrases))

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 
-use super::{Driver, today};
+use super::Driver;
 use crate::call::work::{Done, Kind};
 use crate::engine::Urgency;
 use crate::speech::{Heard, Listen};
@@ -23,10 +23,11 @@ impl Driver<'_> {
             languages: self.languages.clone(),
             answers: dialog.answers(),
         };
+        let today = self.services.today(dialog.agent());
         self.work.add(turn, Kind::Hearing, stream::once(async move {
             Done::Heard(match engine.transcribe(audio, listen, within, urgency).await {
                 Ok(Heard { text, certainty, language }) => {
-                    let progress = dialog.progress(format!("{said} {text}").trim(), today());
+                    let progress = dialog.progress(format!("{said} {text}").trim(), today);
                     (language, Input::Transcript { turn, text, certainty, progress })
                 }
                 Err(error) => {

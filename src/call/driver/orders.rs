@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::stream;
 
-use super::{Driver, now, today};
+use super::{Driver, now};
 use crate::call::command::{AnsweredBy, Command, Order};
 use crate::call::end::CallEnd;
 use crate::call::opening::{Back, Direction, Opening};
@@ -178,7 +178,7 @@ impl Driver<'_> {
             return None;
         }
         Some(match (&agent.hand_over.summary, dialog.purpose()) {
-            (Some(summary), _) => summary.render(&dialog.template_context(today())),
+            (Some(summary), _) => summary.render(&dialog.template_context(self.services.today(agent))),
             (None, Some(purpose)) => format!("A call from {}. It is about this: {purpose}", agent.name),
             (None, None) => format!("A call from {}.", agent.name),
         })

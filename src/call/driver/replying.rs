@@ -6,7 +6,7 @@ use futures_util::{StreamExt as _, stream};
 use tokio::sync::watch;
 
 use super::beginning::phrases;
-use super::{Driver, KEYPAD, today};
+use super::{Driver, KEYPAD};
 use crate::call::trace::TraceEvent;
 use crate::call::work::{Done, Kind};
 use crate::dialog::agent::Agent;
@@ -35,14 +35,14 @@ impl Driver<'_> {
         let text = last.map_or("", |line| line.text.as_str());
         let keys = text.strip_prefix(KEYPAD);
         let words = text.split_whitespace().count();
+        let line = self.lines();
+        let mut dialog = self.standing.at(line).clone();
         let heard = CallerTurn {
             text: keys.unwrap_or(text).to_owned(),
             typed: keys.is_some(),
             history: history.iter().map(Into::into).collect(),
-            today: today(),
+            today: self.services.today(dialog.agent()),
         };
-        let line = self.lines();
-        let mut dialog = self.standing.at(line).clone();
         let heard_language = self.heard_language.take();
         if let Some(language) = heard_language {
             dialog.turn_to(language);
@@ -66,7 +66,7 @@ impl Driver<'_> {
             Said::FirstToken => Done::Input(Input::FirstToken { turn }),
             Said::Sentence(text) => Done::Input(Input::Sentence { turn, text }),
             Said::State(dialog) => Done::State { turn, line, dialog },
-            Said::Acting => Done::Acting,
+            Said::Acting => Done::Acting(turn),
             Said::Tool(tool) => Done::Tool { turn, tool },
             Said::Destination(number) => Done::Destination { turn, number },
             Said::End(ending) => Done::Input(Input::EndAfter {

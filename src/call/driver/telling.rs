@@ -1,10 +1,13 @@
 //! What is told of a call: to those who watch it, to the log, to the record.
 
 use super::{Driver, now};
+use crate::call::drain::LAST_TOOL;
 use crate::call::end::CallEnd;
 use crate::call::trace::TraceEvent;
+use crate::call::work::Done;
+use crate::dialog::conversation::ToolRecord;
 use crate::telemetry::latency::TurnLatency;
-use crate::turn::event::{Action, Input, TurnSummary};
+use crate::turn::event::{Action, Input, Outcome, TurnId, TurnSummary};
 use crate::turn::machine::Speculated;
 
 impl Driver<'_> {
@@ -12,7 +15,10 @@ impl Driver<'_> {
         self.turns += 1;
         self.record.turn(summary);
         self.record.about(self.standing.dialog().filled());
-        self.show(summary.turn);
+        // Whoever interrupts may be correcting what no recording may hold.
+        if summary.outcome != Outcome::Interrupted {
+            self.show(summary.turn);
+        }
         let (turn, latency) = (summary.turn, TurnLatency::from(&summary.ledger));
         let outcome = summary.outcome.name();
         self.trace.emit(|| TraceEvent::Heard {
@@ -55,11 +61,62 @@ impl Driver<'_> {
         self.standing.commit();
         self.hide();
         self.settle_tongue();
-        for event in self.untold.drain(..) {
-            if self.services.log_transcripts {
-                log_line(self.call_sid, &event);
+        for event in std::mem::take(&mut self.untold) {
+            self.tell_now(event);
+        }
+    }
+
+    fn tell_now(&self, event: TraceEvent) {
+        if self.services.log_transcripts {
+            log_line(self.call_sid, &event);
+        }
+        self.trace.emit(|| event);
+    }
+
+    /// A tool has run, which it does only in a turn that counts, whatever the caller says meanwhile.
+    pub(super) fn ran(&mut self, turn: TurnId, tool: &ToolRecord) {
+        let (name, outcome) = (tool.call.tool.clone(), tool.result.outcome.clone());
+        let took_ms = tool.took.as_millis() as u64;
+        self.tell_now(TraceEvent::Tool {
+            turn: turn.0,
+            tool: name.clone(),
+            args: tool.call.args.clone().into(),
+            outcome: outcome.clone(),
+            took_ms,
+        });
+        tracing::info!(call = self.call_sid, %turn, tool = name, outcome, took_ms, "turn {turn} ran {name}: {outcome}");
+        self.record.tool(turn, tool);
+    }
+
+    /// A tool that runs is not stopped half-way: what comes of it is waited for, for a while, and written down. No other one begins.
+    async fn last_tool(&mut self) {
+        self.counts.send_replace(false);
+        let ran = async {
+            loop {
+                let done = tokio::select! {
+                    biased;
+                    done = self.work.next() => done,
+                    // By then all that is there was looked at.
+                    () = tokio::task::yield_now(), if self.acting.is_none() => return,
+                };
+                match done {
+                    Some(Done::Acting(turn)) => self.acting = Some(turn),
+                    Some(Done::Tool { turn, tool }) => {
+                        self.acting = None;
+                        self.ran(turn, &tool);
+                    }
+                    Some(_) => {}
+                    None => return,
+                }
             }
-            self.trace.emit(|| event);
+        };
+        if tokio::time::timeout(LAST_TOOL, ran).await.is_err() {
+            let call = self.call_sid;
+            tracing::error!(
+                call,
+                "a tool still runs {} s after the end of call {call}: what comes of it is not written down",
+                LAST_TOOL.as_secs()
+            );
         }
     }
 
@@ -88,6 +145,7 @@ impl Driver<'_> {
 
     pub(super) async fn finish(mut self, end: CallEnd) -> CallEnd {
         self.close();
+        self.last_tool().await;
         let goes_on = self.seat.is_taken_over();
         if !goes_on {
             self.trace.emit(|| TraceEvent::End);

@@ -224,6 +224,7 @@ mod random {
             Just(Event::Heard),
             Just(Event::Waited),
             Just(Event::Gone),
+            Just(Event::Unsaid),
             any::<bool>().prop_map(Event::Kept),
             any::<Option<bool>>().prop_map(Event::Said),
             prop::sample::select(vec!['1', '2', '3', '7', '9', '*', '#']).prop_map(Event::Key),
@@ -346,4 +347,21 @@ fn who_gives_no_answer_is_asked_again_and_then_not_recorded() {
         .does(&[Event::Waited], &again)
         .does(&[Event::Key('5')], &[])
         .does(&[Event::Key('2')], &given(false, true));
+}
+
+#[test]
+fn a_notice_or_a_question_without_audio_is_no_consent() {
+    let none = Act::Consent(Answer::None);
+    let mut run = Run::recorded(&recorded(""));
+    run.does(&[Event::Begin], &[say("Calls are recorded."), say("Recorded.")]);
+    run.does(&[Event::Unsaid, Event::Heard], &[none.clone(), say("Menu.")]);
+    for key in [None, Some('1')] {
+        let mut run = Run::asked();
+        run.does(&key.map(Event::Key).into_iter().collect::<Vec<_>>(), &[]);
+        run.does(&[Event::Unsaid, Event::Heard], &[none.clone(), say("Menu.")]);
+    }
+    Run::asked()
+        .does(&[Event::Heard], &AWAIT)
+        .does(&[Event::Waited], &[Act::Hush, say("May we?")])
+        .does(&[Event::Unsaid, Event::Heard], &[Act::Hush, none, say("Menu.")]);
 }

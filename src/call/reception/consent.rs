@@ -7,7 +7,6 @@ use futures_util::FutureExt as _;
 use jiff::Timestamp;
 
 use super::Desk;
-use crate::call::driver::today;
 use crate::call::flow::Answer;
 use crate::call::inbound::Inbound;
 use crate::call::socket::Audio;
@@ -59,6 +58,7 @@ impl Desk<'_> {
         let engine = Arc::clone(&self.services.engine);
         let (within, call) = (self.services.policy.transcribe_deadline, self.call.call_sid);
         let language = self.agent.language;
+        let today = self.services.today(&self.agent);
         let listen = Listen {
             languages: self.agent.languages(),
             answers: Slot::YesNo.answers(language),
@@ -68,7 +68,7 @@ impl Desk<'_> {
             let heard = heard.inspect_err(|error| {
                 tracing::warn!(call, %error, "whether call {call} may be recorded could not be made out: {error}");
             });
-            match Slot::YesNo.parse(&heard.ok()?.text, language, today()).value {
+            match Slot::YesNo.parse(&heard.ok()?.text, language, today).value {
                 Some(Value::YesNo(yes)) => Some(yes),
                 _ => None,
             }

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 
 use super::Patience;
 use crate::store::Store;
-use crate::twilio::rest::Carrier;
+use crate::twilio::rest::{Carrier, CarrierError};
 
 /// What is to be deleted, and the task that does it.
 pub(super) struct Deletions {
@@ -27,6 +27,8 @@ struct Shared {
     left: watch::Sender<usize>,
     /// Before a deletion is tried again for the first time.
     again: Duration,
+    /// How long a recording that the carrier does not have may still appear.
+    appears: Duration,
     /// When a recording that another server has written down is nobody's.
     orphaned: Duration,
 }
@@ -35,6 +37,8 @@ struct Shared {
 struct Waiting {
     tries: u32,
     at: Instant,
+    /// When its id was told; `None`: long ago.
+    told: Option<Instant>,
     /// It is in the database, or cannot be.
     written: bool,
 }
@@ -55,6 +59,7 @@ impl Deletions {
             changed: Notify::new(),
             left: watch::Sender::new(0),
             again: patience.delete_pause,
+            appears: patience.appears,
             orphaned: patience.orphaned,
         });
         let worker = tokio::spawn(work(Arc::clone(&shared)));
@@ -110,6 +115,7 @@ impl Deletions {
         let first = Waiting {
             tries: 0,
             at,
+            told: Some(now()),
             written: false,
         };
         let known = waiting.entry(recording.to_owned()).or_insert(first);
@@ -160,7 +166,11 @@ impl Shared {
     }
 
     async fn delete(&self, recording: &str, tries: u32) {
-        match self.carrier.delete_recording(recording).await {
+        let deleted = match self.carrier.delete_recording(recording).await {
+            Err(CarrierError::Refused { status: 404, .. }) if !self.may_appear(recording) => Ok(()),
+            deleted => deleted,
+        };
+        match deleted {
             Ok(()) => {
                 tracing::debug!(recording, "recording {recording} is deleted");
                 if let Some(store) = &self.store
@@ -177,7 +187,7 @@ impl Shared {
                 let doubled = self.again.saturating_mul(1 << tries.min(MOST_DOUBLINGS));
                 tracing::error!(
                     recording, %error, tries = tries + 1,
-                    "recording {recording} is still at Twilio and will be deleted later: {error}"
+                    "recording {recording} is not deleted at Twilio and will be later: {error}"
                 );
                 if let Some(waiting) = self.lock().get_mut(recording) {
                     waiting.tries = tries.saturating_add(1);
@@ -185,6 +195,12 @@ impl Shared {
                 }
             }
         }
+    }
+
+    /// Whether a recording that the carrier does not have may be one that it does not have yet.
+    fn may_appear(&self, recording: &str) -> bool {
+        let told = self.lock().get(recording).and_then(|waiting| waiting.told);
+        told.is_some_and(|told| now() < told + self.appears)
     }
 
     /// What a server has written down that is no more.
@@ -208,6 +224,7 @@ async fn work(shared: Arc<Shared>) {
                 let orphan = Waiting {
                     tries: 0,
                     at: now(),
+                    told: None,
                     written: true,
                 };
                 waiting.entry(recording).or_insert(orphan);

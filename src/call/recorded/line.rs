@@ -2,6 +2,7 @@
 
 mod memory;
 mod phase;
+mod tale;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,21 +12,21 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use self::memory::Memory;
 use self::phase::{News, Phase, Running};
+use self::tale::Tale;
 use super::turn::{Event, Finish, Over, Turn, Work};
 use super::{Answer, Ask, NoAnswer, Posted, Shared, Step, Then, clips};
 use crate::call::command::{Command, Order};
-use crate::call::driver::telling::log_line;
+use crate::call::drain::LAST_TOOL;
 use crate::call::driver::{Call, stopped};
 use crate::call::end::CallEnd;
 use crate::call::record::Record;
 use crate::call::registry::{LiveCall, Seat};
 use crate::call::trace::TraceEvent;
-use crate::dialog::conversation::{Staff, ToolRecord};
+use crate::dialog::conversation::Staff;
 use crate::dialog::form::{CallFacts, Dialog};
 use crate::engine::LineAudio;
 use crate::speech::Code;
-use crate::telemetry::latency::TurnLatency;
-use crate::turn::event::{HangupReason, Outcome, TurnId, TurnSummary};
+use crate::turn::event::{HangupReason, Outcome, TurnId};
 use crate::turn::ledger::Ledger;
 use crate::turn::machine::{self, Speaker};
 use crate::twilio::rest::CallUpdate;
@@ -69,19 +70,6 @@ struct Talk {
     /// How often the agent has asked whether the caller is still there, and for how long nobody has spoken.
     prompted: u32,
     quiet: Duration,
-}
-
-/// What is to be written down of a turn.
-struct Tale {
-    turn: TurnId,
-    caller: Option<String>,
-    said: Vec<String>,
-    /// Of these, so many were handed out, and so many are known to be heard.
-    given: usize,
-    heard: usize,
-    outcome: Outcome,
-    ledger: Ledger,
-    first_sent: Option<Instant>,
 }
 
 impl Line {
@@ -326,6 +314,7 @@ impl Line {
             first_sent: None,
         });
         let (out, events) = mpsc::channel(EVENTS);
+        let counts = watch::Sender::new(true);
         let job = Turn {
             shared: Arc::clone(&self.shared),
             call_sid: self.live.call_sid().to_owned(),
@@ -337,6 +326,8 @@ impl Line {
             voice: self.talk.voice,
             ledger,
             out,
+            counts: counts.subscribe(),
+            acting: watch::Sender::new(false),
         };
         let running = Running {
             task: tokio::spawn(job.run(work)).abort_handle(),
@@ -344,6 +335,7 @@ impl Line {
             ready: Vec::new(),
             over: None,
             broken: false,
+            counts,
         };
         self.phase = Phase::Answering {
             turn: Box::new(running),
@@ -415,21 +407,6 @@ impl Line {
         if let Phase::Answering { turn, .. } = &mut self.phase {
             turn.broken = true;
         }
-    }
-
-    fn ran(&mut self, turn: TurnId, tool: &ToolRecord) {
-        let call = self.live.call_sid();
-        let (name, outcome) = (tool.call.tool.clone(), tool.result.outcome.clone());
-        let took_ms = tool.took.as_millis() as u64;
-        tracing::info!(call, %turn, tool = name, outcome, took_ms, "turn {turn} ran {name}: {outcome}");
-        self.record.tool(turn, tool);
-        self.tell(TraceEvent::Tool {
-            turn: turn.0,
-            tool: name,
-            args: tool.call.args.clone().into(),
-            outcome,
-            took_ms,
-        });
     }
 
     /// Answers whoever waits, once the reply is there, or when it is time to play what is there of it.
@@ -598,77 +575,38 @@ impl Line {
         }
     }
 
-    /// The carrier goes on, so it has played what it was given.
-    fn given_is_heard(&mut self) {
-        let Some(tale) = &mut self.tale else { return };
-        tale.heard = tale.given;
-        if !matches!(self.phase, Phase::Answering { .. }) {
-            self.end_tale(None);
-        }
-    }
-
-    fn all_heard(&mut self) {
-        if let Some(tale) = &mut self.tale {
-            tale.heard = tale.said.len();
-        }
-    }
-
-    /// The latest turn is over, with this outcome or its own.
-    fn end_tale(&mut self, outcome: Option<Outcome>) {
-        let Some(tale) = self.tale.take() else { return };
-        let heard = tale.said[..tale.heard].join(" ");
-        let summary = TurnSummary {
-            turn: tale.turn,
-            caller: tale.caller,
-            heard: heard.clone(),
-            outcome: outcome.unwrap_or(tale.outcome),
-            caller_audio: Duration::ZERO,
-            ledger: Ledger {
-                first_sent: tale.first_sent,
-                ..tale.ledger
-            },
+    /// A tool that runs is not stopped half-way: what comes of it is waited for, for a while, and written down. No other one begins.
+    async fn last_tool(&mut self) {
+        let (Phase::Answering { turn: running, .. }, Some(tale)) = (&mut self.phase, &self.tale) else {
+            return;
         };
-        self.turns += 1;
-        self.record.turn(&summary);
-        self.record.about(self.talk.dialog.filled());
-        let (turn, latency) = (summary.turn, TurnLatency::from(&summary.ledger));
-        let (call, outcome) = (self.live.call_sid(), summary.outcome.name());
-        tracing::info!(
-            call,
-            %turn,
-            outcome,
-            stt_ms = latency.stt_ms,
-            llm_first_token_ms = latency.llm_first_token_ms,
-            tts_first_audio_ms = latency.tts_first_audio_ms,
-            "turn {turn} {outcome}",
-        );
-        let number = turn.0;
-        if !heard.is_empty() {
-            self.talk.history.push(machine::Line {
-                speaker: Speaker::Agent,
-                text: heard.clone(),
-            });
+        let turn = tale.turn;
+        running.counts.send_replace(false);
+        let mut ran = Vec::new();
+        // The turn ends as soon as no tool runs.
+        let all = async {
+            while let Some(event) = running.events.recv().await {
+                if let Event::Tool(tool) = event {
+                    ran.push(tool);
+                }
+            }
+        };
+        if tokio::time::timeout(LAST_TOOL, all).await.is_err() {
+            let call = self.live.call_sid();
+            tracing::error!(
+                call,
+                "a tool still runs {} s after the end of call {call}: what comes of it is not written down",
+                LAST_TOOL.as_secs()
+            );
         }
-        self.live.trace.emit(|| TraceEvent::Heard {
-            turn: number,
-            text: heard,
-        });
-        self.live.trace.emit(|| TraceEvent::Turn {
-            turn: number,
-            outcome: outcome.to_owned(),
-            latency,
-        });
-    }
-
-    fn tell(&self, event: TraceEvent) {
-        if self.shared.services.log_transcripts {
-            log_line(self.live.call_sid(), &event);
+        for tool in ran {
+            self.ran(turn, &tool);
         }
-        self.live.trace.emit(|| event);
     }
 
     /// Writes the end down, and gives back what may be asked for again.
     async fn finish(mut self, end: CallEnd) -> Memory {
+        self.last_tool().await;
         let whole = |tale: &Tale| tale.heard == tale.said.len() && tale.given > 0;
         let whole = self.tale.as_ref().is_none_or(whole);
         self.end_tale((!whole).then_some(Outcome::CutOff));

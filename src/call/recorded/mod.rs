@@ -41,6 +41,8 @@ pub struct Patience {
     pub fetch_pause: Duration,
     /// Before a failed deletion is tried again, the first time.
     pub delete_pause: Duration,
+    /// A recording that the carrier does not have may still appear so long after its id was told.
+    pub appears: Duration,
     /// A recording that some server wrote down as still to be deleted is left to it so long.
     pub orphaned: Duration,
     /// A call whose next request does not come is lost this long after it should have.
@@ -55,6 +57,7 @@ impl Default for Patience {
             fetch: Duration::from_secs(10),
             fetch_pause: Duration::from_millis(200),
             delete_pause: Duration::from_secs(5),
+            appears: Duration::from_secs(300),
             orphaned: Duration::from_secs(1_800),
             lost: Duration::from_secs(30),
         }

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::Shared;
 use super::listen::listen;
-use crate::call::driver::{KEYPAD, today};
+use crate::call::driver::KEYPAD;
 use crate::dialog::conversation::{CallerTurn, Ending, Said, Staff, ToolRecord};
 use crate::dialog::form::Dialog;
 use crate::engine::{LineAudio, Urgency};
@@ -81,6 +81,10 @@ pub(super) struct Turn {
     pub(super) voice: Code,
     pub(super) ledger: Ledger,
     pub(super) out: mpsc::Sender<Event>,
+    /// False once the caller is gone: no tool begins any more.
+    pub(super) counts: watch::Receiver<bool>,
+    /// Whether a tool runs.
+    pub(super) acting: watch::Sender<bool>,
 }
 
 /// What was made of a recording.
@@ -93,7 +97,25 @@ enum Understood {
 }
 
 impl Turn {
-    pub(super) async fn run(mut self, work: Work) {
+    /// To the end, or until the caller is gone; a tool that runs then is waited for.
+    pub(super) async fn run(self, work: Work) {
+        let (mut counts, mut acting) = (self.counts.clone(), self.acting.subscribe());
+        let gone = async {
+            // An error means that the call's task is gone, which ends this one.
+            let _ = counts.wait_for(|&counts| !counts).await;
+            // What had begun by then has said so when this goes on.
+            tokio::task::yield_now().await;
+            // The sender is held as long as this future is polled.
+            let _ = acting.wait_for(|&acting| !acting).await;
+        };
+        tokio::select! {
+            biased;
+            () = self.work(work) => {}
+            () = gone => {}
+        }
+    }
+
+    async fn work(mut self, work: Work) {
         let (finish, outcome) = match work {
             Work::Say { texts, then, outcome } => (self.say(texts, then).await, outcome),
             Work::Typed(keys) => self.answer(keys, true).await,
@@ -219,7 +241,7 @@ impl Turn {
             text,
             typed,
             history: self.history.iter().map(Into::into).collect(),
-            today: today(),
+            today: self.shared.services.today(self.dialog.agent()),
         };
         self.ledger.requested = Some(now());
         let mut ledger = self.ledger;
@@ -245,8 +267,7 @@ impl Turn {
     async fn think(&self, heard: CallerTurn, sentences: mpsc::Sender<String>) -> Thought {
         let services = &self.shared.services;
         let (staff, dialog) = (Arc::clone(&self.staff), self.dialog.clone());
-        // The turn counts: the caller has hung up on nothing yet.
-        let (_committed, counts) = watch::channel(true);
+        let counts = self.counts.clone();
         let mut said = services.mind.answer(staff, dialog, heard, counts).boxed();
         let mut thought = Thought::default();
         loop {
@@ -265,11 +286,17 @@ impl Turn {
                     let _ = sentences.send(text).await;
                 }
                 Some(Said::State(dialog)) => self.emit(Event::State(dialog)).await,
-                Some(Said::Tool(tool)) => self.emit(Event::Tool(tool)).await,
+                Some(Said::Acting) => {
+                    self.acting.send_replace(true);
+                }
+                Some(Said::Tool(tool)) => {
+                    self.emit(Event::Tool(tool)).await;
+                    self.acting.send_replace(false);
+                }
                 Some(Said::End(ending)) => thought.ending = Some(ending),
                 Some(Said::Failed(reason)) => thought.fail(self, &reason),
                 // Nobody is handed over from here yet, so where to is nothing to act on.
-                Some(Said::Acting | Said::Destination(_)) => {}
+                Some(Said::Destination(_)) => {}
                 None => return thought,
             }
         }

@@ -19,7 +19,7 @@ pub use tape::{Paused, Played, Unreadable};
 pub use wav::Wav;
 pub use writing::tap_into;
 
-use crate::call::disk::{make_dir, on_a_thread};
+use crate::call::disk::{self, make_dir, on_a_thread};
 use crate::privacy::chunks::{ChunkError, ChunkReader};
 use crate::privacy::seal::DataKey;
 use crate::store::{Record, Recording, RecordingState, Store, StoreError};
@@ -96,7 +96,7 @@ impl Recordings {
             Err(error) => return Err(error.into()),
         };
         let files: Vec<(Recording, PathBuf)> = parts.iter().map(|part| (part.clone(), self.path(&part.id))).collect();
-        let (played, faults) = on_a_thread(move || Ok(joined(&files, &key))).await?;
+        let (played, faults) = on_a_thread(THREAD, move || Ok(joined(&files, &key))).await?;
         Ok(Some((Tape { parts, played }, faults)))
     }
 
@@ -115,14 +115,14 @@ impl Recordings {
     pub async fn sweep(&self) -> Result<usize, RecordingError> {
         let dir = self.dir.clone();
         // Before the rows are asked for: each file has one before it is there.
-        let files = on_a_thread(move || sealed_files(&dir)).await?;
+        let files = on_a_thread(THREAD, move || disk::files(&dir, SEALED)).await?;
         if files.is_empty() {
             return Ok(0);
         }
         let heard = self.store.recordings_to_be_heard().await?;
         let mut over = Vec::new();
-        for path in files {
-            if id_of(&path).is_none_or(|id| !heard.contains(id)) && self.is_over(&path).await? {
+        for (id, path) in files {
+            if !heard.contains(&id) && self.is_over(&path).await? {
                 over.push(path);
             }
         }
@@ -137,7 +137,7 @@ impl Recordings {
         }
         // Rows go with their call; the file says which that was.
         let path = path.to_owned();
-        let key = on_a_thread(move || Ok(ChunkReader::key_id(&path).ok())).await?;
+        let key = on_a_thread(THREAD, move || Ok(ChunkReader::key_id(&path).ok())).await?;
         let Some(sid) = key.as_deref().and_then(|key| key.strip_prefix("call/")) else {
             return Ok(false);
         };
@@ -151,7 +151,7 @@ impl Recordings {
     pub async fn verify(&self) -> Result<Vec<String>, RecordingError> {
         let dir = self.dir.clone();
         // Before the rows are asked for: each file has one before it is there.
-        let there = on_a_thread(move || sealed_files(&dir)).await?;
+        let there = on_a_thread(THREAD, move || disk::files(&dir, SEALED)).await?;
         let (mut faults, mut known) = (Vec::new(), HashSet::new());
         let mut after = String::new();
         loop {
@@ -163,7 +163,7 @@ impl Recordings {
                 self.verify_call(sid, &mut faults).await?;
             }
         }
-        for path in there {
+        for (_, path) in there {
             // A file that is to go is none either; nor is one that has gone meanwhile.
             if known.contains(&path) || self.is_over(&path).await? || !path.exists() {
                 continue;
@@ -191,7 +191,7 @@ impl Recordings {
         for part in parts.into_iter().filter(|part| part.state.has_file()) {
             let (path, key) = (self.path(&part.id), key.clone());
             let (id, number) = (part.id.clone(), part.part);
-            let found = on_a_thread(move || Ok(fault(&part, &path, &key))).await?;
+            let found = on_a_thread(THREAD, move || Ok(fault(&part, &path, &key))).await?;
             // It may have been deleted meanwhile.
             if let Some(fault) = found
                 && self.store.recording_ids_to_be_heard(sid).await?.contains(&id)
@@ -268,22 +268,6 @@ fn opened(part: &Recording, path: &Path, key: &DataKey) -> (Vec<u8>, Result<bool
     }
 }
 
-/// The files in the folder, whosoever they are.
-fn sealed_files(dir: &Path) -> io::Result<Vec<PathBuf>> {
-    let entries = match fs::read_dir(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries?,
-    };
-    let mut found = Vec::new();
-    for entry in entries {
-        let path = entry?.path();
-        if id_of(&path).is_some() {
-            found.push(path);
-        }
-    }
-    Ok(found)
-}
-
 /// Which part a file is of, by its name.
 pub fn id_of(path: &Path) -> Option<&str> {
     path.file_name()?.to_str()?.strip_suffix(SEALED)
@@ -291,20 +275,11 @@ pub fn id_of(path: &Path) -> Option<&str> {
 
 /// Removes files; how many of them were there.
 pub async fn remove(paths: Vec<PathBuf>) -> io::Result<usize> {
-    on_a_thread(move || {
-        let mut removed = 0;
-        for path in paths {
-            match fs::remove_file(path) {
-                Ok(()) => removed += 1,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(removed)
-    })
-    .await
+    on_a_thread(THREAD, move || disk::remove(&paths)).await
 }
 
+/// Whatever uses their files.
+const THREAD: &str = "recordings";
 /// How the name of a file ends, after its id.
 const SEALED: &str = ".rec.sealed";
 /// More silence between two parts than this is not written out: 10 min.

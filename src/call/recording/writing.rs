@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
 
-use super::Recordings;
 use super::tap::{Message, Tap, Told};
 use super::tape::Tape;
+use super::{Recordings, THREAD};
 use crate::call::backoff::Backoff;
 use crate::call::disk::{make_dir, on_a_thread};
 use crate::privacy::chunks::ChunkWriter;
@@ -99,7 +99,7 @@ impl Part {
         };
         let (path, id) = (self.recordings.path(&self.id), self.id.clone());
         let lost = Arc::clone(&told);
-        let written = on_a_thread(move || Ok(write(&path, &key, &id, &received, &told))).await;
+        let written = on_a_thread(THREAD, move || Ok(write(&path, &key, &id, &received, &told))).await;
         let lost = lost.lost.load(Ordering::Relaxed);
         self.facts.lost_ms = milliseconds(lost);
         match written.and_then(|written| written) {
@@ -195,7 +195,7 @@ pub fn tap_into<W: Write + Send + 'static>(out: W, key: &DataKey) -> io::Result<
     let (_, written) = oneshot::channel();
     let told = Arc::new(Told::default());
     let tap = Tap::new("measured", messages, Arc::clone(&told), written);
-    let thread = std::thread::Builder::new().name("recordings".to_owned());
+    let thread = std::thread::Builder::new().name(THREAD.to_owned());
     let thread = thread.spawn(move || take_all(chunks, &received, &told)?.0.end())?;
     Ok((tap, thread))
 }

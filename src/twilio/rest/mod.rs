@@ -99,7 +99,7 @@ pub trait Carrier: Send + Sync {
     /// A recording as WAV, by its sid alone: no URL that somebody sent is followed.
     fn recording<'a>(&'a self, sid: &'a str) -> BoxFuture<'a, Result<Vec<u8>, CarrierError>>;
 
-    /// Deletes a recording. One that is gone already is as good as deleted.
+    /// Deletes a recording. One that it does not have is refused with status 404: it is gone already, or has yet to appear.
     fn delete_recording<'a>(&'a self, sid: &'a str) -> BoxFuture<'a, Result<(), CarrierError>>;
 }
 

@@ -43,6 +43,8 @@ pub(super) struct Running {
     pub(super) over: Option<Over>,
     /// Its task has died once.
     pub(super) broken: bool,
+    /// Whether tools may begin.
+    pub(super) counts: watch::Sender<bool>,
 }
 
 impl Phase {
@@ -73,7 +75,7 @@ impl Phase {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // A tool that runs has a task of its own, and is not stopped half-way.
+        // A tool that runs has a task of its own, and is not stopped half-way; `Line::finish` has waited for what comes of it.
         self.task.abort();
     }
 }
