@@ -158,6 +158,12 @@ impl Call {
         self
     }
 
+    /// Something is known before anybody has spoken.
+    pub(crate) fn knows(&mut self, name: &str, facts: &Value) {
+        let facts = facts.as_object().cloned().unwrap_or_default();
+        self.dialog.know(name, facts);
+    }
+
     /// The caller says something, and hears this. It is never an error.
     pub(crate) async fn says(&mut self, text: &str) -> String {
         self.history.push(Message::Caller(text.to_owned()));

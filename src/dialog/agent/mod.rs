@@ -26,7 +26,7 @@ pub use line::{Blocked, Choice, Line, Menu, Queue, Voicemail, Way};
 pub use phrases::Phrases;
 pub use recording::{Consent, Recording};
 pub use set::{Agents, SetError};
-pub use template::{Context, Expr, Template};
+pub use template::{Context, Expr, Part, Template};
 
 use crate::dialog::slot::{Language, Slot};
 use crate::dialog::tool::spec::HttpToolSpec;

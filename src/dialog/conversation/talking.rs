@@ -3,7 +3,7 @@
 use futures_util::StreamExt;
 
 use super::{Answering, Said};
-use crate::dialog::agent::Context;
+use crate::dialog::agent::{Context, Part};
 use crate::dialog::form::{Next, Step};
 use crate::dialog::llm::{CallRequest, Delta, Message, Prompt, ToolSpec};
 use crate::dialog::redact::Redaction;
@@ -30,11 +30,8 @@ impl Answering {
         let mut messages = self.heard.history.clone();
         let (mut spoken, mut run) = (false, Vec::new());
         for _ in 0..ROUNDS {
-            let mut prompt = self.prompt(messages.clone());
             let mut redaction = llm.redacts().then(|| self.redaction());
-            if let Some(hidden) = &mut redaction {
-                prompt = hidden.prompt(prompt);
-            }
+            let prompt = self.prompt(&messages, redaction.as_mut());
             let mut deltas = llm.reply(prompt).boxed();
             let mut calls = Vec::new();
             let mut text = String::new();
@@ -152,7 +149,7 @@ impl Answering {
         }
     }
 
-    fn prompt(&self, messages: Vec<Message>) -> Prompt {
+    fn prompt(&self, messages: &[Message], redaction: Option<&mut Redaction>) -> Prompt {
         let agent = self.dialog.agent();
         let mut tools: Vec<ToolSpec> = self.dialog.tools().into_iter().map(spec).collect();
         tools.extend(self.staff.tools.readable(&agent.name).map(|tool| ToolSpec {
@@ -167,14 +164,21 @@ impl Answering {
             }));
         }
         let known = self.dialog.known();
-        let mut system = agent.system_prompt.render_lines(&self.system_context());
+        let mut told = agent.system_prompt.render_parts(&self.system_context());
         if !known.is_empty() {
-            system = format!("{system}\n\nWhat is known so far:\n{known}");
+            told.push(Part::Own("\n\nWhat is known so far:\n".to_owned()));
+            told.extend(known);
         }
-        let skip = messages.len().saturating_sub(agent.limits.max_history);
+        // Of the conversation only: what this turn has called belongs together with its answers.
+        let skip = self.heard.history.len().saturating_sub(agent.limits.max_history);
+        let messages = messages[skip..].to_vec();
+        let (messages, system) = match redaction {
+            Some(hidden) => (hidden.messages(messages), hidden.system(&told)),
+            None => (messages, told.iter().map(Part::text).collect()),
+        };
         Prompt {
             system,
-            messages: messages.into_iter().skip(skip).collect(),
+            messages,
             tools,
         }
     }

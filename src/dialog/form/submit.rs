@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json, json};
 
 use super::{Asked, Dialog, Step, words};
-use crate::dialog::agent::{Form, SlotSpec};
+use crate::dialog::agent::{Form, Part, SlotSpec};
 use crate::dialog::slot::{Date, Language, Slot, Value};
 
 /// What came of a form the LLM handed in.
@@ -148,23 +148,27 @@ impl Dialog {
     }
 
     /// What is known so far, for the LLM's instructions.
-    pub fn known(&self) -> String {
+    pub fn known(&self) -> Vec<Part> {
         let Some((form, run)) = self.form().zip(self.run.as_ref()) else {
-            return String::new();
+            return Vec::new();
         };
-        let mut lines = format!("The caller is about {}.", form.name);
+        let mut parts = vec![Part::Own(format!("The caller is about {}.", form.name))];
         for spec in &form.slots {
-            let value = run
-                .slots
-                .get(&spec.name)
-                .map(|value| spec.speak(value, self.agent.language));
-            let known = value.map_or_else(
-                || "not known yet".to_owned(),
-                |value| format!("{value} (from the caller)"),
-            );
-            lines.push_str(&format!("\n{}: {known}", spec.label));
+            parts.push(Part::Own(format!("\n{}: ", spec.label)));
+            let Some(value) = run.slots.get(&spec.name) else {
+                parts.push(Part::Own("not known yet".to_owned()));
+                continue;
+            };
+            let spoken = spec.speak(value, self.agent.language);
+            let is_own = matches!(value, Value::Choice(_) | Value::YesNo(_));
+            parts.push(if is_own {
+                Part::Own(spoken)
+            } else {
+                Part::Filled(spoken)
+            });
+            parts.push(Part::Own(" (from the caller)".to_owned()));
         }
-        lines
+        parts
     }
 
     /// The LLM has failed and this dialog goes on: the caller said `text`.
