@@ -20,7 +20,7 @@ use std::{fs, io};
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
-pub use form::{Act, Form, Reaction, SlotSpec, Then};
+pub use form::{Act, Form, OWN_TOOLS, OwnTool, Reaction, SlotSpec, Then};
 pub use hours::{Holiday, Hours, Opening};
 pub use line::{Blocked, Choice, Line, Menu, Queue, Voicemail, Way};
 pub use phrases::Phrases;

@@ -3,7 +3,7 @@
 use futures_util::StreamExt;
 
 use super::{Answering, Said};
-use crate::dialog::agent::{Context, Part};
+use crate::dialog::agent::{Context, OWN_TOOLS, Part, Then};
 use crate::dialog::form::{Next, Step};
 use crate::dialog::llm::{CallRequest, Delta, Message, Prompt, ToolSpec};
 use crate::dialog::redact::Redaction;
@@ -158,9 +158,9 @@ impl Answering {
             parameters: tool.parameters.clone(),
         }));
         if self.dialog.guides() {
-            tools.extend(OWN_TOOLS.iter().map(|(name, description, _)| {
+            tools.extend(OWN_TOOLS.iter().map(|own| {
                 let parameters = serde_json::json!({ "type": "object", "properties": {} });
-                spec(((*name).to_owned(), (*description).to_owned(), parameters))
+                spec((own.name.to_owned(), own.description.to_owned(), parameters))
             }));
         }
         let known = self.dialog.known();
@@ -193,23 +193,10 @@ impl Answering {
     }
 }
 
-/// Tools that every agent has, beside its forms.
-const OWN_TOOLS: &[(&str, &str, Next)] = &[
-    (
-        "end_call",
-        "Says goodbye and ends the call, when the caller is done.",
-        Next::End,
-    ),
-    (
-        "transfer_call",
-        "Hands the caller over to a person, when they ask for one or cannot be helped.",
-        Next::HandOver,
-    ),
-];
-
 fn own_tool(name: &str) -> Option<Next> {
-    let found = OWN_TOOLS.iter().find(|(own, ..)| *own == name);
-    found.map(|(.., next)| next.clone())
+    let found = OWN_TOOLS.iter().find(|own| own.name == name)?;
+    let hands_over = found.then == Then::HandOver;
+    Some(if hands_over { Next::HandOver } else { Next::End })
 }
 
 /// A model's argument, if it is what can be dialled.

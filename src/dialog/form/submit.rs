@@ -1,4 +1,4 @@
-//! The LLM's part: it talks, and hands in forms. Ids, numbers and dates come from the caller's own words, never from the model.
+//! The LLM's part: it talks, and hands in forms. Ids, numbers, dates, yes and no come from the caller's own words, never from the model.
 
 use std::sync::Arc;
 
@@ -93,7 +93,9 @@ impl Dialog {
             return corrected || self.absorb(form, text, today);
         }
         let wanted = agent.forms.iter().position(|form| {
-            let finds = |spec: &SlotSpec| is_exact(&spec.kind) && spec.kind.find(text, agent.language, today).is_some();
+            // "No, thanks" is about nothing.
+            let tells = |spec: &SlotSpec| is_exact(&spec.kind) && spec.kind != Slot::YesNo;
+            let finds = |spec: &SlotSpec| tells(spec) && spec.kind.find(text, agent.language, today).is_some();
             self.wants(form, text, today) > 0 || form.slots.iter().any(finds)
         });
         if let Some(form) = wanted {
@@ -187,7 +189,9 @@ impl Dialog {
 fn is_exact(kind: &Slot) -> bool {
     match kind {
         Slot::Digits { .. } | Slot::Id(_) | Slot::Phone { .. } | Slot::Date(_) | Slot::Money | Slot::Email => true,
-        Slot::Number { .. } | Slot::YesNo | Slot::Choice(_) | Slot::Name | Slot::Address | Slot::Text => false,
+        // The caller says yes.
+        Slot::YesNo => true,
+        Slot::Number { .. } | Slot::Choice(_) | Slot::Name | Slot::Address | Slot::Text => false,
     }
 }
 
@@ -205,7 +209,6 @@ fn read(spec: &SlotSpec, given: &str, language: Language, today: Date) -> Option
     let own = given.to_owned();
     match &spec.kind {
         Slot::Choice(choices) if choices.iter().any(|choice| choice.value == given) => Some(Value::Choice(own)),
-        Slot::YesNo if given == "true" || given == "false" => Some(Value::YesNo(given == "true")),
         Slot::Name => Some(Value::Name(own)),
         Slot::Address => Some(Value::Address(own)),
         Slot::Text => Some(Value::Text(own)),

@@ -87,6 +87,44 @@ fn a_model_cannot_say_yes_for_the_caller() {
 }
 
 #[test]
+fn yes_and_no_are_the_callers_and_never_the_models() {
+    let mut phone = Phone::own(DIRECTIONS);
+    phone.overhears("How do I find you?");
+    assert_eq!(
+        phone.submits("directions", json!({ "wants_text": true })),
+        "Shall I send you a text?"
+    );
+    assert!(phone.answers("No.").contains("anything else"));
+    assert!(phone.calls.is_empty());
+    phone.submits("directions", json!({ "wants_text": true }));
+    assert!(phone.calls.is_empty());
+    phone.answers("Yes.");
+    assert_eq!(phone.count("send_sms"), 1);
+}
+
+const DIRECTIONS: &str = r#"
+name = "directions"
+greeting = "Hello."
+system_prompt = "Be brief."
+
+[[forms]]
+name = "directions"
+description = "Sends the way."
+
+[[forms.slots]]
+name = "wants_text"
+kind = "yes-no"
+label = "whether they want a text"
+ask = "Shall I send you a text?"
+
+[[forms.actions]]
+tool = "send_sms"
+when = "raw.wants_text"
+args = { text = "'The way: https://example.org/way'" }
+results = {}
+"#;
+
+#[test]
 fn what_was_cancelled_is_not_done_by_a_later_yes() {
     let mut phone = Phone::rings("eligibility", None);
     phone.overhears("It is about member MB123456, born March 15th, 1985.");
