@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use futures_util::Stream;
 
 use crate::config::Llm;
-use crate::privacy::egress::{Egress, Outlet, Purpose, Redirects};
+use crate::privacy::egress::{Egress, Outlet, Purpose, Redirects, innermost};
 use crate::turn::machine::{Line, Speaker};
 use breaker::SharedBreaker;
 
@@ -183,7 +183,7 @@ impl LlmClient {
     /// The HTTP status of its list of models, which tells that it is there.
     pub async fn probe(&self, patience: Duration) -> Result<u16, LlmError> {
         let asked = self.outlet.get("models").timeout(patience).send().await;
-        let answer = asked.map_err(|error| LlmError::Unreachable(request::root_cause(&error.without_url())))?;
+        let answer = asked.map_err(|error| LlmError::Unreachable(innermost(&error.without_url())))?;
         Ok(answer.status().as_u16())
     }
 

@@ -38,6 +38,8 @@ pub use pattern::{MAX_LEN, Pattern, PatternError};
 pub use private::{Private, private_spans};
 pub use resume::Resumed;
 
+pub(in crate::dialog) use speak::capitalised;
+
 use crate::speech::Answer;
 use crate::turn::event::Progress;
 use lexicon::Lexicon;
