@@ -2,6 +2,10 @@
 
 use serde_json::{Value, json};
 use tieline::dialog::conversation::Ending;
+use tieline::dialog::form::CallFacts;
+use tieline::dialog::llm::{CallRequest, Delta, Message, Prompt};
+use tieline::dialog::slot::{Date, Language, Slot, Value as Filled};
+use tieline::dialog::tool::{ToolCall, ToolResult};
 
 use crate::dialog::{Base, Call, ELIGIBILITY, KNOWN, SERVICE, call, coverage, member, words};
 use crate::dialog_faults::PATIENT;
@@ -76,5 +80,71 @@ async fn what_is_known_leaves_without_what_was_said_in_it() {
         for private in ["0182", "1985", "March", "Jane", "Roe", "1971", "0147"] {
             assert!(!sent.contains(private), "{private} has left: {sent}");
         }
+    }
+}
+
+/// A `{:?}` that somebody adds to a log line some day tells nothing.
+#[test]
+fn debug_shows_nothing_that_was_said() {
+    const SAID: &str = "Zoe 482615";
+    let said = || SAID.to_owned();
+    let today = Date::constant(2026, 11, 21);
+    let object = json!({ "name": SAID }).as_object().cloned().unwrap_or_default();
+    let request = CallRequest {
+        id: said(),
+        name: said(),
+        arguments: said(),
+    };
+    let messages = vec![
+        Message::Caller(said()),
+        Message::Agent(said()),
+        Message::Calls(vec![request.clone()]),
+        Message::Result {
+            id: said(),
+            content: said(),
+        },
+    ];
+    let shown = [
+        format!("{:?}", Filled::Name(said())),
+        format!("{:?}", Filled::Money(482_615)),
+        format!("{:?}", Slot::Text.parse(SAID, Language::En, today)),
+        format!("{:?}", Slot::Name.find("My name is Zoe Zoe.", Language::En, today)),
+        format!("{messages:?}"),
+        format!("{:?}", Delta::Sentence(said())),
+        format!("{:?}", Delta::Call(request)),
+        format!(
+            "{:?}",
+            CallFacts {
+                id: said(),
+                from: Some(said()),
+            }
+        ),
+        format!(
+            "{:?}",
+            ToolCall {
+                tool: said(),
+                args: object.clone(),
+                key: said(),
+            }
+        ),
+        format!(
+            "{:?}",
+            ToolResult {
+                outcome: said(),
+                data: object,
+            }
+        ),
+        format!(
+            "{:?}",
+            Prompt {
+                system: said(),
+                messages,
+                tools: Vec::new(),
+            }
+        ),
+    ];
+    for shown in shown {
+        let tells = shown.contains("Zoe") || shown.contains(|c: char| c.is_ascii_digit());
+        assert!(!tells && shown.contains("(…)"), "{shown}");
     }
 }

@@ -39,6 +39,8 @@ pub struct Timing {
     pub clock: fn() -> Instant,
 }
 
+private_debug!(Prompt, Message, CallRequest, Delta);
+
 impl Default for Timing {
     fn default() -> Self {
         Self {
@@ -49,7 +51,8 @@ impl Default for Timing {
 }
 
 /// What a reply is wanted to. Holds PHI: never logged.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Clone, PartialEq, Default)]
+#[cfg_attr(test, derive(Debug))]
 pub struct Prompt {
     /// What the model is told before the conversation.
     pub system: String,
@@ -60,7 +63,8 @@ pub struct Prompt {
 }
 
 /// A part of the conversation.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 pub enum Message {
     /// The caller said it.
     Caller(String),
@@ -98,7 +102,8 @@ pub struct ToolSpec {
 }
 
 /// A tool call as the model wrote it: nothing in it is checked but its size. Holds PHI: never logged.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 pub struct CallRequest {
     /// The server's, else `call_<n>`, counted through the conversation.
     pub id: String,
@@ -109,7 +114,8 @@ pub struct CallRequest {
 }
 
 /// What arrives while a reply is generated.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 pub enum Delta {
     /// The first token is here, be it of a text or of a call.
     FirstToken,

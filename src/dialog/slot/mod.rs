@@ -53,6 +53,8 @@ pub enum Language {
     Es,
 }
 
+private_debug!(Value, Parsed);
+
 impl Language {
     /// Its ISO 639-1 code.
     pub const fn code(self) -> &'static str {
@@ -141,7 +143,8 @@ pub struct Choice {
 }
 
 /// What was said, typed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 pub enum Value {
     /// `0-9` only.
     Digits(String),
@@ -170,7 +173,8 @@ pub enum Value {
 }
 
 /// What a slot's parser says of a transcript.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 pub struct Parsed {
     /// Whether more is to come.
     pub progress: Progress,
