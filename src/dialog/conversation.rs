@@ -239,8 +239,10 @@ impl Answering {
 
     /// Runs a tool once the turn counts, and talks meanwhile if it takes long.
     async fn tool(&mut self, call: ToolCall) -> ToolResult {
-        // An error means that the call is gone, and this stream with it.
-        let _ = self.committed.wait_for(|&committed| committed).await;
+        // Without whom it counts for, it never will.
+        if self.committed.wait_for(|&committed| committed).await.is_err() {
+            return ToolResult::plain(ToolResult::FAILED);
+        }
         self.emit(Said::Acting).await;
         let began = now();
         let (staff, asked) = (Arc::clone(&self.staff), call.clone());

@@ -9,8 +9,9 @@ use std::sync::LazyLock;
 use regex::{Captures, Regex};
 use serde_json::Value as Json;
 
-use super::llm::{CallRequest, Message, Prompt};
-use super::slot::{Date, Language, Private, private_spans};
+use super::agent::Part;
+use super::llm::{CallRequest, Message};
+use super::slot::{Date, Language, Private, Value, private_spans};
 
 /// The placeholders of one request.
 pub struct Redaction {
@@ -59,10 +60,10 @@ impl Redaction {
         }
     }
 
-    /// The same prompt without what is private. The instructions are the operator's, so that only what is known is replaced in them.
-    pub fn prompt(&mut self, prompt: Prompt) -> Prompt {
+    /// The same conversation without what is private.
+    pub fn messages(&mut self, messages: Vec<Message>) -> Vec<Message> {
         let mut asked_for_name = false;
-        let messages = prompt.messages.into_iter().map(|message| {
+        let hidden = messages.into_iter().map(|message| {
             let answers = std::mem::replace(&mut asked_for_name, false);
             match message {
                 Message::Caller(text) => Message::Caller(self.hide(&text, answers)),
@@ -77,12 +78,18 @@ impl Redaction {
                 },
             }
         });
-        let messages = messages.collect();
-        Prompt {
-            system: format!("{}\n\n{TOLD}", self.hide_known(&prompt.system)),
-            messages,
-            tools: prompt.tools,
-        }
+        hidden.collect()
+    }
+
+    /// The same instructions without what is private, and with what is to be said of placeholders. Of the operator's own words only what is known
+    /// is replaced.
+    pub fn system(&mut self, parts: &[Part]) -> String {
+        let hidden = parts.iter().map(|part| match part {
+            Part::Own(text) => self.hide_known(text),
+            Part::Filled(text) if self.is_today(text) => text.clone(),
+            Part::Filled(text) => self.hide_value(text),
+        });
+        format!("{}\n\n{TOLD}", hidden.collect::<String>())
     }
 
     /// A sentence of the model, as the caller is to hear it.
@@ -112,6 +119,16 @@ impl Redaction {
         }
         self.hide_part(&text[at..], names, &mut out);
         out
+    }
+
+    /// Of a text that is no sentence: what begins with a capital may be a name.
+    fn hide_value(&mut self, text: &str) -> String {
+        let hidden = self.hide(&format!("{WITHIN}{text}"), false);
+        hidden.strip_prefix(WITHIN).map_or_else(String::new, str::to_owned)
+    }
+
+    fn is_today(&self, text: &str) -> bool {
+        text == self.today.to_string() || text == Value::Date(self.today).speak(self.language)
     }
 
     /// Of a text without placeholders.
@@ -168,7 +185,7 @@ impl Redaction {
                     let whole = std::mem::take(text);
                     self.placeholder(*kind, &whole, Some(&whole))
                 }
-                _ => self.hide(text, false),
+                _ => self.hide_value(text),
             };
         });
         json.to_string()
@@ -301,6 +318,8 @@ const TELLING: [(&str, Private); 8] = [
 ];
 /// Shorter texts are left: they would be found everywhere.
 const MIN_KNOWN: usize = 3;
+/// What comes after a comma begins no sentence.
+const WITHIN: &str = ", ";
 const TOLD: &str = "Some details are replaced by placeholders such as NAME_1 or NUMBER_2. Write a placeholder wherever you mean what it stands for, \
      exactly as it is. Never mention that there are placeholders.";
 
@@ -340,9 +359,15 @@ mod tests {
             (Private::Number, "MB123456", "M B 1 2 3 4 5 6"),
             (Private::Name, "Maria Gonzalez", "Maria Gonzalez"),
         ]);
-        let prompt = Prompt {
-            system: "Open nine to five, call 555-0100. Known: member id M B 1 2 3 4 5 6 (from the caller)".to_owned(),
-            messages: vec![
+        let told = [
+            Part::Own("Open nine to five, call 555-0100. Today is ".to_owned()),
+            Part::Filled("2026-11-21".to_owned()),
+            Part::Own(". Known: member id M B 1 2 3 4 5 6, the problem: ".to_owned()),
+            Part::Filled("Call Jane Roe at 646 555 0147, born May 3, 1971.".to_owned()),
+            Part::Own(" of ".to_owned()),
+            Part::Filled("Peter Miller".to_owned()),
+        ];
+        let messages = vec![
                 agent("What is your name?"),
                 caller("Gonzalez."),
                 caller("It's mb123456, and I was born on March 15, 1985."),
@@ -356,21 +381,21 @@ mod tests {
                     content: r#"{"outcome":"found","data":{"name":"Maria Gonzalez","copay":25,"balance":12050,"note":"call Mary Jones at 212-555-0182"}}"#
                         .to_owned(),
                 },
-            ],
-            tools: Vec::new(),
-        };
-        let sent = redaction.prompt(prompt);
-        let all = format!("{sent:?}");
-        for private in ["123456", "1 2 3", "Gonzalez", "Maria", "1985", "Jones", "0182", "12050"] {
+        ];
+        let sent = redaction.messages(messages);
+        let system = redaction.system(&told);
+        let all = format!("{system} {sent:?}");
+        for private in [
+            "123456", "1 2 3", "Gonzalez", "Maria", "1985", "Jones", "0182", "12050", "Roe", "0147", "1971", "Peter",
+            "Miller",
+        ] {
             assert!(!all.contains(private), "{private}: {all}");
         }
         // The clinic's own number is no secret.
-        assert!(
-            sent.system.contains("555-0100") && sent.system.contains("NUMBER_1"),
-            "{all}"
-        );
+        assert!(system.contains("555-0100. Today is 2026-11-21."), "{all}");
+        assert!(system.contains("NUMBER_1"), "{all}");
         assert!(all.contains("25"), "{all}");
-        let Message::Caller(said) = &sent.messages[2] else {
+        let Message::Caller(said) = &sent[2] else {
             panic!("a caller")
         };
         assert_eq!(said, "It's NUMBER_1, and I was born on DATE_1.");

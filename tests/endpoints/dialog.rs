@@ -158,6 +158,37 @@ impl Call {
         self
     }
 
+    /// Something is known before anybody has spoken.
+    pub(crate) fn knows(&mut self, name: &str, facts: &Value) {
+        let facts = facts.as_object().cloned().unwrap_or_default();
+        self.dialog.know(name, facts);
+    }
+
+    /// Without an LLM.
+    pub(crate) fn alone(mut self) -> Self {
+        self.mind.llm = None;
+        self
+    }
+
+    /// How many tools are run for a turn that nobody is left to commit.
+    pub(crate) async fn answers_nobody(&self, text: &str) -> usize {
+        let heard = CallerTurn {
+            text: text.to_owned(),
+            typed: false,
+            history: self.history.clone(),
+            today: Date::constant(2026, 11, 21),
+        };
+        let (counts, committed) = watch::channel(false);
+        drop(counts);
+        let answer = self
+            .mind
+            .answer(Arc::clone(&self.staff), self.dialog.clone(), heard, committed);
+        let said = soon(answer.collect::<Vec<_>>()).await;
+        said.iter()
+            .filter(|said| matches!(said, Said::Acting | Said::Tool(_)))
+            .count()
+    }
+
     /// The caller says something, and hears this. It is never an error.
     pub(crate) async fn says(&mut self, text: &str) -> String {
         self.history.push(Message::Caller(text.to_owned()));

@@ -336,6 +336,38 @@ async fn the_front_desk_leads_on_without_the_llm() {
     assert_eq!(call.server.asked().len(), 1);
 }
 
+/// A short memory forgets the conversation, not what belongs to a tool call: servers refuse an answer without its call.
+#[tokio::test]
+async fn the_answers_of_tools_stand_behind_their_calls() {
+    let base = Base::new().await;
+    let agent = SERVICE.replacen("[phrases]", "[limits]\nmax_history = 2\n\n[phrases]", 1);
+    let mut call = Call::begin(&agent, &base, "CA1", PATIENT).await;
+    call.server.answer([words("Hello."), words("Well.")]);
+    call.says("Good day.").await;
+    call.says("How are you?").await;
+    call.server
+        .answer([calls(&[("a", "{}"), ("b", "{}"), ("c", "{}")]), words("I see.")]);
+    assert_eq!(call.says("Is it raining?").await, "I see.");
+    let sent = call.server.asked().last().expect("asked").json();
+    let messages = sent["messages"].as_array().expect("messages");
+    let roles: Vec<&str> = messages.iter().filter_map(|message| message["role"].as_str()).collect();
+    assert_eq!(
+        roles,
+        ["system", "assistant", "user", "assistant", "tool", "tool", "tool"]
+    );
+    assert_eq!(messages[3]["tool_calls"].as_array().map(Vec::len), Some(3));
+}
+
+/// What is never to count does nothing.
+#[tokio::test]
+async fn a_turn_whose_call_is_gone_runs_no_tool() {
+    let base = Base::new().await;
+    let mut call = Call::begin(SERVICE, &base, "CA1", PATIENT).await.alone();
+    assert_eq!(call.answers_nobody("My sink is leaking.").await, 0);
+    call.says("My sink is leaking.").await;
+    assert_eq!(call.tools.len(), 1, "the caller is looked up");
+}
+
 /// What only reads may be called by the LLM itself, once for the same arguments; what deletes may not.
 #[tokio::test]
 async fn tools_that_read_are_the_llms_and_no_others() {

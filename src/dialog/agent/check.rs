@@ -54,7 +54,10 @@ fn twice(raw: &Raw) -> Fault {
         let at = tool.span().start;
         (at, tool.get_ref().name.as_str(), "a tool")
     });
-    let mut taken: BTreeMap<&str, &str> = OWN_TOOLS.iter().map(|name| (*name, "a tool of every agent")).collect();
+    let mut taken: BTreeMap<&str, &str> = OWN_TOOLS
+        .iter()
+        .map(|own| (own.name, "a tool of every agent"))
+        .collect();
     for (at, name, what) in forms.chain(tools) {
         if let Some(before) = taken.insert(name, what) {
             let message = format!("{name} is the name of {before} already; the LLM could not tell it from {what}");

@@ -116,6 +116,17 @@ pub enum Then {
     End,
 }
 
+/// A tool of the LLM's, for what a form says with `then`.
+#[derive(Debug, Clone, Copy)]
+pub struct OwnTool {
+    /// The LLM's name for it.
+    pub name: &'static str,
+    /// What it does, for the LLM.
+    pub description: &'static str,
+    /// What it is in a form.
+    pub then: Then,
+}
+
 impl SlotSpec {
     /// How the agent says a value of it.
     pub fn speak(&self, value: &Value, language: Language) -> String {
@@ -319,7 +330,7 @@ fn identifier<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::E
 /// The LLM knows it beside the tools that every agent has.
 fn form_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let name = identifier(deserializer)?;
-    if OWN_TOOLS.contains(&name.as_str()) {
+    if OWN_TOOLS.iter().any(|own| own.name == name) {
         return Err(serde::de::Error::custom(format!(
             "a form cannot be called {name}, which every agent has as a tool of the LLM"
         )));
@@ -341,7 +352,18 @@ fn some_slots<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<SlotSpec
 
 /// Names that every template knows: values as tools get them, the last tool's data, who calls, the agent's language, today.
 pub(super) const GIVEN: &[&str] = &["raw", "result", "caller", "context", "language", "today"];
-/// What the LLM may call beside forms.
-pub(super) const OWN_TOOLS: &[&str] = &["end_call", "transfer_call"];
+/// What the LLM of every agent may call beside forms.
+pub const OWN_TOOLS: &[OwnTool] = &[
+    OwnTool {
+        name: "end_call",
+        description: "Says goodbye and ends the call, when the caller is done.",
+        then: Then::End,
+    },
+    OwnTool {
+        name: "transfer_call",
+        description: "Hands the caller over to a person, when they ask for one or cannot be helped.",
+        then: Then::HandOver,
+    },
+];
 /// LLM endpoints take no longer ones.
 const MAX_NAME: usize = 64;

@@ -20,13 +20,13 @@ use std::{fs, io};
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
-pub use form::{Act, Form, Reaction, SlotSpec, Then};
+pub use form::{Act, Form, OWN_TOOLS, OwnTool, Reaction, SlotSpec, Then};
 pub use hours::{Holiday, Hours, Opening};
 pub use line::{Blocked, Choice, Line, Menu, Queue, Voicemail, Way};
 pub use phrases::Phrases;
 pub use recording::{Consent, Recording};
 pub use set::{Agents, SetError};
-pub use template::{Context, Expr, Template};
+pub use template::{Context, Expr, Part, Template};
 
 use crate::dialog::slot::{Language, Slot};
 use crate::dialog::tool::spec::HttpToolSpec;

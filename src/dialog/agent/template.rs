@@ -22,6 +22,24 @@ pub struct Template(Source);
 #[derive(Clone, PartialEq, Eq)]
 pub struct Expr(Source);
 
+/// A part of a rendered text.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Part {
+    /// The operator's words.
+    Own(String),
+    /// What was said in the call, found by tools or known before: private perhaps.
+    Filled(String),
+}
+
+impl Part {
+    /// Whosever it is.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Own(text) | Self::Filled(text) => text,
+        }
+    }
+}
+
 #[derive(Clone, PartialEq, Eq)]
 struct Source {
     text: String,
@@ -36,9 +54,16 @@ impl Template {
         rendered.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
-    /// As [`Template::render`], with its line breaks.
-    pub fn render_lines(&self, context: &Context) -> String {
-        ENVIRONMENT.render_str(&self.0.text, context).unwrap_or_default()
+    /// As [`Template::render`], with its line breaks and what was filled in told apart.
+    pub fn render_parts(&self, context: &Context) -> Vec<Part> {
+        let rendered = MARKED.render_str(&self.0.text, context).unwrap_or_default();
+        let (first, rest) = rendered.split_once(OPEN).unwrap_or((&rendered, ""));
+        let mut parts = vec![Part::Own(first.to_owned())];
+        for filled in rest.split_terminator(OPEN) {
+            let (value, own) = filled.split_once(CLOSE).unwrap_or((filled, ""));
+            parts.extend([Part::Filled(value.to_owned()), Part::Own(own.to_owned())]);
+        }
+        parts
     }
 
     /// Whether there is nothing to fill in.
@@ -184,7 +209,23 @@ impl fmt::Debug for Expr {
     }
 }
 
-static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
+static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(environment);
+
+/// Writes marks around what is filled in.
+static MARKED: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut environment = environment();
+    environment.set_formatter(|out, _, value| {
+        let value = value.to_string().replace([OPEN, CLOSE], "");
+        Ok(write!(out, "{OPEN}{value}{CLOSE}")?)
+    });
+    environment
+});
+
+/// For private use in Unicode: no text has them.
+const OPEN: char = '\u{e000}';
+const CLOSE: char = '\u{e001}';
+
+fn environment() -> Environment<'static> {
     let mut environment = Environment::empty();
     environment.set_undefined_behavior(UndefinedBehavior::Chainable);
     environment.add_filter("money", money);
@@ -196,7 +237,7 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     environment.add_filter("replace", minijinja::filters::replace);
     environment.add_test("defined", minijinja::tests::is_defined);
     environment
-});
+}
 
 /// As they are added.
 const FILTERS: &[&str] = &["money", "date", "digits", "default", "title", "lower", "replace"];

@@ -1,6 +1,6 @@
 //! Whether the tools that a form names exist, get what they need, and can answer what the form expects of them.
 
-use super::form::{Act, Form, SlotSpec};
+use super::form::{Act, Form, OWN_TOOLS, SlotSpec, Then};
 use crate::dialog::slot::Slot;
 use crate::dialog::tool::builtin::{BUILTIN, COMMON_OUTCOMES};
 use crate::dialog::tool::sms::Texts;
@@ -13,6 +13,8 @@ struct Known<'a> {
     /// Whether it takes others too.
     open: bool,
     outcomes: Vec<&'a str>,
+    /// If it changes something: what else may be done than asking for a yes.
+    changes: Option<&'static str>,
 }
 
 /// The first fault: where in the file, and what.
@@ -23,12 +25,29 @@ pub(super) fn fault(form: &Form, own: &[&HttpToolSpec]) -> Option<(usize, String
 
 fn act_fault(form: &Form, act: &Act, own: &[&HttpToolSpec]) -> Option<(usize, String)> {
     let tool = &act.tool;
+    if let Some(model) = OWN_TOOLS.iter().find(|own| own.name == tool) {
+        let then = if model.then == Then::HandOver {
+            "hand-over"
+        } else {
+            "end"
+        };
+        let message = format!("{tool} is the language model's; write then = \"{then}\" in a result instead");
+        return Some((act.at, message));
+    }
     let Some(known) = known(tool, own) else {
         let known: Vec<&str> = BUILTIN.iter().map(|builtin| builtin.name).collect();
         let known = known.join(", ");
         let message = format!("there is no tool {tool}; there are {known}, and those of [[tools]]");
         return Some((act.at, message));
     };
+    if let Some(remedy) = known.changes
+        && !(form.confirm.is_some() && form.actions.contains(act))
+    {
+        let message = format!(
+            "{tool} changes something and needs the caller's yes: make it an action of a form with confirm{remedy}"
+        );
+        return Some((act.at, message));
+    }
     let mut args = act.args.iter().filter(|_| !known.open);
     if let Some((unknown, expr)) = args.find(|(arg, _)| !known.parameters.contains(&arg.as_str())) {
         let takes = known.parameters.join(", ");
@@ -108,6 +127,9 @@ fn known<'a>(tool: &str, own: &[&'a HttpToolSpec]) -> Option<Known<'a>> {
                 .collect(),
             open: !matches!(schema["additionalProperties"].as_bool(), None | Some(false)),
             outcomes,
+            changes: spec
+                .changes
+                .then_some(", or write changes = false in its [[tools]] if it only looks something up"),
         });
     }
     let builtin = BUILTIN.iter().find(|builtin| builtin.name == tool)?;
@@ -118,5 +140,6 @@ fn known<'a>(tool: &str, own: &[&'a HttpToolSpec]) -> Option<Known<'a>> {
         required: required.map(|parameter| parameter.name).collect(),
         open: false,
         outcomes,
+        changes: builtin.changes.then_some(""),
     })
 }

@@ -3,7 +3,7 @@
 use futures_util::StreamExt;
 
 use super::{Answering, Said};
-use crate::dialog::agent::Context;
+use crate::dialog::agent::{Context, OWN_TOOLS, Part, Then};
 use crate::dialog::form::{Next, Step};
 use crate::dialog::llm::{CallRequest, Delta, Message, Prompt, ToolSpec};
 use crate::dialog::redact::Redaction;
@@ -30,11 +30,8 @@ impl Answering {
         let mut messages = self.heard.history.clone();
         let (mut spoken, mut run) = (false, Vec::new());
         for _ in 0..ROUNDS {
-            let mut prompt = self.prompt(messages.clone());
             let mut redaction = llm.redacts().then(|| self.redaction());
-            if let Some(hidden) = &mut redaction {
-                prompt = hidden.prompt(prompt);
-            }
+            let prompt = self.prompt(&messages, redaction.as_mut());
             let mut deltas = llm.reply(prompt).boxed();
             let mut calls = Vec::new();
             let mut text = String::new();
@@ -152,7 +149,7 @@ impl Answering {
         }
     }
 
-    fn prompt(&self, messages: Vec<Message>) -> Prompt {
+    fn prompt(&self, messages: &[Message], redaction: Option<&mut Redaction>) -> Prompt {
         let agent = self.dialog.agent();
         let mut tools: Vec<ToolSpec> = self.dialog.tools().into_iter().map(spec).collect();
         tools.extend(self.staff.tools.readable(&agent.name).map(|tool| ToolSpec {
@@ -161,20 +158,27 @@ impl Answering {
             parameters: tool.parameters.clone(),
         }));
         if self.dialog.guides() {
-            tools.extend(OWN_TOOLS.iter().map(|(name, description, _)| {
+            tools.extend(OWN_TOOLS.iter().map(|own| {
                 let parameters = serde_json::json!({ "type": "object", "properties": {} });
-                spec(((*name).to_owned(), (*description).to_owned(), parameters))
+                spec((own.name.to_owned(), own.description.to_owned(), parameters))
             }));
         }
         let known = self.dialog.known();
-        let mut system = agent.system_prompt.render_lines(&self.system_context());
+        let mut told = agent.system_prompt.render_parts(&self.system_context());
         if !known.is_empty() {
-            system = format!("{system}\n\nWhat is known so far:\n{known}");
+            told.push(Part::Own("\n\nWhat is known so far:\n".to_owned()));
+            told.extend(known);
         }
-        let skip = messages.len().saturating_sub(agent.limits.max_history);
+        // Of the conversation only: what this turn has called belongs together with its answers.
+        let skip = self.heard.history.len().saturating_sub(agent.limits.max_history);
+        let messages = messages[skip..].to_vec();
+        let (messages, system) = match redaction {
+            Some(hidden) => (hidden.messages(messages), hidden.system(&told)),
+            None => (messages, told.iter().map(Part::text).collect()),
+        };
         Prompt {
             system,
-            messages: messages.into_iter().skip(skip).collect(),
+            messages,
             tools,
         }
     }
@@ -189,23 +193,10 @@ impl Answering {
     }
 }
 
-/// Tools that every agent has, beside its forms.
-const OWN_TOOLS: &[(&str, &str, Next)] = &[
-    (
-        "end_call",
-        "Says goodbye and ends the call, when the caller is done.",
-        Next::End,
-    ),
-    (
-        "transfer_call",
-        "Hands the caller over to a person, when they ask for one or cannot be helped.",
-        Next::HandOver,
-    ),
-];
-
 fn own_tool(name: &str) -> Option<Next> {
-    let found = OWN_TOOLS.iter().find(|(own, ..)| *own == name);
-    found.map(|(.., next)| next.clone())
+    let found = OWN_TOOLS.iter().find(|own| own.name == name)?;
+    let hands_over = found.then == Then::HandOver;
+    Some(if hands_over { Next::HandOver } else { Next::End })
 }
 
 /// A model's argument, if it is what can be dialled.

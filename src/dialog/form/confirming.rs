@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Asked, Dialog, Step, words};
 use crate::dialog::agent::Form;
-use crate::dialog::slot::{Choice, Date, Slot, Value};
+use crate::dialog::slot::{Choice, Date, Slot, Value, capitalised};
 
 impl Dialog {
     pub(super) fn confirming(&mut self, text: &str, today: Date, step: &mut Step) {
@@ -120,13 +120,6 @@ impl Dialog {
             None => self.agent.phrases.which_wrong.clone(),
         });
     }
-}
-
-fn capitalised(text: &str) -> String {
-    let mut chars = text.chars();
-    chars
-        .next()
-        .map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
 /// Words of "the last one". More may be a correction: "the first is a five".

@@ -26,7 +26,8 @@ use crate::dialog::tool::ToolCall;
 use crate::turn::event::Progress;
 
 /// What is fixed for one call.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 pub struct CallFacts {
     /// Unique: part of every tool call's key.
     pub id: String,
@@ -116,6 +117,8 @@ pub enum Next {
     /// The end of the call.
     End,
 }
+
+private_debug!(CallFacts);
 
 impl Step {
     fn new() -> Self {

@@ -1,11 +1,11 @@
-//! The LLM's part: it talks, and hands in forms. Ids, numbers and dates come from the caller's own words, never from the model.
+//! The LLM's part: it talks, and hands in forms. Ids, numbers, dates, yes and no come from the caller's own words, never from the model.
 
 use std::sync::Arc;
 
 use serde_json::{Map, Value as Json, json};
 
 use super::{Asked, Dialog, Step, words};
-use crate::dialog::agent::{Form, SlotSpec};
+use crate::dialog::agent::{Form, Part, SlotSpec};
 use crate::dialog::slot::{Date, Language, Slot, Value};
 
 /// What came of a form the LLM handed in.
@@ -93,7 +93,9 @@ impl Dialog {
             return corrected || self.absorb(form, text, today);
         }
         let wanted = agent.forms.iter().position(|form| {
-            let finds = |spec: &SlotSpec| is_exact(&spec.kind) && spec.kind.find(text, agent.language, today).is_some();
+            // "No, thanks" is about nothing.
+            let tells = |spec: &SlotSpec| is_exact(&spec.kind) && spec.kind != Slot::YesNo;
+            let finds = |spec: &SlotSpec| tells(spec) && spec.kind.find(text, agent.language, today).is_some();
             self.wants(form, text, today) > 0 || form.slots.iter().any(finds)
         });
         if let Some(form) = wanted {
@@ -148,23 +150,27 @@ impl Dialog {
     }
 
     /// What is known so far, for the LLM's instructions.
-    pub fn known(&self) -> String {
+    pub fn known(&self) -> Vec<Part> {
         let Some((form, run)) = self.form().zip(self.run.as_ref()) else {
-            return String::new();
+            return Vec::new();
         };
-        let mut lines = format!("The caller is about {}.", form.name);
+        let mut parts = vec![Part::Own(format!("The caller is about {}.", form.name))];
         for spec in &form.slots {
-            let value = run
-                .slots
-                .get(&spec.name)
-                .map(|value| spec.speak(value, self.agent.language));
-            let known = value.map_or_else(
-                || "not known yet".to_owned(),
-                |value| format!("{value} (from the caller)"),
-            );
-            lines.push_str(&format!("\n{}: {known}", spec.label));
+            parts.push(Part::Own(format!("\n{}: ", spec.label)));
+            let Some(value) = run.slots.get(&spec.name) else {
+                parts.push(Part::Own("not known yet".to_owned()));
+                continue;
+            };
+            let spoken = spec.speak(value, self.agent.language);
+            let is_own = matches!(value, Value::Choice(_) | Value::YesNo(_));
+            parts.push(if is_own {
+                Part::Own(spoken)
+            } else {
+                Part::Filled(spoken)
+            });
+            parts.push(Part::Own(" (from the caller)".to_owned()));
         }
-        lines
+        parts
     }
 
     /// The LLM has failed and this dialog goes on: the caller said `text`.
@@ -183,7 +189,9 @@ impl Dialog {
 fn is_exact(kind: &Slot) -> bool {
     match kind {
         Slot::Digits { .. } | Slot::Id(_) | Slot::Phone { .. } | Slot::Date(_) | Slot::Money | Slot::Email => true,
-        Slot::Number { .. } | Slot::YesNo | Slot::Choice(_) | Slot::Name | Slot::Address | Slot::Text => false,
+        // The caller says yes.
+        Slot::YesNo => true,
+        Slot::Number { .. } | Slot::Choice(_) | Slot::Name | Slot::Address | Slot::Text => false,
     }
 }
 
@@ -201,7 +209,6 @@ fn read(spec: &SlotSpec, given: &str, language: Language, today: Date) -> Option
     let own = given.to_owned();
     match &spec.kind {
         Slot::Choice(choices) if choices.iter().any(|choice| choice.value == given) => Some(Value::Choice(own)),
-        Slot::YesNo if given == "true" || given == "false" => Some(Value::YesNo(given == "true")),
         Slot::Name => Some(Value::Name(own)),
         Slot::Address => Some(Value::Address(own)),
         Slot::Text => Some(Value::Text(own)),

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use futures_util::Stream;
 
 use crate::config::Llm;
-use crate::privacy::egress::{Egress, Outlet, Purpose, Redirects};
+use crate::privacy::egress::{Egress, Outlet, Purpose, Redirects, innermost};
 use crate::turn::machine::{Line, Speaker};
 use breaker::SharedBreaker;
 
@@ -39,6 +39,8 @@ pub struct Timing {
     pub clock: fn() -> Instant,
 }
 
+private_debug!(Prompt, Message, CallRequest, Delta);
+
 impl Default for Timing {
     fn default() -> Self {
         Self {
@@ -49,7 +51,8 @@ impl Default for Timing {
 }
 
 /// What a reply is wanted to. Holds PHI: never logged.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Clone, PartialEq, Default)]
+#[cfg_attr(test, derive(Debug))]
 pub struct Prompt {
     /// What the model is told before the conversation.
     pub system: String,
@@ -60,7 +63,8 @@ pub struct Prompt {
 }
 
 /// A part of the conversation.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 pub enum Message {
     /// The caller said it.
     Caller(String),
@@ -98,7 +102,8 @@ pub struct ToolSpec {
 }
 
 /// A tool call as the model wrote it: nothing in it is checked but its size. Holds PHI: never logged.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 pub struct CallRequest {
     /// The server's, else `call_<n>`, counted through the conversation.
     pub id: String,
@@ -109,7 +114,8 @@ pub struct CallRequest {
 }
 
 /// What arrives while a reply is generated.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 pub enum Delta {
     /// The first token is here, be it of a text or of a call.
     FirstToken,
@@ -183,7 +189,7 @@ impl LlmClient {
     /// The HTTP status of its list of models, which tells that it is there.
     pub async fn probe(&self, patience: Duration) -> Result<u16, LlmError> {
         let asked = self.outlet.get("models").timeout(patience).send().await;
-        let answer = asked.map_err(|error| LlmError::Unreachable(request::root_cause(&error.without_url())))?;
+        let answer = asked.map_err(|error| LlmError::Unreachable(innermost(&error.without_url())))?;
         Ok(answer.status().as_u16())
     }
 

@@ -10,9 +10,10 @@ use reqwest::{RequestBuilder, Response};
 use super::breaker::SharedBreaker;
 use super::chunk::{Calls, Chunk, ChunkDelta, Fragment};
 use super::prose::Prose;
-use super::request::{self, root_cause};
+use super::request;
 use super::sse::Events;
 use super::{Delta, LlmError, Timing, now};
+use crate::privacy::egress::innermost;
 use crate::speech::sentence::SentenceSplitter;
 
 /// See [`super::LlmClient::reply`].
@@ -88,7 +89,7 @@ impl Reply {
                 Ok(Ok(None)) => self.reader.end_of_body(),
                 // What comes after the end is nobody's loss.
                 Ok(Err(_)) | Err(_) if self.reader.finished => Ok(Step::End),
-                Ok(Err(error)) => Err(LlmError::Unreachable(root_cause(&error.without_url()))),
+                Ok(Err(error)) => Err(LlmError::Unreachable(innermost(&error.without_url()))),
                 Err(_) => Err(LlmError::Stalled),
             };
             self.ready.extend(self.reader.told.drain(..).map(Ok));

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::{CallRequest, LlmError, Message, Prompt, ToolSpec, now};
 use crate::config::Llm;
+use crate::privacy::egress::innermost;
 
 /// The body of `POST /chat/completions`.
 #[expect(deprecated, reason = "most local servers know only the old name of the limit")]
@@ -114,7 +115,7 @@ pub(super) async fn open(request: RequestBuilder) -> Result<Response, LlmError> 
 async fn attempt(request: RequestBuilder) -> Result<Response, (LlmError, Option<Duration>)> {
     let response = request.send().await.map_err(|error| {
         let error = error.without_url();
-        (LlmError::Unreachable(root_cause(&error)), Some(PAUSE))
+        (LlmError::Unreachable(innermost(&error)), Some(PAUSE))
     })?;
     let status = response.status();
     if status.is_success() {
@@ -145,15 +146,6 @@ fn retry_after(response: &Response) -> Option<Duration> {
     };
     let seconds: f64 = value.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::try_from_secs_f64(seconds).ok()?.max(PAUSE))
-}
-
-/// The innermost reason, which names neither URL nor body.
-pub(super) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut cause = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
 }
 
 /// From the first attempt to the second: longer would be silence on the line.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::choice::only_fillers;
 use super::lexicon::{Lexicon, find};
 use super::number::chunk;
-use super::text::{Kind, Token, answer_tokens, any_phrase_at, cut_closing};
+use super::text::{Kind, Token, answer_tokens, any_phrase_at, cut_closing, tokens};
 use super::{Language, Parsed, Value};
 use crate::turn::shape::{Shape, shape};
 
@@ -15,7 +15,7 @@ pub(super) fn number(text: &str, min: u64, max: u64, language: Language) -> Pars
     let mut amounts = heard.amounts;
     amounts.dedup();
     match amounts.as_slice() {
-        _ if heard.strangers > MAX_STRANGERS => Parsed::IMPOSSIBLE,
+        _ if heard.strangers > MAX_STRANGERS || heard.unclear => Parsed::IMPOSSIBLE,
         [] if heard.begun => Parsed::BEGUN,
         [] => Parsed::IMPOSSIBLE,
         [one] if one.cents.is_some() || !(min..=max).contains(&one.value) => Parsed::IMPOSSIBLE,
@@ -28,21 +28,33 @@ pub(super) fn number(text: &str, min: u64, max: u64, language: Language) -> Pars
 /// An amount in cents. "Fifty" alone is usable; "fifty dollars" is complete.
 pub(super) fn money(text: &str, language: Language) -> Parsed {
     let heard = Heard::new(text, language);
+    let between = heard.between(text);
     let mut amounts = heard.amounts;
     amounts.dedup();
     let total = match amounts.as_slice() {
-        _ if heard.strangers > MAX_STRANGERS => return Parsed::IMPOSSIBLE,
+        _ if heard.strangers > MAX_STRANGERS || heard.unclear => return Parsed::IMPOSSIBLE,
         [] if heard.begun => return Parsed::BEGUN,
         [] => return Parsed::IMPOSSIBLE,
         [one] => (one.in_cents(), one.unit != Unit::Bare || one.cents.is_some()),
-        [major, minor] if major.unit == Unit::Major && minor.unit != Unit::Major && minor.value < 100 => {
+        [major, minor] if major.unit == Unit::Major && minor.unit == Unit::Minor && minor.value < 100 => {
             (major.in_cents().saturating_add(minor.value), true)
+        }
+        // "fifty dollars twenty", but not "$50 every 2 weeks".
+        [major, bare]
+            if major.unit == Unit::Major && bare.unit == Unit::Bare && between != Between::Words && is_cents(bare) =>
+        {
+            (major.in_cents().saturating_add(bare.value), true)
         }
         [bare, minor] if bare.unit == Unit::Bare && minor.unit == Unit::Minor => {
             (bare.in_cents().saturating_add(minor.value), true)
         }
         // "twelve fifty".
-        [bare, cents] if bare.unit == Unit::Bare && cents.unit == Unit::Bare && (10..100).contains(&cents.value) => {
+        [bare, cents]
+            if bare.unit == Unit::Bare
+                && cents.unit == Unit::Bare
+                && between == Between::Nothing
+                && is_cents(cents) =>
+        {
             (bare.in_cents().saturating_add(cents.value), false)
         }
         _ => return Parsed::BEGUN,
@@ -57,6 +69,9 @@ pub(super) fn money(text: &str, language: Language) -> Parsed {
 /// The only amount with a currency in a sentence, in cents, and where it stands.
 pub(super) fn find_money(text: &str, language: Language) -> Option<(u64, Range<usize>)> {
     let heard = Heard::new(text, language);
+    if heard.unclear {
+        return None;
+    }
     let mut found: Vec<(u64, Range<usize>)> = Vec::new();
     let mut is_major = false;
     for (amount, span) in heard.amounts.iter().zip(heard.spans) {
@@ -122,6 +137,19 @@ impl Amount {
     }
 }
 
+fn is_cents(bare: &Amount) -> bool {
+    bare.cents.is_none() && (10..100).contains(&bare.value)
+}
+
+/// What stands between two numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Between {
+    Nothing,
+    And,
+    /// Or behind them: the second may count something else.
+    Words,
+}
+
 /// The numbers of a transcript.
 struct Heard {
     amounts: Vec<Amount>,
@@ -129,6 +157,8 @@ struct Heard {
     spans: Vec<Range<usize>>,
     /// Words that belong to no number.
     strangers: usize,
+    /// A number is written, or goes on, as no amount is: "12.505", "5k", "and a half".
+    unclear: bool,
     /// Only fillers: the number is to come.
     begun: bool,
     goes_on: bool,
@@ -145,6 +175,7 @@ impl Heard {
             amounts: Vec::new(),
             spans: Vec::new(),
             strangers: 0,
+            unclear: said.iter().any(|token| HALVES.contains(&token.text.as_str())),
             begun: only_fillers(said, lexicon) && !text.trim_end().ends_with('?'),
             goes_on: !closed && shape(text) == Shape::Open,
             closed,
@@ -161,10 +192,34 @@ impl Heard {
         heard
     }
 
+    /// What stands between the first two numbers, where it matters.
+    fn between(&self, text: &str) -> Between {
+        let [first, second, ..] = self.spans.as_slice() else {
+            return Between::Nothing;
+        };
+        let words = tokens(text.get(first.end..second.start).unwrap_or_default());
+        let mut words = words.iter().filter(|token| !token.is_mark());
+        match (words.next(), words.next()) {
+            _ if self.strangers > 0 => Between::Words,
+            (None, _) => Between::Nothing,
+            (Some(and), None) if JOINS.contains(&and.text.as_str()) => Between::And,
+            _ => Between::Words,
+        }
+    }
+
     fn read(&mut self, said: &[Token], at: usize, lexicon: &Lexicon) -> usize {
         let Some(token) = said.get(at) else { return at + 1 };
         let number = match token.kind {
-            Kind::Digits => written(said, at, lexicon),
+            Kind::Digits => {
+                let number = written(said, at, lexicon);
+                let goes_on = number.and_then(|(.., next)| said.get(next));
+                let is_multiple = goes_on.is_some_and(|next| next.glued && (next.is("k") || next.is("m")));
+                if number.is_none() || is_multiple {
+                    self.unclear = true;
+                    return at + 1;
+                }
+                number
+            }
             Kind::Word => chunk(said, at, lexicon)
                 .filter(|chunk| !chunk.ordinal)
                 // "un", "una" are articles too, unless they count the currency.
@@ -213,31 +268,49 @@ impl Heard {
     }
 }
 
-/// "1,250", "12.50", "5 thousand": value, cents, where it ends.
+/// "1,250", "12.50", "2.5 million", in Spanish "1.250,50" too: value and cents, and where it ends. `None` if it can be read in two ways, or in none.
 fn written(said: &[Token], at: usize, lexicon: &Lexicon) -> Option<(u64, Option<u64>, usize)> {
-    let mut digits = said.get(at)?.text.clone();
-    let mut next = at + 1;
     let part = |next: usize, mark: &str| {
         let follows = said.get(next).is_some_and(|token| token.is(mark) && token.glued);
-        said.get(next + 1)
-            .filter(|token| follows && token.glued && token.kind == Kind::Digits)
+        let digits = said.get(next + 1).filter(|token| follows && token.glued);
+        digits.filter(|token| token.kind == Kind::Digits)
     };
-    while let Some(group) = part(next, ",").filter(|group| group.text.len() == 3) {
-        digits.push_str(&group.text);
-        next += 2;
+    let mut digits = said.get(at)?.text.clone();
+    let mut next = at + 1;
+    let mut grouping = "";
+    let groupings: &[&'static str] = if lexicon.decimal_comma { &[",", "."] } else { &[","] };
+    for mark in groupings {
+        // Only up to three digits stand before the first mark.
+        while let Some(group) = part(next, mark)
+            .filter(|group| group.text.len() == 3 && (grouping == *mark || grouping.is_empty() && digits.len() <= 3))
+        {
+            digits.push_str(&group.text);
+            grouping = *mark;
+            next += 2;
+        }
     }
     let mut cents = None;
-    if let Some(fraction) = part(next, ".") {
-        cents = Some(match fraction.text.len() {
-            1 => fraction.text.parse::<u64>().ok()?.checked_mul(10)?,
-            2 => fraction.text.parse().ok()?,
-            _ => return None,
-        });
-        next += 2;
+    for mark in groupings.iter().chain(&["."]).filter(|mark| **mark != grouping) {
+        let decimal = *mark == "." || lexicon.decimal_comma;
+        if let Some(fraction) = part(next, mark).filter(|_| decimal && cents.is_none()) {
+            cents = Some(match fraction.text.len() {
+                1 => fraction.text.parse::<u64>().ok()?.checked_mul(10)?,
+                2 => fraction.text.parse().ok()?,
+                _ => return None,
+            });
+            next += 2;
+        }
+    }
+    if part(next, ".").is_some() || cents.is_some() && part(next, ",").is_some() {
+        return None;
     }
     let mut value: u64 = digits.parse().ok()?;
     while let Some(scale) = said.get(next).and_then(|token| find(lexicon.scales, &token.text)) {
-        value = value.checked_mul(scale)?;
+        let all = value
+            .checked_mul(100)?
+            .checked_add(cents.unwrap_or(0))?
+            .checked_mul(scale)?;
+        (value, cents) = (all / 100, Some(all % 100).filter(|cents| *cents > 0));
         next += 1;
     }
     Some((value, cents, next))
@@ -262,5 +335,7 @@ pub(super) fn after_correction<'a>(said: &'a [Token], lexicon: &Lexicon) -> &'a 
     said.get(start..).unwrap_or_default()
 }
 
+const JOINS: &[&str] = &["and", "con", "y"];
+const HALVES: &[&str] = &["half", "quarter", "medio", "media"];
 /// "Two adults and three children" answers another question.
 const MAX_STRANGERS: usize = 3;

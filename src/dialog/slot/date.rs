@@ -36,7 +36,7 @@ pub(super) fn date(text: &str, when: When, language: Language, today: Date) -> P
     {
         pieces.pop();
     }
-    let calendar = Calendar { when, language, today };
+    let calendar = Calendar::new(when, language, today);
     let parts: Vec<&[Piece]> = pieces.split(|piece| *piece == Piece::Stranger).collect();
     let judge = |part: &[Piece]| calendar.judge(&corrected(part));
     if let [all] = parts.as_slice() {
@@ -58,6 +58,17 @@ pub(super) fn date(text: &str, when: When, language: Language, today: Date) -> P
     whole.unwrap_or(Found::Never).parsed(closed)
 }
 
+/// All the keys of a day.
+pub(super) fn keyed(digits: &str, when: When, language: Language, today: Date) -> Parsed {
+    let calendar = Calendar {
+        when,
+        language,
+        today,
+        ended: true,
+    };
+    calendar.line(digits).parsed(true)
+}
+
 /// What a transcript has of a date.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Piece {
@@ -70,8 +81,10 @@ enum Piece {
     Day(Date),
     Next,
     Last,
-    /// "next week".
-    Vague,
+    /// "next week", in days as the lexicon has them.
+    Vague(i32),
+    /// "a week from", in days; `None` if it cannot be counted from a day.
+    After(Option<i64>),
     Replace,
     Stranger,
 }
@@ -147,6 +160,16 @@ impl Reader<'_> {
         if let Some((day, next)) = self.relative(at) {
             return (Some(Piece::Day(day)), next);
         }
+        if let Some((days, next)) = self.counted(at) {
+            return (Some(Piece::After(days)), next);
+        }
+        if let Some(next) = phrase(lexicon.day_times) {
+            return (None, next);
+        }
+        let mut stretches = lexicon.stretches.iter();
+        if let Some((span, next)) = stretches.find_map(|(words, span)| Some((*span, phrase_at(said, at, words)?))) {
+            return (Some(Piece::Vague(span)), next);
+        }
         if let Some(month) = position(lexicon.months, word) {
             return (i8::try_from(month + 1).ok().map(Piece::Month), at + 1);
         }
@@ -154,13 +177,10 @@ impl Reader<'_> {
             return (i32::try_from(day).ok().map(Piece::Weekday), at + 1);
         }
         if let Some(next) = phrase(lexicon.next) {
-            let vague = said
-                .get(next)
-                .is_some_and(|token| find(lexicon.spans, &token.text).is_some());
-            return if vague {
-                (Some(Piece::Vague), next + 1)
-            } else {
-                (Some(Piece::Next), next)
+            let vague = said.get(next).and_then(|token| find(lexicon.spans, &token.text));
+            return match vague {
+                Some(span) => (Some(Piece::Vague(span)), next + 1),
+                None => (Some(Piece::Next), next),
             };
         }
         if let Some(next) = phrase(lexicon.last) {
@@ -239,6 +259,18 @@ impl Reader<'_> {
             days => (sign * count * i64::from(days)).days(),
         };
         Some((self.today.checked_add(span).ok()?, end))
+    }
+
+    /// "a week from", "two days before" something that is no "today".
+    fn counted(&self, at: usize) -> Option<(Option<i64>, usize)> {
+        let (said, lexicon) = (self.said, self.lexicon);
+        let (count, next) = self.count(at)?;
+        let span = find(lexicon.spans, &said.get(next)?.text)?;
+        let next = next + 1;
+        let to = any_phrase_at(said, next, lexicon.counted_to).map(|end| (None, end));
+        let from = any_phrase_at(said, next, lexicon.counted_from);
+        let days = (span > 0).then_some(count * i64::from(span));
+        to.or_else(|| from.map(|end| (days, end)))
     }
 
     fn count(&self, at: usize) -> Option<(i64, usize)> {

@@ -9,13 +9,16 @@ use super::text::{Kind, Token, answer_tokens, any_phrase_at, tokens};
 use super::{Date, Language, Slot, Value, When, address, amount, choice, date, free, phone, start};
 
 /// A value and where it was said.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 pub struct Found {
     /// The value.
     pub value: Value,
     /// The words it was said in, in bytes of the text; what stands around them may hold other slots.
     pub span: Range<usize>,
 }
+
+private_debug!(Found);
 
 impl Slot {
     /// The slot's value anywhere in `text`, where it may be nothing else. For an answer to this slot's own question ask

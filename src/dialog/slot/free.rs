@@ -11,6 +11,10 @@ use crate::turn::shape::{Shape, shape};
 /// "john dot smith at gmail dot com", "j.smith42@example.com". Complete when its top-level domain is a common one.
 pub(super) fn email(text: &str, language: Language) -> Parsed {
     let lexicon = Lexicon::of(language);
+    let text = match written(text, lexicon) {
+        Written::Whole(parsed) => return parsed,
+        Written::From(text) => text,
+    };
     let mut tokens = tokens(text);
     cut_closing(&mut tokens, lexicon.closings);
     while tokens.last().is_some_and(|token| token.is_mark()) {
@@ -25,6 +29,8 @@ pub(super) fn email(text: &str, language: Language) -> Parsed {
     }
     let mut address = String::new();
     let mut words = 0;
+    let before_at = words_before_at(tokens.get(at..).unwrap_or_default(), lexicon);
+    let mut is_prose = false;
     while let Some(token) = tokens.get(at) {
         let word = token.text.as_str();
         let written = is_written(&tokens, at);
@@ -42,6 +48,7 @@ pub(super) fn email(text: &str, language: Language) -> Parsed {
             Kind::Digits => address.push_str(word),
             Kind::Word => {
                 words += 1;
+                is_prose |= before_at > 1 && !address.contains('@') && PROSE.contains(&word);
                 if let Some(number) = chunk(&tokens, at - 1, lexicon).filter(|number| !number.ordinal) {
                     address.push_str(&number.value.to_string());
                     at = number.next;
@@ -58,13 +65,10 @@ pub(super) fn email(text: &str, language: Language) -> Parsed {
             Parsed::BEGUN
         };
     };
-    let is_wrong = user.is_empty() || host.contains('@') || host.contains("..") || !address.is_ascii();
-    let common = host
-        .rsplit_once('.')
-        .is_some_and(|(name, top)| !name.is_empty() && TOP_LEVEL.contains(&top));
+    let is_wrong = is_prose || user.is_empty() || host.contains('@') || host.contains("..") || !address.is_ascii();
     if is_wrong {
         Parsed::IMPOSSIBLE
-    } else if common {
+    } else if ends_commonly(host) {
         Parsed::complete(Value::Email(address))
     } else {
         Parsed::BEGUN
@@ -108,6 +112,71 @@ pub(super) fn name(text: &str, language: Language) -> Parsed {
         2..=5 => Parsed::complete(Value::Name(words.join(" "))),
         _ => Parsed::IMPOSSIBLE,
     }
+}
+
+/// What a text has of an address that is written with its "@".
+enum Written<'a> {
+    Whole(Parsed),
+    /// The rest is spoken, from here on.
+    From(&'a str),
+}
+
+fn written<'a>(text: &'a str, lexicon: &Lexicon) -> Written<'a> {
+    let said = tokens(text);
+    let is_joint = |token: Option<&Token>| {
+        token.is_some_and(|token| {
+            let word = token.text.as_str();
+            lexicon.dot.contains(&word) || JOINTS.contains(&word)
+        })
+    };
+    if let Some(span) = written_email(text)
+        && !text[..span.start].contains('@')
+        && let Some((user, host)) = text[span.clone()].split_once('@')
+        && !user.is_empty()
+        && !host.is_empty()
+        // "jane dot doe@gmail.com".
+        && !is_joint(said.iter().rfind(|token| token.span.end <= span.start))
+    {
+        let (before, after) = (user.replace('-', ""), text[span.end..].trim_start());
+        let is_spelled = user.split('-').all(|part| part.chars().count() == 1);
+        let user = if is_spelled { &before } else { user };
+        let address = format!("{user}@{host}").to_lowercase();
+        let is_sound = !address.contains("..") && !address.starts_with('.');
+        if !ends_commonly(host) || !is_sound || is_joint(tokens(after).first()) {
+            return Written::From(&text[span.start..]);
+        }
+        let mut rest = tokens(after);
+        cut_closing(&mut rest, lexicon.closings);
+        let value = Value::Email(address);
+        return Written::Whole(if rest.iter().all(Token::is_mark) {
+            Parsed::complete(value)
+        } else {
+            Parsed::usable(value)
+        });
+    }
+    // "Send it to jane dot doe at gmail dot com".
+    let end = said.iter().rposition(|token| is_at(token, lexicon)).unwrap_or(0);
+    let start = (0..end)
+        .filter_map(|at| any_phrase_at(&said, at, lexicon.forms.introduces_email))
+        .rfind(|start| *start < end);
+    let start = start
+        .and_then(|start| said.get(start))
+        .map_or(0, |token| token.span.start);
+    Written::From(&text[start..])
+}
+
+fn is_at(token: &Token, lexicon: &Lexicon) -> bool {
+    token.is("@") || lexicon.at.contains(&token.text.as_str())
+}
+
+fn words_before_at(tokens: &[Token], lexicon: &Lexicon) -> usize {
+    let before = tokens.iter().take_while(|token| !is_at(token, lexicon));
+    before.filter(|token| !token.is_mark()).count()
+}
+
+fn ends_commonly(host: &str) -> bool {
+    host.rsplit_once('.')
+        .is_some_and(|(name, top)| !name.is_empty() && TOP_LEVEL.contains(&top.to_lowercase().as_str()))
 }
 
 /// Part of an address as it is written: "er" of "john.er@gmail.com" is no hesitation, "ten" no number.
@@ -222,6 +291,13 @@ pub(super) fn text(text: &str) -> Parsed {
     }
 }
 
+/// Between the parts of an address, as they are said.
+const JOINTS: &[&str] = &["underscore", "guionbajo", "dash", "hyphen", "guion", "plus"];
+/// Among other words before an "at" these are no part of an address.
+const PROSE: &[&str] = &[
+    "please", "send", "it", "to", "you", "can", "could", "would", "my", "email", "mail", "address", "write", "is",
+    "use", "me", "por", "favor", "mi", "correo", "es", "al", "envielo", "mandelo", "puede",
+];
 /// More words before an "at" are a sentence, unless they are single letters; those are short enough to fit.
 const MAX_USER_WORDS: usize = 20;
 /// Words of a name.

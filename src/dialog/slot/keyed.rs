@@ -38,7 +38,8 @@ impl Slot {
             Self::Phone { local } if digits.is_empty() || starts_number(digits) => {
                 phone::phone(digits, *local, language)
             }
-            Self::Date(when) if digits.len() > 6 || ended => date::date(digits, *when, language, today),
+            Self::Date(when) if ended => date::keyed(digits, *when, language, today),
+            Self::Date(when) if digits.len() > 6 => date::date(digits, *when, language, today),
             Self::Date(_) if !digits.is_empty() || ended => Parsed::BEGUN,
             Self::YesNo => match digits {
                 "1" => Parsed::complete(Value::YesNo(true)),

@@ -38,6 +38,8 @@ pub use pattern::{MAX_LEN, Pattern, PatternError};
 pub use private::{Private, private_spans};
 pub use resume::Resumed;
 
+pub(in crate::dialog) use speak::capitalised;
+
 use crate::speech::Answer;
 use crate::turn::event::Progress;
 use lexicon::Lexicon;
@@ -50,6 +52,8 @@ pub enum Language {
     /// Spanish; dates are day first.
     Es,
 }
+
+private_debug!(Value, Parsed);
 
 impl Language {
     /// Its ISO 639-1 code.
@@ -139,7 +143,8 @@ pub struct Choice {
 }
 
 /// What was said, typed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 pub enum Value {
     /// `0-9` only.
     Digits(String),
@@ -168,7 +173,8 @@ pub enum Value {
 }
 
 /// What a slot's parser says of a transcript.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 pub struct Parsed {
     /// Whether more is to come.
     pub progress: Progress,

@@ -20,7 +20,7 @@ impl Value {
                 let month = month.and_then(|names| names.first()).copied().unwrap_or_default();
                 let (day, year) = (date.day(), date.year());
                 match language {
-                    Language::En => format!("{} {day}{}, {year}", capital(month), ordinal_ending(day)),
+                    Language::En => format!("{} {day}{}, {year}", capitalised(month), ordinal_ending(day)),
                     Language::Es => format!("{day} de {month} de {year}"),
                 }
             }
@@ -129,8 +129,9 @@ const fn plus(language: Language) -> &'static str {
     }
 }
 
-fn capital(word: &str) -> String {
-    let mut chars = word.chars();
+/// With a capital at its beginning.
+pub(in crate::dialog) fn capitalised(text: &str) -> String {
+    let mut chars = text.chars();
     chars
         .next()
         .map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())

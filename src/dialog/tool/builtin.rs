@@ -15,6 +15,8 @@ pub struct BuiltinTool {
     pub name: &'static str,
     /// What it does, for people and language models.
     pub description: &'static str,
+    /// Whether it writes into the database: then only a caller's yes to a summary runs it.
+    pub changes: bool,
     /// What it takes.
     pub parameters: &'static [Parameter],
     /// What may come of it, besides [`COMMON_OUTCOMES`].
@@ -40,11 +42,12 @@ pub const INVALID: &str = "invalid";
 /// What every tool may answer.
 pub const COMMON_OUTCOMES: &[&str] = &[INVALID, ToolResult::FAILED];
 
-/// All of them. The last three are not [`Builtin::run`]'s to carry out, but the call's.
+/// All of them. The last is not [`Builtin::run`]'s to carry out.
 pub const BUILTIN: &[BuiltinTool] = &[
     BuiltinTool {
         name: "lookup_customer",
         description: "Finds a customer by customer number or telephone number.",
+        changes: false,
         parameters: &[
             optional("customer_number", "the customer's number; one of the two is needed"),
             optional("phone", "the customer's telephone number, E.164: +12125550101"),
@@ -54,6 +57,7 @@ pub const BUILTIN: &[BuiltinTool] = &[
     BuiltinTool {
         name: "create_customer",
         description: "Adds a customer, who gets a customer number.",
+        changes: true,
         parameters: &[
             required("name", "the customer's full name"),
             optional("phone", "the customer's telephone number, E.164: +12125550101"),
@@ -65,6 +69,7 @@ pub const BUILTIN: &[BuiltinTool] = &[
     BuiltinTool {
         name: "create_task_order",
         description: "Writes down work to be done for a customer.",
+        changes: true,
         parameters: &[
             required("customer_number", "the customer's number"),
             required("service_type", "what kind of service"),
@@ -77,6 +82,7 @@ pub const BUILTIN: &[BuiltinTool] = &[
     BuiltinTool {
         name: "check_eligibility",
         description: "Tells whether a patient's plan covers a procedure.",
+        changes: false,
         parameters: &[
             required("member_id", "the member id on the insurance card"),
             required("date_of_birth", "the patient's date of birth: YYYY-MM-DD"),
@@ -95,25 +101,14 @@ pub const BUILTIN: &[BuiltinTool] = &[
         ],
     },
     BuiltinTool {
-        name: "transfer_call",
-        description: "Hands the caller over to a person.",
-        parameters: &[optional("reason", "why, in a few words")],
-        outcomes: &["transferred", "unavailable"],
-    },
-    BuiltinTool {
         name: "send_sms",
         description: "Sends the caller a text message, after they have said yes to it.",
+        changes: false,
         parameters: &[
             required("text", "the message"),
             optional("phone", "where to, E.164; the caller's own number otherwise"),
         ],
         outcomes: &["sent", "not_sent"],
-    },
-    BuiltinTool {
-        name: "end_call",
-        description: "Hangs up once the agent has said what it is saying.",
-        parameters: &[],
-        outcomes: &["ended"],
     },
 ];
 

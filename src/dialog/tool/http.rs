@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::spec::{HttpToolSpec, resolve};
 use super::template::Template;
 use super::{ToolCall, ToolResult};
-use crate::privacy::egress::{Egress, Outlet, OutletError, Purpose, Redirects, Refused, refusal};
+use crate::privacy::egress::{Egress, Outlet, OutletError, Purpose, Redirects, Refused, innermost, refusal};
 
 /// The tools of one agent, ready to run; shared by all its calls.
 #[derive(Debug)]
@@ -247,17 +247,11 @@ impl Fault {
     }
 }
 
-/// The innermost reason, which names neither URL nor body.
 fn unreachable(error: reqwest::Error) -> Fault {
     if let Some(refused) = refusal(&error) {
         return Fault::Refused(refused.clone());
     }
-    let error = error.without_url();
-    let mut cause: &dyn std::error::Error = &error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    Fault::Unreachable(cause.to_string())
+    Fault::Unreachable(innermost(&error.without_url()))
 }
 
 fn invalid(spec: &HttpToolSpec, reason: &str) -> HttpToolsError {

@@ -20,7 +20,8 @@ use crate::privacy::egress::Egress;
 use crate::store::Store;
 
 /// A tool the dialog wants run. Nothing runs before the caller's turn is committed.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
+#[cfg_attr(test, derive(Debug))]
 pub struct ToolCall {
     /// Name of the tool.
     pub tool: String,
@@ -31,13 +32,16 @@ pub struct ToolCall {
 }
 
 /// What came of it. Holds PHI: never logged.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Clone, PartialEq, Default)]
+#[cfg_attr(test, derive(Debug))]
 pub struct ToolResult {
     /// One of the tool's documented outcomes, such as `found`; the agent file says what follows from each.
     pub outcome: String,
     /// What the agent file's templates may say.
     pub data: Map<String, Value>,
 }
+
+private_debug!(ToolCall, ToolResult);
 
 impl ToolResult {
     /// The outcome of a tool that could not be run, or not in time. Every tool can have it.

@@ -53,6 +53,8 @@ pub struct HttpToolSpec {
     pub timeout: Duration,
     /// May be done twice. Default: all but POST and PATCH.
     pub idempotent: bool,
+    /// Whether a caller's yes must come first. Default: all but GET and HEAD.
+    pub changes: bool,
     /// Bytes. Default 64 KiB, at most 1 MiB.
     pub max_response: usize,
     /// Name to JSON pointer into the response. Empty: all members of the response.
@@ -163,6 +165,8 @@ struct Raw {
     timeout: Duration,
     #[serde(default)]
     idempotent: Option<bool>,
+    #[serde(default)]
+    changes: Option<bool>,
     #[serde(default = "usual_response", deserialize_with = "max_response")]
     max_response: usize,
     #[serde(default, deserialize_with = "result")]
@@ -187,6 +191,7 @@ impl TryFrom<Raw> for HttpToolSpec {
             idempotent: raw
                 .idempotent
                 .unwrap_or(!matches!(raw.method, Method::Post | Method::Patch)),
+            changes: raw.changes.unwrap_or(!matches!(raw.method, Method::Get | Method::Head)),
             max_response: raw.max_response,
             result: raw.result,
             outcomes: raw.outcomes,

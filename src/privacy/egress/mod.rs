@@ -23,7 +23,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 use url::Host;
 
-pub use outlet::{Outlet, OutletError, Redirects, refusal};
+pub use outlet::{Outlet, OutletError, Redirects, innermost, refusal};
 pub use policy::{Allowed, Mode, Origin, Policy, Purpose, Rule, Why};
 
 /// The guard of one process. Clones are the same guard.

@@ -213,8 +213,8 @@ fn same_place(ours: &Origin, attempt: Attempt<'_>) -> Action {
     }
 }
 
-/// It names neither URL nor body.
-fn innermost(error: &(dyn Error + 'static)) -> String {
+/// The last reason of an error of a client, which names neither URL nor body.
+pub fn innermost(error: &(dyn Error + 'static)) -> String {
     let mut cause = error;
     while let Some(inner) = cause.source() {
         cause = inner;

@@ -367,6 +367,24 @@ const CASES: &[(&str, &str, usize, &str)] = &[
         "form service: create_customer needs name, and it is not in args",
     ),
     (
+        "tool = \"lookup_customer\"",
+        "tool = \"transfer_call\"",
+        76,
+        "form service: transfer_call is the language model's; write then = \"hand-over\" in a result instead",
+    ),
+    (
+        "description = \"Finds an order.\"",
+        "description = \"Finds an order.\"\nmethod = \"POST\"",
+        44,
+        "form service: find_order changes something and needs the caller's yes: make it an action of a form with confirm, or write changes = false",
+    ),
+    (
+        "ask = \"When?\"",
+        "ask = \"When?\"\n[[forms.actions]]\ntool = \"create_customer\"\nargs = { name = \"'x'\" }\nresults = {}",
+        94,
+        "form other: create_customer changes something and needs the caller's yes: make it an action of a form with confirm",
+    ),
+    (
         "then = \"done\"",
         "than = \"done\"",
         82,
@@ -434,6 +452,9 @@ const CASES: &[(&str, &str, usize, &str)] = &[
 #[test]
 fn each_fault_is_told_with_its_line() {
     parse(GOOD, "x").unwrap_or_else(|error| panic!("the good file: {error}"));
+    let asking = "description = \"Finds an order.\"\n";
+    let by_post = GOOD.replacen(asking, &format!("{asking}method = \"POST\"\nchanges = false\n"), 1);
+    parse(&by_post, "x").unwrap_or_else(|error| panic!("a look-up by POST: {error}"));
     let mut wrong = Vec::new();
     for (from, to, line, expected) in CASES {
         assert!(GOOD.contains(from), "{from}");

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::{Phone, TODAY};
+use crate::dialog::agent::Part;
 
 fn args(args: Json) -> Map<String, Json> {
     args.as_object().cloned().unwrap_or_default()
@@ -55,11 +56,10 @@ fn ids_and_dates_are_the_callers_and_never_the_models() {
 fn what_the_caller_said_before_is_kept() {
     let mut phone = Phone::rings("eligibility", None);
     phone.overhears("Hello, my member id is MB123456.");
+    let known: String = phone.dialog.known().iter().map(Part::text).collect();
     assert!(
-        phone
-            .dialog
-            .known()
-            .contains("the member id: M B, 1 2 3, 4 5 6 (from the caller)")
+        known.contains("the member id: M B, 1 2 3, 4 5 6 (from the caller)"),
+        "{known}"
     );
     assert!(phone.submits("check_eligibility", json!({})).contains("date of birth"));
 }
@@ -85,6 +85,44 @@ fn a_model_cannot_say_yes_for_the_caller() {
     phone.overhears("What is the weather like?");
     assert!(phone.answers("Yes.").contains("an M R I is covered"));
 }
+
+#[test]
+fn yes_and_no_are_the_callers_and_never_the_models() {
+    let mut phone = Phone::own(DIRECTIONS);
+    phone.overhears("How do I find you?");
+    assert_eq!(
+        phone.submits("directions", json!({ "wants_text": true })),
+        "Shall I send you a text?"
+    );
+    assert!(phone.answers("No.").contains("anything else"));
+    assert!(phone.calls.is_empty());
+    phone.submits("directions", json!({ "wants_text": true }));
+    assert!(phone.calls.is_empty());
+    phone.answers("Yes.");
+    assert_eq!(phone.count("send_sms"), 1);
+}
+
+const DIRECTIONS: &str = r#"
+name = "directions"
+greeting = "Hello."
+system_prompt = "Be brief."
+
+[[forms]]
+name = "directions"
+description = "Sends the way."
+
+[[forms.slots]]
+name = "wants_text"
+kind = "yes-no"
+label = "whether they want a text"
+ask = "Shall I send you a text?"
+
+[[forms.actions]]
+tool = "send_sms"
+when = "raw.wants_text"
+args = { text = "'The way: https://example.org/way'" }
+results = {}
+"#;
 
 #[test]
 fn what_was_cancelled_is_not_done_by_a_later_yes() {

@@ -3,6 +3,7 @@
 use jiff::ToSpan;
 use jiff::civil::Date;
 
+use super::super::lexicon::YEAR;
 use super::super::{Language, Parsed, Value, When};
 use super::{Number, Piece};
 
@@ -45,15 +46,47 @@ pub(super) struct Calendar {
     pub when: When,
     pub language: Language,
     pub today: Date,
+    /// Nothing follows: "19" is a year, and not the beginning of one.
+    pub ended: bool,
 }
 
 impl Calendar {
+    pub(super) fn new(when: When, language: Language, today: Date) -> Self {
+        Self {
+            when,
+            language,
+            today,
+            ended: false,
+        }
+    }
+
     pub(super) fn judge(&self, pieces: &[Piece]) -> Found {
+        if let Some(at) = pieces.iter().position(|piece| matches!(piece, Piece::After(_))) {
+            return self.after(pieces, at);
+        }
+        if let Some(span) = pieces.iter().find_map(|piece| {
+            if let Piece::Vague(span) = piece {
+                Some(*span)
+            } else {
+                None
+            }
+        }) {
+            let rest: Vec<Piece> = pieces
+                .iter()
+                .filter(|piece| **piece != Piece::Vague(span))
+                .cloned()
+                .collect();
+            return self.within(span, &rest);
+        }
         if let Some(day) = pieces
             .iter()
             .find_map(|piece| if let Piece::Day(day) = piece { Some(*day) } else { None })
         {
-            return self.allowed(Found::Day(day), day);
+            return if is_of_one_mind(pieces, day) {
+                self.allowed(Found::Day(day), day)
+            } else {
+                Found::Begun
+            };
         }
         let month_at = pieces.iter().position(|piece| matches!(piece, Piece::Month(_)));
         if let Some(at) = month_at
@@ -67,17 +100,60 @@ impl Calendar {
         if !all.is_empty() {
             return self.numeric(&all);
         }
-        let weekday = pieces.iter().find_map(|piece| {
-            if let Piece::Weekday(day) = piece {
-                Some(*day)
-            } else {
-                None
-            }
-        });
-        match weekday {
-            Some(weekday) => self.weekday(weekday, pieces),
-            None => Found::Begun,
+        match weekdays(pieces).as_slice() {
+            [weekday] => self.weekday(*weekday, pieces),
+            _ => Found::Begun,
         }
+    }
+
+    /// "A week from Friday".
+    fn after(&self, pieces: &[Piece], at: usize) -> Found {
+        let (before, rest) = (
+            pieces.get(..at).unwrap_or_default(),
+            pieces.get(at + 1..).unwrap_or_default(),
+        );
+        let Some(Piece::After(Some(days))) = pieces.get(at) else {
+            return Found::Begun;
+        };
+        let base = match self.judge(rest) {
+            Found::Day(day) | Found::Usable(day) if before.is_empty() => day,
+            Found::Day(_) | Found::Usable(_) | Found::Begun | Found::Never => return Found::Begun,
+        };
+        match base.checked_add(days.days()) {
+            Ok(day) => self.allowed(Found::Day(day), day),
+            Err(_) => Found::Never,
+        }
+    }
+
+    /// A day of next week, month or year.
+    fn within(&self, span: i32, rest: &[Piece]) -> Found {
+        let numbers = joined(rest);
+        let then = match (span, rest, numbers.as_slice()) {
+            (7 | 14, [Piece::Weekday(weekday)], _) => {
+                let now = i32::from(self.today.weekday().to_monday_zero_offset());
+                // Where weeks may begin on Sunday, it is of this week or the next.
+                let in_doubt = self.language == Language::En && (now == SUNDAY || *weekday == SUNDAY);
+                let day = self.today.checked_add((span - now + weekday).days()).ok();
+                day.filter(|_| !in_doubt)
+            }
+            (0, [Piece::Number(_)], [day]) if day.is_day() => {
+                let month = self.today.first_of_month().checked_add(1.month()).ok();
+                let day = day.value().and_then(|day| i8::try_from(day).ok());
+                month
+                    .zip(day)
+                    .and_then(|(month, day)| Date::new(month.year(), month.month(), day).ok())
+            }
+            (
+                YEAR,
+                [.., Piece::Month(month), Piece::Number(_)] | [Piece::Number(_), Piece::Month(month), ..],
+                [day],
+            ) if day.is_day() && rest.len() == 2 => {
+                let day = day.value().and_then(|day| i8::try_from(day).ok());
+                day.and_then(|day| Date::new(self.today.year() + 1, *month, day).ok())
+            }
+            _ => None,
+        };
+        then.map_or(Found::Begun, |day| self.allowed(Found::Day(day), day))
     }
 
     fn weekday(&self, weekday: i32, pieces: &[Piece]) -> Found {
@@ -195,7 +271,7 @@ impl Calendar {
     }
 
     /// All digits in one run: MMDDYYYY, MMDDYY, YYYYMMDD; in Spanish the day first.
-    fn line(&self, digits: &str) -> Found {
+    pub(super) fn line(&self, digits: &str) -> Found {
         let number = |from: usize, to: usize| digits.get(from..to).and_then(|part| part.parse::<i16>().ok());
         let month_day = match self.language {
             Language::En => (number(0, 2), number(2, 4)),
@@ -231,7 +307,7 @@ impl Calendar {
         };
         match digits.len() {
             // "nineteen", "twenty": the century.
-            2 if value == 19 || value == 20 => Year::Begun,
+            2 if (value == 19 || value == 20) && !self.ended => Year::Begun,
             2 => {
                 let century = self.today.year() / 100 * 100;
                 let recent = self.when == When::Future || century + value <= self.today.year();
@@ -289,6 +365,30 @@ impl Calendar {
     }
 }
 
+/// Whether what is said beside a day, as "tomorrow" is one, agrees with it.
+pub(super) fn is_of_one_mind(pieces: &[Piece], day: Date) -> bool {
+    pieces.iter().all(|piece| match piece {
+        Piece::Day(other) => *other == day,
+        Piece::Weekday(weekday) => *weekday == i32::from(day.weekday().to_monday_zero_offset()),
+        Piece::Month(month) => *month == day.month(),
+        Piece::Number(_) | Piece::Next | Piece::Last => true,
+        Piece::Vague(_) | Piece::After(_) | Piece::Replace | Piece::Stranger => true,
+    })
+}
+
+/// Each once.
+pub(super) fn weekdays(pieces: &[Piece]) -> Vec<i32> {
+    let mut named = Vec::new();
+    for piece in pieces {
+        if let Piece::Weekday(day) = piece
+            && !named.contains(day)
+        {
+            named.push(*day);
+        }
+    }
+    named
+}
+
 pub(super) fn joined(pieces: &[Piece]) -> Vec<Number> {
     let numbers = pieces.iter().filter_map(|piece| {
         if let Piece::Number(number) = piece {
@@ -312,5 +412,6 @@ pub(super) fn zero_joined(numbers: &[Number]) -> Vec<Number> {
     joined
 }
 
+const SUNDAY: i32 = 6;
 /// Years to come of a year of two digits.
 const MAX_AHEAD: i16 = 30;

@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use super::super::lexicon::Lexicon;
 use super::super::text::{Token, answer_tokens};
 use super::super::{Language, When};
-use super::calendar::{Calendar, Found, Year, joined};
+use super::calendar::{Calendar, Found, Year, is_of_one_mind, joined, weekdays};
 use super::{Number, Piece, Reader, corrected};
 
 /// A day within a sentence.
@@ -30,7 +30,7 @@ pub(in crate::dialog::slot) fn sightings(text: &str, when: When, language: Langu
         today,
     };
     let (pieces, places) = reader.read();
-    let calendar = Calendar { when, language, today };
+    let calendar = Calendar::new(when, language, today);
     let mut found = Vec::new();
     let mut start = 0;
     for part in pieces.split(|piece| *piece == Piece::Stranger) {
@@ -74,7 +74,8 @@ fn is_evident(pieces: &[Piece], written: &str, when: When) -> bool {
     let named = |piece: &Piece| match piece {
         Piece::Month(_) => true,
         Piece::Day(_) | Piece::Weekday(_) => when != When::Past,
-        Piece::Number(_) | Piece::Next | Piece::Last | Piece::Vague | Piece::Replace | Piece::Stranger => false,
+        Piece::Number(_) | Piece::Next | Piece::Last | Piece::Vague(_) | Piece::After(_) => false,
+        Piece::Replace | Piece::Stranger => false,
     };
     let groups: Vec<&str> = written.split(|c: char| !c.is_ascii_digit()).collect();
     let sizes: Vec<usize> = groups.iter().map(|group| group.len()).collect();
@@ -117,7 +118,7 @@ pub(in crate::dialog::slot) fn amended(
         today,
     };
     let (pieces, _) = reader.read();
-    let calendar = Calendar { when, language, today };
+    let calendar = Calendar::new(when, language, today);
     if pieces.contains(&Piece::Stranger) {
         return None;
     }
@@ -130,7 +131,12 @@ pub(in crate::dialog::slot) fn amended(
             None
         }
     });
-    let by_itself = |piece: &Piece| matches!(piece, Piece::Day(_) | Piece::Weekday(_) | Piece::Vague);
+    let by_itself = |piece: &Piece| {
+        matches!(
+            piece,
+            Piece::Day(_) | Piece::Weekday(_) | Piece::Vague(_) | Piece::After(_)
+        )
+    };
     let (day, month, years) = match numbers.as_slice() {
         _ if pieces.iter().any(by_itself) || pieces.is_empty() => return None,
         // "4/16".
@@ -186,6 +192,14 @@ impl Calendar {
             }
         }
         let anchors = |piece: &Piece| matches!(piece, Piece::Month(_) | Piece::Day(_) | Piece::Weekday(_));
+        // Of "a week from Friday" and "the Friday of next week" a part means another day.
+        if part
+            .iter()
+            .any(|piece| matches!(piece, Piece::Vague(_) | Piece::After(_)))
+            || is_divided(part)
+        {
+            return None;
+        }
         // The last one is the corrected one.
         let Some(anchor) = part.iter().rposition(anchors) else {
             // "MB 123456, 3/15/1985".
@@ -211,6 +225,15 @@ impl Calendar {
         let whole = ranges.into_iter().filter(|range| !goes_on(range.end));
         whole.into_iter().find_map(|range| day(&range).map(|day| (range, day)))
     }
+}
+
+/// "Friday in two weeks", "between Monday and Friday": it may be either, or another.
+fn is_divided(part: &[Piece]) -> bool {
+    let weekdays = weekdays(part);
+    let day = part
+        .iter()
+        .find_map(|piece| if let Piece::Day(day) = piece { Some(*day) } else { None });
+    weekdays.len() > 1 || weekdays.len() == 1 && day.is_some_and(|day| !is_of_one_mind(part, day))
 }
 
 const NO_YEAR: &[Number] = &[];

@@ -395,6 +395,15 @@ pub(super) static WORDS: Lexicon = Lexicon {
         ("tonight", 0),
         ("yesterday", -1),
     ],
+    day_times: &[],
+    stretches: &[
+        ("week after next", 14),
+        ("following week", 7),
+        ("following month", 0),
+        ("next year", super::YEAR),
+    ],
+    counted_from: &["from", "after"],
+    counted_to: &["before"],
     next: &["next"],
     last: &["last"],
     spans: &[
@@ -550,6 +559,7 @@ pub(super) static WORDS: Lexicon = Lexicon {
     ],
     majors: &["dollar", "dollars", "buck", "bucks", "euro", "euros", "pound", "pounds"],
     minors: &["cent", "cents", "pence", "penny", "pennies"],
+    decimal_comma: false,
     at: &["at"],
     dot: &["dot", "point", "period"],
     name_is: &[

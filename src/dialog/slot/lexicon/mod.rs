@@ -56,6 +56,14 @@ pub(super) struct Lexicon {
     pub date_fillers: &'static [&'static str],
     /// Days from today.
     pub relative_days: &'static [(&'static str, i32)],
+    /// Times of a day, which would mean a day otherwise: "la mañana".
+    pub day_times: &'static [&'static str],
+    /// "next month", where it is not said so: days as in `spans`, a year is [`YEAR`].
+    pub stretches: &'static [(&'static str, i32)],
+    /// "from" of "a week from Friday".
+    pub counted_from: &'static [&'static str],
+    /// "before" of "two days before Friday".
+    pub counted_to: &'static [&'static str],
     /// "next", "próximo".
     pub next: &'static [&'static str],
     /// "last", "pasado".
@@ -80,6 +88,8 @@ pub(super) struct Lexicon {
     pub majors: &'static [&'static str],
     /// "cents".
     pub minors: &'static [&'static str],
+    /// "12,50" is twelve and a half, "1.250" more than a thousand.
+    pub decimal_comma: bool,
     /// "at" of an address.
     pub at: &'static [&'static str],
     /// "dot".
@@ -106,6 +116,9 @@ impl Lexicon {
         self.hesitations.contains(&word)
     }
 }
+
+/// In `stretches`.
+pub(super) const YEAR: i32 = 365;
 
 /// What `word` stands for in a table.
 pub(super) fn find<T: Copy>(table: &[(&str, T)], word: &str) -> Option<T> {

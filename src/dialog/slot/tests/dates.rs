@@ -114,6 +114,29 @@ fn days_to_come() {
             ("Sunday", "C 2026-11-22"),
             ("next Sunday", "C 2026-11-29"),
             ("Could I come in next Friday afternoon?", "C 2026-11-27"),
+            ("Friday next week", "C 2026-11-27"),
+            ("next week Monday", "C 2026-11-23"),
+            ("Friday the week after next", "C 2026-12-04"),
+            ("Friday of the following week", "C 2026-11-27"),
+            // A week may begin on Sunday.
+            ("Sunday next week", "I"),
+            ("a week from Friday", "C 2026-12-04"),
+            ("two weeks from Monday", "C 2026-12-07"),
+            ("2 weeks after next Friday.", "C 2026-12-11"),
+            ("a week from tomorrow", "C 2026-11-29"),
+            ("a week from the 25th", "C 2026-12-02"),
+            ("two days after December 3rd", "C 2026-12-05"),
+            ("a month from Friday", "I"),
+            ("two days before Friday", "I"),
+            ("Friday in two weeks", "I"),
+            ("tomorrow, Friday", "I"),
+            ("Monday and Friday", "I"),
+            ("tomorrow, Sunday", "C 2026-11-22"),
+            ("tomorrow the 22nd", "C 2026-11-22"),
+            ("the 25th of next month", "C 2026-12-25"),
+            ("Friday next month", "I"),
+            ("December 3rd next year", "C 2027-12-03"),
+            ("next March 15th", "C 2027-03-15"),
             ("in two weeks", "C 2026-12-05"),
             ("in a month", "C 2026-12-21"),
             ("a week from today", "C 2026-11-28"),
@@ -148,7 +171,45 @@ fn days_to_come() {
             ("el tres de diciembre", "C 2026-12-03"),
             ("3/12", "C 2026-12-03"),
             ("la próxima semana", "I"),
+            ("la semana que viene", "I"),
+            ("el viernes por la mañana", "C 2026-11-27"),
+            ("el viernes en la mañana, por favor", "C 2026-11-27"),
+            ("mañana por la mañana", "C 2026-11-22"),
+            ("esta mañana", "C 2026-11-21"),
+            ("el 3 de diciembre por la mañana", "C 2026-12-03"),
+            ("a las diez de la mañana", "I"),
+            ("prefiero la mañana", "X"),
+            ("el viernes de la próxima semana", "C 2026-11-27"),
+            ("el domingo de la semana que viene", "C 2026-11-29"),
+            ("el lunes de la semana siguiente", "C 2026-11-23"),
+            ("dos semanas después del lunes", "C 2026-12-07"),
+            ("una semana a partir del viernes", "C 2026-12-04"),
+            ("dos días antes del viernes", "I"),
+            ("de hoy en ocho días", "I"),
+            ("el viernes en dos semanas", "I"),
+            ("el 25 del mes que viene", "C 2026-12-25"),
+            ("el 3 de diciembre del año que viene", "C 2027-12-03"),
             ("Ayer", "X"),
         ],
     );
+}
+
+/// In a sentence, too, there is that day or none.
+#[test]
+fn days_that_are_counted_are_found_whole() {
+    let found = |text: &str, language| {
+        let found = Slot::Date(When::Future).find(text, language, super::today());
+        found.map_or_else(|| "none".to_owned(), |found| super::plain(&found.value))
+    };
+    for (text, language, wanted) in [
+        ("Could I come a week from Friday?", En, "2026-12-04"),
+        ("I can only come Sunday next week", En, "none"),
+        ("Could I come on Friday in two weeks?", En, "none"),
+        ("I can come on Monday and Friday", En, "none"),
+        ("I called yesterday, can I come tomorrow?", En, "2026-11-22"),
+        ("Quisiera venir el viernes por la mañana", Es, "2026-11-27"),
+        ("Quisiera venir el domingo de la semana que viene", Es, "2026-11-29"),
+    ] {
+        assert_eq!(found(text, language), wanted, "{text}");
+    }
 }

@@ -267,6 +267,26 @@ proptest! {
         prop_assert_eq!(got.value, Some(Value::Date(date)), "{}", said);
     }
 
+    /// As each language writes amounts.
+    #[test]
+    fn written_amounts_come_back(cents in 0..100_000_000_000_u64) {
+        let (whole, rest) = (cents / 100, cents % 100);
+        let groups = |mark: &str| {
+            let digits = whole.to_string();
+            let first = (digits.len() - 1) % 3 + 1;
+            let (head, tail) = digits.split_at(first);
+            let tail: String = tail.as_bytes().chunks(3).map(|group| format!("{mark}{}", String::from_utf8_lossy(group))).collect();
+            format!("{head}{tail}")
+        };
+        let wanted = Parsed::complete(Value::Money(cents));
+        for text in [format!("${}.{rest:02}", groups(",")), format!("{whole}.{rest:02} dollars"), format!("{whole} dollars and {rest} cents")] {
+            prop_assert_eq!(Slot::Money.parse(&text, Language::En, today()), wanted.clone(), "{}", text);
+        }
+        for text in [format!("{},{rest:02} pesos", groups(".")), format!("{}.{rest:02} pesos", groups(",")), format!("{whole},{rest:02} pesos")] {
+            prop_assert_eq!(Slot::Money.parse(&text, Language::Es, today()), wanted.clone(), "{}", text);
+        }
+    }
+
     #[test]
     fn any_text_is_survived(text in any::<String>()) {
         survives(&text)?;
