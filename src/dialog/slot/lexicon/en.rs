@@ -555,6 +555,8 @@ pub(super) static WORDS: Lexicon = Lexicon {
     name_is: &[
         "my name is",
         "my name's",
+        "his name is",
+        "her name is",
         "my full name is",
         "my first name is",
         "my last name is",

@@ -424,6 +424,10 @@ pub(super) static WORDS: Lexicon = Lexicon {
     name_is: &[
         "mi nombre es",
         "me llamo",
+        "yo me llamo",
+        "se llama",
+        "yo soy",
+        "le habla",
         "soy",
         "es",
         "si",

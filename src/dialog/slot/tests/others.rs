@@ -202,6 +202,30 @@ fn free_forms() {
             ("What?", "X"),
             ("I don't know.", "X"),
             ("123", "X"),
+            ("John Smith, thank you.", "C John Smith"),
+            ("My name is john smith, thanks a lot.", "C john smith"),
+            ("I am Mary O'Neil, please.", "C Mary O'Neil"),
+            // Whisper does not always write capitals; the pause decides.
+            ("john smith", "I john smith"),
+            ("I'm john smith.", "I john smith"),
+            ("Nice weather today.", "I Nice weather today"),
+            ("I already told you.", "X"),
+            ("Already told you.", "X"),
+            ("I'd rather not say.", "X"),
+            ("I'm not going to say.", "X"),
+            ("You have it there.", "X"),
+            ("Thank you.", "I"),
+        ],
+    );
+    check(
+        &Slot::Name,
+        Es,
+        &[
+            ("Carmen Ruiz, gracias.", "C Carmen Ruiz"),
+            ("Me llamo carmen de la torre.", "C carmen de la torre"),
+            ("Yo soy Juan Pérez.", "C Juan Pérez"),
+            ("Ya se lo dije.", "X"),
+            ("Prefiero no decirlo.", "X"),
         ],
     );
     check(
