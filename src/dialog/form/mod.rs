@@ -50,6 +50,8 @@ pub struct Dialog {
     chats: u8,
     /// Forms begun.
     begun: u32,
+    /// The urgent answer that was given to what the caller said last.
+    warned: Option<String>,
     /// What was said last, for callers who ask for it again.
     said: Vec<String>,
 }
@@ -146,6 +148,7 @@ impl Dialog {
             misses: 0,
             chats: 0,
             begun: 0,
+            warned: None,
             said: Vec::new(),
         }
     }
@@ -270,6 +273,9 @@ impl Dialog {
 
     fn heard(&mut self, text: &str, today: Date, step: &mut Step) {
         let language = self.agent.language;
+        if self.warn(text, today, step) {
+            return;
+        }
         if let Asked::Tool { call, .. } = &self.asked {
             // Its result was lost with an interrupted turn; the key sees to it that nothing is done twice.
             step.next = Next::Run(call.clone());

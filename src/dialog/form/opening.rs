@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Asked, Dialog, Run, Step, words};
+use super::{Asked, Dialog, Next, Run, Step, words};
 use crate::dialog::agent::{Agent, Form};
 use crate::dialog::slot::{Date, Slot, Value};
 
@@ -76,6 +76,31 @@ impl Dialog {
             .map(|answer| (words::score(text, &answer.says), answer));
         let best = best.filter(|(score, _)| *score > 0).max_by_key(|(score, _)| *score);
         best.map(|(_, answer)| answer.say.clone())
+    }
+
+    /// Says what an urgent answer has for it, whatever is awaited; then the call goes on where it was. `false` if the text is no
+    /// emergency, or was just warned of: who says it again means something else.
+    pub(super) fn warn(&mut self, text: &str, today: Date, step: &mut Step) -> bool {
+        let last = self.warned.take();
+        let urgent = self.agent.answers.iter().filter(|answer| answer.urgent);
+        let scored = urgent.map(|answer| (words::score(text, &answer.says), &answer.say));
+        let best = scored
+            .filter(|(score, say)| *score > 0 && last.as_ref() != Some(*say))
+            .max_by_key(|(score, _)| *score);
+        let Some(say) = best.map(|(_, say)| say.clone()) else {
+            return false;
+        };
+        step.say(say.clone());
+        self.warned = Some(say);
+        match &self.asked {
+            Asked::Open | Asked::More => {
+                (self.misses, self.asked) = (0, Asked::More);
+                step.say(self.agent.phrases.anything_else.clone());
+            }
+            Asked::Tool { call, .. } => step.next = Next::Run(call.clone()),
+            Asked::Slot { .. } | Asked::Confirm | Asked::Which => self.proceed_again(today, step),
+        }
+        true
     }
 
     fn follow(&mut self, intent: Intent, text: &str, today: Date, step: &mut Step) {

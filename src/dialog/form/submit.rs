@@ -24,6 +24,7 @@ impl Dialog {
         let mut step = Step::new();
         let language = self.agent.language;
         match self.asked.clone() {
+            _ if self.warn(text, today, &mut step) => {}
             Asked::Tool { .. } => self.heard(text, today, &mut step),
             _ if words::asks_for_person(text, language, &self.agent.hand_over.says) => self.hand_over(&mut step),
             _ if words::says_goodbye(text, language) => self.goodbye(&mut step),

@@ -4,6 +4,7 @@ mod english;
 mod limits;
 mod model;
 mod spanish;
+mod urgent;
 
 use std::path::Path;
 use std::sync::Arc;
