@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Asked, Dialog, Step, words};
 use crate::dialog::agent::Form;
-use crate::dialog::slot::{Choice, Date, Slot, Value};
+use crate::dialog::slot::{Choice, Date, Slot, Value, affirms};
 
 impl Dialog {
     pub(super) fn confirming(&mut self, text: &str, today: Date, step: &mut Step) {
@@ -22,7 +22,7 @@ impl Dialog {
         let answer = Slot::YesNo.parse(text, agent.language, today).value;
         // "Yes, but make it urgent": what is said of a slot counts for more than the yes, and "It is at 7 Mill Lane" is none.
         let plain_yes = answer == Some(Value::YesNo(true))
-            && words::affirms(text, agent.language)
+            && affirms(text, agent.language)
             && !words::restricts(text, agent.language)
             && self.contradicted(form, text, today).is_none();
         let named = words::rejects(text, agent.language) && self.clear_named(form, text);

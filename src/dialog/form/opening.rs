@@ -20,8 +20,14 @@ impl Dialog {
         if let Some(intent) = self.intent(text, today) {
             return self.follow(intent, text, today, step);
         }
+        if words::is_done(text, language) {
+            return self.goodbye(step);
+        }
         if self.asked == Asked::More {
-            match Slot::YesNo.parse(text, language, today).value {
+            let answer = Slot::YesNo.parse(text, language, today).value;
+            // "No, that's fine" is not clear anywhere else.
+            let answer = answer.or_else(|| Some(Slot::YesNo.find(text, language, today)?.value));
+            match answer {
                 Some(Value::YesNo(false)) => return self.goodbye(step),
                 Some(Value::YesNo(true)) => return self.ask_open(step),
                 _ => {}
@@ -138,6 +144,11 @@ impl Dialog {
             self.follow(intent, text, today, step);
         }
         found
+    }
+
+    /// The caller wants nothing more. Only where nothing is awaited.
+    pub(super) fn is_done(&self, text: &str, today: Date) -> bool {
+        words::is_done(text, self.agent.language) && self.intent(text, today).is_none()
     }
 
     fn intent(&self, text: &str, today: Date) -> Option<Intent> {

@@ -38,6 +38,7 @@ impl Dialog {
             }
             Asked::Confirm | Asked::Slot { .. } if self.is_idle() => self.heard(text, today, &mut step),
             Asked::Confirm | Asked::Slot { .. } => return None,
+            Asked::Open | Asked::More if self.is_done(text, today) => self.goodbye(&mut step),
             Asked::Open | Asked::More => {
                 if self.route(text, today, &mut step) {
                     return Some(self.ended(step));

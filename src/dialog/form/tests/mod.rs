@@ -1,5 +1,6 @@
 //! Whole conversations in text, with the agents that ship and a stand-in for the database.
 
+mod confirming;
 mod english;
 mod limits;
 mod model;
