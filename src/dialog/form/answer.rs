@@ -13,7 +13,11 @@ impl Dialog {
             && words::starts_over(text, self.agent.language)
             && let Some(form) = self.run.as_ref().map(|run| run.form)
         {
+            self.forget_answers();
             return self.start_form(form, "", today, step);
+        }
+        if self.disowned(text) {
+            return self.proceed(today, step);
         }
         if self.take(name, heard, text, today) {
             return self.proceed(today, step);
@@ -31,6 +35,14 @@ impl Dialog {
             step.say(self.agent.phrases.go_on.clone());
         } else {
             self.missed(today, step);
+        }
+    }
+
+    /// Empties what was filled, with what was found by it.
+    fn forget_answers(&mut self) {
+        let filled = self.run.iter().flat_map(|run| run.slots.keys().cloned());
+        for name in filled.collect::<Vec<_>>() {
+            self.clear(&name);
         }
     }
 

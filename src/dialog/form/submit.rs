@@ -32,6 +32,7 @@ impl Dialog {
             _ if self.cancels(text) => self.finish_form(&mut step),
             Asked::Confirm if self.confirmed(text, today, &mut step) => {}
             Asked::Which => self.correcting(text, today, &mut step),
+            Asked::Slot { .. } if self.disowned(text) => self.proceed(today, &mut step),
             Asked::Slot { name, heard } if self.take(&name, &heard, text, today) => self.proceed(today, &mut step),
             Asked::Slot { name, heard } if self.begins_answer(&name, &heard, text, today) => {
                 step.say(self.agent.phrases.go_on.clone());

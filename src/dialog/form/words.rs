@@ -97,6 +97,11 @@ pub(super) fn rejects(text: &str, language: Language) -> bool {
     !text.contains(|c: char| c.is_ascii_digit()) && pick(language, REJECTION).iter().any(ends)
 }
 
+/// Somebody else was found.
+pub(super) fn disowns(text: &str, language: Language) -> bool {
+    words(text).len() <= SHORT && has(text, pick(language, NOT_ME))
+}
+
 /// The caller does not want it any more.
 pub(super) fn cancels(text: &str, language: Language) -> bool {
     words(text).len() <= SHORT && has(text, pick(language, CANCEL))
@@ -339,6 +344,32 @@ const REJECTION: Both = [
         "incorrecta",
         "equivocado",
         "equivocada",
+    ],
+];
+const NOT_ME: Both = [
+    &[
+        "not me",
+        "isn't me",
+        "not my account",
+        "not my name",
+        "wrong account",
+        "wrong customer",
+        "wrong name",
+        "wrong person",
+        "name is wrong",
+    ],
+    &[
+        "no soy yo",
+        "ese no soy",
+        "esa no soy",
+        "no es mi cuenta",
+        "no es mi nombre",
+        "no me llamo",
+        "cliente equivocado",
+        "cuenta equivocada",
+        "nombre equivocado",
+        "persona equivocada",
+        "nombre está mal",
     ],
 ];
 const CANCEL: Both = [

@@ -188,3 +188,91 @@ kind = "yes-no"
 label = "whether there are stairs"
 ask = "Are there stairs?"
 "#;
+
+#[test]
+fn another_number_forgets_whose_the_first_one_was() {
+    let mut phone = Phone::rings("service-request", None);
+    phone.holds(&[
+        (
+            "The radiator in the hall is cold since yesterday evening.",
+            &["customer number"],
+        ),
+        ("482615", &["Thank you, Dana Whitfield", "street address"]),
+        ("7 Mill Lane.", &["How urgent"]),
+        ("Normal.", &["for Dana Whitfield"]),
+        (
+            "No, the customer number is 573904.",
+            &["could not find", "customer number"],
+        ),
+        ("I don't have one.", &["full name"]),
+        ("My name is Alex Moreno.", &["phone number"]),
+        ("212 555 0177", &["for Alex Moreno"]),
+        ("Yes.", &["5 0 0, 0 0 1"]),
+    ]);
+    assert_eq!(phone.args("create_customer")["name"], "Alex Moreno");
+    assert_eq!(phone.args("create_task_order")["customer_number"], "100004");
+    let known = phone.dialog.private();
+    assert!(
+        known.iter().any(|known| known.value.contains("Dana")),
+        "the history still names her, so she is still hidden from an LLM outside"
+    );
+}
+
+#[test]
+fn a_customer_who_is_somebody_else_is_asked_for_anew() {
+    for line in [
+        "That's not me.",
+        "No, that's the wrong customer.",
+        "The customer number is wrong.",
+        "The name is wrong.",
+    ] {
+        for from in [None, Some("+12125550101")] {
+            let mut phone = Phone::rings("service-request", from);
+            let said = phone.say("The radiator in the hall is cold since yesterday evening.");
+            if from.is_none() {
+                assert!(said.contains("customer number"), "{said}");
+                phone.say("482615");
+            }
+            phone.holds(&[
+                ("7 Mill Lane.", &["How urgent"]),
+                ("Normal.", &["for Dana Whitfield", "send this off?"]),
+                (line, &["What is your customer number?"]),
+                ("I don't have one.", &["full name"]),
+            ]);
+            assert_eq!(phone.count("create_task_order"), 0);
+        }
+    }
+    let mut phone = Phone::rings("service-request-es", Some("+12125550101"));
+    phone.holds(&[
+        (
+            "El radiador del dormitorio no funciona desde ayer por la tarde.",
+            &["He encontrado", "dirección"],
+        ),
+        ("No soy yo.", &["número de cliente"]),
+        ("No tengo.", &["nombre"]),
+        ("Carmen Ruiz.", &["dirección"]),
+        ("Avenida Central 45.", &["urgencia"]),
+        ("No es urgente.", &["para Carmen Ruiz", "La urgencia es baja"]),
+        ("No, es urgente.", &["La urgencia es urgente"]),
+    ]);
+}
+
+#[test]
+fn whom_the_number_has_found_is_not_found_again_in_the_next_form() {
+    let mut phone = Phone::rings("service-request", Some("+12125550101"));
+    phone.holds(&[
+        (
+            "The toilet on the second floor does not stop running.",
+            &["found your account"],
+        ),
+        ("12 Harbor Street.", &["How urgent"]),
+        ("No hurry.", &["for Dana Whitfield"]),
+        ("Yes.", &["anything else"]),
+        (
+            "The light in the hall is broken, too, and nobody can see.",
+            &["street address"],
+        ),
+        ("That is not me.", &["What is your customer number?"]),
+    ]);
+    assert_eq!(phone.count("lookup_customer"), 1);
+}
