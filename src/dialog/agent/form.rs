@@ -116,6 +116,13 @@ pub enum Then {
     End,
 }
 
+impl Act {
+    /// The names under which it keeps what it finds.
+    pub fn saves(&self) -> impl Iterator<Item = &str> {
+        self.results.values().filter_map(|reaction| reaction.save_as.as_deref())
+    }
+}
+
 /// A tool of the LLM's, for what a form says with `then`.
 #[derive(Debug, Clone, Copy)]
 pub struct OwnTool {
@@ -128,6 +135,11 @@ pub struct OwnTool {
 }
 
 impl SlotSpec {
+    /// The names under which its look-up keeps what it finds.
+    pub fn finds(&self) -> impl Iterator<Item = &str> {
+        self.look_up.iter().flat_map(Act::saves)
+    }
+
     /// How the agent says a value of it.
     pub fn speak(&self, value: &Value, language: Language) -> String {
         let mut plain = value.speak(language);

@@ -239,6 +239,9 @@ pub struct Answer {
     /// The answer.
     #[serde(deserialize_with = "sentence")]
     pub say: String,
+    /// It comes before anything else, whatever is awaited and with an LLM too: what to do in an emergency. Default false.
+    #[serde(default)]
+    pub urgent: bool,
 }
 
 /// Another agent, and how callers get to it.

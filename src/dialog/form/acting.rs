@@ -118,12 +118,11 @@ impl Dialog {
             return Again::TooOften;
         }
         for name in &reaction.ask_again {
-            run.slots.remove(name);
-            if often {
+            self.clear(name);
+            if let Some(run) = self.run.as_mut().filter(|_| often) {
                 run.declined.insert(name.clone());
             }
         }
-        run.confirmed = false;
         if often { Again::Declined } else { Again::Asked }
     }
 }

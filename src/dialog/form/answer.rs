@@ -13,7 +13,11 @@ impl Dialog {
             && words::starts_over(text, self.agent.language)
             && let Some(form) = self.run.as_ref().map(|run| run.form)
         {
+            self.forget_answers();
             return self.start_form(form, "", today, step);
+        }
+        if self.disowned(text) {
+            return self.proceed(today, step);
         }
         if self.take(name, heard, text, today) {
             return self.proceed(today, step);
@@ -31,6 +35,14 @@ impl Dialog {
             step.say(self.agent.phrases.go_on.clone());
         } else {
             self.missed(today, step);
+        }
+    }
+
+    /// Empties what was filled, with what was found by it.
+    fn forget_answers(&mut self) {
+        let filled = self.run.iter().flat_map(|run| run.slots.keys().cloned());
+        for name in filled.collect::<Vec<_>>() {
+            self.clear(&name);
         }
     }
 
@@ -86,10 +98,13 @@ impl Dialog {
             self.absorb(form, text, today);
             return true;
         }
-        let value = parsed
-            .value
-            .or_else(|| Some(spec.kind.find(text, language, today)?.value))
-            .or_else(|| read(&spec.kind, heard, first_copy(text)?, language, today).parsed.value);
+        // Of a yes or no the whole sentence counts: "Yes. Yes, that's wrong."
+        let is_yes_no = spec.kind == Slot::YesNo;
+        let value = parsed.value.or_else(|| {
+            let within = || Some(spec.kind.find(text, language, today)?.value);
+            let first = || read(&spec.kind, heard, first_copy(text)?, language, today).parsed.value;
+            (!is_yes_no).then(|| within().or_else(first))?
+        });
         // "No" tells nothing, whatever it was an answer to.
         let bare = spec.kind == Slot::Text && words::is_bare(text, language, today);
         let value = value.filter(|_| !bare);
@@ -146,7 +161,12 @@ impl Dialog {
             )
         });
         let amended = |text: &str| {
-            filled.iter().find_map(|(spec, old)| {
+            let named = |spec: &SlotSpec| words::shared(text, &spec.label) > 0;
+            // A bare "no" could be about anything.
+            let mut filled = filled
+                .iter()
+                .filter(|(spec, _)| spec.kind != Slot::YesNo || named(spec));
+            filled.find_map(|(spec, old)| {
                 let text = without_dates(form, spec, text, language, today);
                 let new = spec.kind.amend(old, &text, language, today)?;
                 (new != *old).then(|| (spec.name.clone(), new))
@@ -176,8 +196,11 @@ impl Dialog {
             })
     }
 
-    /// Whether a value of this slot's kind can be for no other slot that is filled.
+    /// Whether a value of this slot's kind can be for no other slot that is filled. A yes or no is for the one that was asked.
     fn is_only(&self, form: &Form, spec: &SlotSpec) -> bool {
+        if spec.kind == Slot::YesNo {
+            return true;
+        }
         let free = matches!(spec.kind, Slot::Name | Slot::Address | Slot::Text);
         let alike = form.slots.iter().filter(|other| other.kind == spec.kind);
         !free && alike.filter(|other| self.has(&other.name)).count() == 0

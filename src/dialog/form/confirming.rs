@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{Asked, Dialog, Step, words};
-use crate::dialog::agent::Form;
-use crate::dialog::slot::{Choice, Date, Slot, Value, capitalised};
+use crate::dialog::agent::{Form, SlotSpec};
+use crate::dialog::slot::{Choice, Date, Slot, Value, affirms, capitalised};
 
 impl Dialog {
     pub(super) fn confirming(&mut self, text: &str, today: Date, step: &mut Step) {
@@ -19,10 +19,14 @@ impl Dialog {
         let Some(form) = self.run.as_ref().and_then(|run| agent.forms.get(run.form)) else {
             return false;
         };
+        if self.disowned(text) {
+            self.proceed(today, step);
+            return true;
+        }
         let answer = Slot::YesNo.parse(text, agent.language, today).value;
         // "Yes, but make it urgent": what is said of a slot counts for more than the yes, and "It is at 7 Mill Lane" is none.
         let plain_yes = answer == Some(Value::YesNo(true))
-            && words::affirms(text, agent.language)
+            && affirms(text, agent.language)
             && !words::restricts(text, agent.language)
             && self.contradicted(form, text, today).is_none();
         let named = words::rejects(text, agent.language) && self.clear_named(form, text);
@@ -50,15 +54,15 @@ impl Dialog {
         let Some(form) = self.run.as_ref().and_then(|run| agent.forms.get(run.form)) else {
             return self.ask_open(step);
         };
-        let named = self.clear_placed(form, text, today)
+        let named = self.disowned(text)
+            || self.clear_placed(form, text, today)
             || words::rejects(text, agent.language) && self.clear_named(form, text);
         if named || self.correct(form, text, today) || self.clear_named(form, text) {
             return self.proceed(today, step);
         }
         if words::says_everything(text, agent.language) {
-            if let Some(run) = &mut self.run {
-                run.slots.clear();
-                run.declined.clear();
+            for spec in &form.slots {
+                self.clear(&spec.name);
             }
             return self.proceed(today, step);
         }
@@ -68,7 +72,7 @@ impl Dialog {
     /// "The last one", of those the agent has named: it is asked again.
     fn clear_placed(&mut self, form: &Form, text: &str, today: Date) -> bool {
         let language = self.agent.language;
-        let Some(run) = &mut self.run else { return false };
+        let Some(run) = &self.run else { return false };
         let filled = form.slots.iter().filter(|spec| run.slots.contains_key(&spec.name));
         let choices = filled.map(|spec| Choice {
             value: spec.name.clone(),
@@ -77,27 +81,45 @@ impl Dialog {
         let named = Slot::Choice(choices.collect()).parse(text, language, today).value;
         match named {
             Some(Value::Choice(name)) if words::count(text) <= PLACE => {
-                run.slots.remove(&name);
-                run.confirmed = false;
+                self.clear(&name);
                 true
             }
             _ => false,
         }
     }
 
-    /// "The location is wrong": it is asked again.
+    /// "The location is wrong": it is asked again. So is what another look-up has made needless.
     fn clear_named(&mut self, form: &Form, text: &str) -> bool {
-        let Some(run) = &mut self.run else { return false };
-        let named = form.slots.iter().filter(|spec| run.slots.contains_key(&spec.name));
+        let Some(run) = &self.run else { return false };
+        let known = |spec: &&SlotSpec| run.slots.contains_key(&spec.name) || self.has_found(spec);
+        let named = form.slots.iter().filter(known);
         let named = named.max_by_key(|spec| words::shared(text, &spec.label));
         match named.filter(|spec| words::shared(text, &spec.label) > 0) {
             Some(spec) => {
-                run.slots.remove(&spec.name);
-                run.confirmed = false;
+                self.clear(&spec.name);
                 true
             }
             None => false,
         }
+    }
+
+    /// "That's not me": whom a look-up has found, or the number they call from, is somebody else.
+    pub(super) fn disowned(&mut self, text: &str) -> bool {
+        let agent = Arc::clone(&self.agent);
+        let form = self.run.as_ref().and_then(|run| agent.forms.get(run.form));
+        let found = form.and_then(|form| form.slots.iter().find(|spec| self.has_found(spec)));
+        match found.filter(|_| words::disowns(text, agent.language)) {
+            Some(spec) => {
+                self.clear(&spec.name);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Whether what its look-up would find is known.
+    fn has_found(&self, spec: &SlotSpec) -> bool {
+        spec.finds().any(|name| self.saved.contains_key(name))
     }
 
     pub(super) fn ask_which(&mut self, step: &mut Step) {

@@ -45,12 +45,16 @@ pub struct Dialog {
     run: Option<Run>,
     /// What tools found, by the names the agent's file gives.
     saved: Map<String, Json>,
+    /// What they found and was of somebody else, for as long as the history may name it.
+    denied: Vec<Json>,
     /// Answers in a row that were not understood.
     misses: u8,
     /// Answers of the LLM in a row that brought the form no further.
     chats: u8,
     /// Forms begun.
     begun: u32,
+    /// The urgent answer that was given to what the caller said last.
+    warned: Option<String>,
     /// What was said last, for callers who ask for it again.
     said: Vec<String>,
 }
@@ -146,9 +150,11 @@ impl Dialog {
             asked: Asked::Open,
             run: None,
             saved: Map::new(),
+            denied: Vec::new(),
             misses: 0,
             chats: 0,
             begun: 0,
+            warned: None,
             said: Vec::new(),
         }
     }
@@ -273,6 +279,9 @@ impl Dialog {
 
     fn heard(&mut self, text: &str, today: Date, step: &mut Step) {
         let language = self.agent.language;
+        if self.warn(text, today, step) {
+            return;
+        }
         if let Asked::Tool { call, .. } = &self.asked {
             // Its result was lost with an interrupted turn; the key sees to it that nothing is done twice.
             step.next = Next::Run(call.clone());
@@ -447,18 +456,43 @@ impl Dialog {
     }
 
     fn fill(&mut self, name: &str, value: Value) {
-        let place = self
-            .form()
-            .and_then(|form| form.slots.iter().position(|spec| spec.name == name));
-        let (Some(run), Some(place)) = (&mut self.run, place) else {
+        if self.form().is_none_or(|form| form.slot(name).is_none()) {
             return;
-        };
+        }
+        self.clear(name);
+        let Some(run) = &mut self.run else { return };
         run.slots.insert(name.to_owned(), value);
-        run.declined.remove(name);
-        run.done.remove(&Place::LookUp(place));
-        run.confirmed = false;
         run.last = Some(name.to_owned());
         (self.misses, self.chats) = (0, 0);
+    }
+
+    /// Empties a slot, and forgets what was found by it: another value may be another customer's.
+    fn clear(&mut self, name: &str) {
+        let agent = Arc::clone(&self.agent);
+        let Some(run) = &mut self.run else { return };
+        run.slots.remove(name);
+        run.declined.remove(name);
+        run.confirmed = false;
+        let form = agent.forms.get(run.form);
+        let Some((form, place)) = form.and_then(|form| {
+            let place = form.slots.iter().position(|spec| spec.name == name);
+            Some((form, place?))
+        }) else {
+            return;
+        };
+        run.done.remove(&Place::LookUp(place));
+        for found in form.slots.get(place).into_iter().flat_map(SlotSpec::finds) {
+            let Some(facts) = self.saved.remove(found) else {
+                continue;
+            };
+            self.denied.push(facts);
+            // Who calls does not tell again what the caller has denied.
+            for (n, act) in form.before.iter().enumerate() {
+                if act.saves().any(|saved| saved == found) {
+                    run.done.insert(Place::Before(n));
+                }
+            }
+        }
     }
 
     /// What templates see: each slot as it is spoken, `raw` as tools get them, what tools found, and the fixed names.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Asked, Dialog, Run, Step, words};
+use super::{Asked, Dialog, Next, Run, Step, words};
 use crate::dialog::agent::{Agent, Form};
 use crate::dialog::slot::{Date, Slot, Value};
 
@@ -20,8 +20,14 @@ impl Dialog {
         if let Some(intent) = self.intent(text, today) {
             return self.follow(intent, text, today, step);
         }
+        if words::is_done(text, language) {
+            return self.goodbye(step);
+        }
         if self.asked == Asked::More {
-            match Slot::YesNo.parse(text, language, today).value {
+            let answer = Slot::YesNo.parse(text, language, today).value;
+            // "No, that's fine" is not clear anywhere else.
+            let answer = answer.or_else(|| Some(Slot::YesNo.find(text, language, today)?.value));
+            match answer {
                 Some(Value::YesNo(false)) => return self.goodbye(step),
                 Some(Value::YesNo(true)) => return self.ask_open(step),
                 _ => {}
@@ -78,6 +84,31 @@ impl Dialog {
         best.map(|(_, answer)| answer.say.clone())
     }
 
+    /// Says what an urgent answer has for it, whatever is awaited; then the call goes on where it was. `false` if the text is no
+    /// emergency, or was just warned of: who says it again means something else.
+    pub(super) fn warn(&mut self, text: &str, today: Date, step: &mut Step) -> bool {
+        let last = self.warned.take();
+        let urgent = self.agent.answers.iter().filter(|answer| answer.urgent);
+        let scored = urgent.map(|answer| (words::score(text, &answer.says), &answer.say));
+        let best = scored
+            .filter(|(score, say)| *score > 0 && last.as_ref() != Some(*say))
+            .max_by_key(|(score, _)| *score);
+        let Some(say) = best.map(|(_, say)| say.clone()) else {
+            return false;
+        };
+        step.say(say.clone());
+        self.warned = Some(say);
+        match &self.asked {
+            Asked::Open | Asked::More => {
+                (self.misses, self.asked) = (0, Asked::More);
+                step.say(self.agent.phrases.anything_else.clone());
+            }
+            Asked::Tool { call, .. } => step.next = Next::Run(call.clone()),
+            Asked::Slot { .. } | Asked::Confirm | Asked::Which => self.proceed_again(today, step),
+        }
+        true
+    }
+
     fn follow(&mut self, intent: Intent, text: &str, today: Date, step: &mut Step) {
         match intent {
             Intent::Form(form) => self.start_form(form, text, today, step),
@@ -113,6 +144,11 @@ impl Dialog {
             self.follow(intent, text, today, step);
         }
         found
+    }
+
+    /// The caller wants nothing more. Only where nothing is awaited.
+    pub(super) fn is_done(&self, text: &str, today: Date) -> bool {
+        words::is_done(text, self.agent.language) && self.intent(text, today).is_none()
     }
 
     fn intent(&self, text: &str, today: Date) -> Option<Intent> {

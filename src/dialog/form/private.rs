@@ -31,7 +31,7 @@ impl Dialog {
                 }));
             }
         }
-        for facts in self.saved.values() {
+        for facts in self.saved.values().chain(&self.denied) {
             known.extend(known_in(facts));
         }
         known.extend(self.call.from.iter().map(|from| Known {

@@ -24,6 +24,7 @@ impl Dialog {
         let mut step = Step::new();
         let language = self.agent.language;
         match self.asked.clone() {
+            _ if self.warn(text, today, &mut step) => {}
             Asked::Tool { .. } => self.heard(text, today, &mut step),
             _ if words::asks_for_person(text, language, &self.agent.hand_over.says) => self.hand_over(&mut step),
             _ if words::says_goodbye(text, language) => self.goodbye(&mut step),
@@ -31,12 +32,14 @@ impl Dialog {
             _ if self.cancels(text) => self.finish_form(&mut step),
             Asked::Confirm if self.confirmed(text, today, &mut step) => {}
             Asked::Which => self.correcting(text, today, &mut step),
+            Asked::Slot { .. } if self.disowned(text) => self.proceed(today, &mut step),
             Asked::Slot { name, heard } if self.take(&name, &heard, text, today) => self.proceed(today, &mut step),
             Asked::Slot { name, heard } if self.begins_answer(&name, &heard, text, today) => {
                 step.say(self.agent.phrases.go_on.clone());
             }
             Asked::Confirm | Asked::Slot { .. } if self.is_idle() => self.heard(text, today, &mut step),
             Asked::Confirm | Asked::Slot { .. } => return None,
+            Asked::Open | Asked::More if self.is_done(text, today) => self.goodbye(&mut step),
             Asked::Open | Asked::More => {
                 if self.route(text, today, &mut step) {
                     return Some(self.ended(step));

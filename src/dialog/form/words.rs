@@ -36,12 +36,19 @@ pub(super) fn asks_for_person(text: &str, language: Language, own: &[String]) ->
 
 /// The caller did not catch what was said.
 pub(super) fn asks_to_repeat(text: &str, language: Language) -> bool {
-    words(text).len() <= SHORT && has(text, pick(language, REPEAT))
+    let said = words(text);
+    let whole = pick(language, WHOLE_REPEAT).contains(&said.join(" ").as_str());
+    whole || said.len() <= SHORT && has(text, pick(language, REPEAT))
 }
 
-/// The caller is done.
+/// The caller ends the call, whatever is awaited.
 pub(super) fn says_goodbye(text: &str, language: Language) -> bool {
     words(text).len() <= SHORT && has(text, pick(language, GOODBYE))
+}
+
+/// The caller is done where nothing is awaited. Elsewhere it closes an answer: "MB123456, that's all."
+pub(super) fn is_done(text: &str, language: Language) -> bool {
+    words(text).len() <= SHORT && has(text, pick(language, DONE))
 }
 
 /// "Hello?" and no more.
@@ -78,12 +85,6 @@ pub(super) fn starts_over(text: &str, language: Language) -> bool {
     words(text).len() <= SHORT && has(text, pick(language, OVER))
 }
 
-/// A yes that can mean nothing else.
-pub(super) fn affirms(text: &str, language: Language) -> bool {
-    let whole = words(text).join(" ");
-    has(text, pick(language, YES)) || pick(language, WHOLE_YES).contains(&whole.as_str())
-}
-
 /// A yes that is not the whole answer.
 pub(super) fn restricts(text: &str, language: Language) -> bool {
     has(text, pick(language, BUT))
@@ -94,6 +95,11 @@ pub(super) fn rejects(text: &str, language: Language) -> bool {
     let text = words(text).join(" ");
     let ends = |phrase: &&str| text.ends_with(*phrase);
     !text.contains(|c: char| c.is_ascii_digit()) && pick(language, REJECTION).iter().any(ends)
+}
+
+/// Somebody else was found.
+pub(super) fn disowns(text: &str, language: Language) -> bool {
+    words(text).len() <= SHORT && has(text, pick(language, NOT_ME))
 }
 
 /// The caller does not want it any more.
@@ -157,7 +163,8 @@ fn pick(language: Language, both: Both) -> &'static [&'static str] {
 const SHORT: usize = 6;
 const EMPTY: &[&str] = &[
     "the", "a", "an", "of", "your", "my", "is", "to", "for", "number", "el", "la", "los", "las", "de", "del", "su",
-    "mi", "número",
+    "mi", "número", "whether", "if", "you", "i", "have", "are", "do", "or", "not", "si", "tiene", "usted", "que", "es",
+    "o", "no",
 ];
 const PERSON: Both = [
     &[
@@ -189,35 +196,36 @@ const REPEAT: Both = [
         "repeat that",
         "say that again",
         "say it again",
-        "repeat",
+        "can you repeat",
+        "could you repeat",
+        "repeat it",
+        "please repeat",
+        "repeat please",
         "what did you say",
         "pardon",
         "come again",
         "what was that",
     ],
-    &[
-        "repita",
-        "repite",
-        "repetir",
-        "otra vez",
-        "cómo dice",
-        "qué ha dicho",
-        "qué dijo",
-    ],
+    &["repita", "repite", "repetir", "cómo dice", "qué ha dicho", "qué dijo"],
+];
+/// If nothing else is said: "gotea otra vez" is a fault, "a repeat prescription" a wish.
+const WHOLE_REPEAT: Both = [
+    &["repeat", "again", "again please", "once more", "once more please"],
+    &["otra vez", "otra vez por favor", "una vez más", "una vez más por favor"],
 ];
 const GOODBYE: Both = [
+    &["goodbye", "bye", "hang up"],
+    &["adiós", "adios", "hasta luego", "cuelgue"],
+];
+const DONE: Both = [
     &[
-        "goodbye",
-        "bye",
-        "bye bye",
         "that's all",
         "that is all",
         "that's it thanks",
         "nothing else",
-        "hang up",
         "i'm done",
     ],
-    &["adiós", "adios", "hasta luego", "eso es todo", "nada más", "es todo"],
+    &["eso es todo", "nada más", "es todo"],
 ];
 const GREETING: Both = [
     &["hello", "hi", "hey", "good morning", "good afternoon", "good evening"],
@@ -303,87 +311,6 @@ const MEANT: Both = [
         "está mal",
     ],
 ];
-const YES: Both = [
-    &[
-        "yes",
-        "yeah",
-        "yea",
-        "yah",
-        "yep",
-        "yup",
-        "sure",
-        "correct",
-        "right",
-        "exactly",
-        "okay",
-        "ok",
-        "alright",
-        "perfect",
-        "fine",
-        "absolutely",
-        "definitely",
-        "certainly",
-        "affirmative",
-        "indeed",
-        "of course",
-        "go ahead",
-        "send it",
-        "please do",
-        "sounds good",
-        "all good",
-        "looks good",
-        "that's good",
-        "that works",
-        "you bet",
-        "no problem",
-        "why not",
-        "uh huh",
-        "uhhuh",
-        "mm hmm",
-        "mmhmm",
-        "mhm",
-        "i think so",
-        "i guess",
-        "i believe so",
-    ],
-    &[
-        "sí",
-        "si",
-        "sip",
-        "correcto",
-        "correcta",
-        "exacto",
-        "exacta",
-        "exactamente",
-        "claro",
-        "vale",
-        "ok",
-        "okay",
-        "eso es",
-        "así es",
-        "asi es",
-        "de acuerdo",
-        "perfecto",
-        "está bien",
-        "esta bien",
-        "adelante",
-        "por supuesto",
-        "desde luego",
-        "efectivamente",
-        "seguro",
-        "sin duda",
-        "cómo no",
-        "como no",
-        "ajá",
-    ],
-];
-/// A yes if nothing else is said.
-const WHOLE_YES: Both = [
-    &[
-        "it is", "that is", "it does", "i do", "i am", "i did", "i would", "we do", "please", "true", "good", "ya",
-    ],
-    &["cierto", "es cierto", "verdad", "es verdad", "bueno", "por favor", "ya"],
-];
 const BUT: Both = [
     &[
         "but",
@@ -394,7 +321,6 @@ const BUT: Both = [
         "make that",
         "instead",
         "actually",
-        "wrong",
     ],
     &["pero", "excepto", "salvo", "cambie", "cambiar", "mejor", "ponga"],
 ];
@@ -418,6 +344,32 @@ const REJECTION: Both = [
         "incorrecta",
         "equivocado",
         "equivocada",
+    ],
+];
+const NOT_ME: Both = [
+    &[
+        "not me",
+        "isn't me",
+        "not my account",
+        "not my name",
+        "wrong account",
+        "wrong customer",
+        "wrong name",
+        "wrong person",
+        "name is wrong",
+    ],
+    &[
+        "no soy yo",
+        "ese no soy",
+        "esa no soy",
+        "no es mi cuenta",
+        "no es mi nombre",
+        "no me llamo",
+        "cliente equivocado",
+        "cuenta equivocada",
+        "nombre equivocado",
+        "persona equivocada",
+        "nombre está mal",
     ],
 ];
 const CANCEL: Both = [

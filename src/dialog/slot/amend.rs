@@ -5,7 +5,7 @@ use super::lexicon::{Lexicon, find};
 use super::pattern::{Fit, Pattern};
 use super::speak::groups;
 use super::text::{Kind, Token, answer_tokens, any_phrase_at, tokens};
-use super::{Date, Language, Slot, Value, When, date, start};
+use super::{Date, Language, Slot, Value, When, date, start, yes_no};
 
 impl Slot {
     /// `previous` as `text` corrects it, or nothing where that is unclear.
@@ -49,7 +49,13 @@ impl Slot {
                 let day = || date::amended(*old, text, *when, language, today).map(Value::Date);
                 whole.or_else(day).filter(|new| new != previous)
             }),
-            (Self::YesNo, Value::YesNo(_)) => self.parse(text, language, today).value,
+            (Self::YesNo, Value::YesNo(_)) => {
+                // "No, yes."
+                let whole = self.parse(text, language, today).value;
+                let is_yes = |text: &&str| yes_no::is_plain_yes(text, lexicon);
+                let turned = || versions(text, lexicon).into_iter().find(is_yes);
+                whole.or_else(|| turned().map(|_| Value::YesNo(true)))
+            }
             (Self::Name, Value::Name(old)) => versions(text, lexicon).into_iter().find_map(|text| {
                 let name = self.parse(text, language, today).value?;
                 let Value::Name(written) = &name else { return None };

@@ -1,71 +1,28 @@
-//! Yes or no, and one of several.
+//! One of several.
 
 use std::ops::Range;
 
 use super::lexicon::{Lexicon, find};
 use super::text::{Token, any_phrase_at, phrase_at, tokens};
+use super::yes_no::{is_negator, is_torn};
 use super::{Choice, Language, Parsed, Value};
 use crate::speech::Answer;
 use crate::turn::shape::{Shape, shape};
-
-/// The last plain yes or no counts ("yeah, no"); what follows it does not ("yes, I don't mind").
-pub(super) fn yes_no(text: &str, language: Language) -> Parsed {
-    let lexicon = Lexicon::of(language);
-    let tokens = tokens(text);
-    let mut answer = None;
-    let mut answer_end = 0;
-    let mut at = 0;
-    while at < tokens.len() {
-        if let Some(next) = any_phrase_at(&tokens, at, lexicon.unsure) {
-            if answer.is_none() {
-                return Parsed::IMPOSSIBLE;
-            }
-            at = next;
-            continue;
-        }
-        let yes = any_phrase_at(&tokens, at, lexicon.yes);
-        let no = any_phrase_at(&tokens, at, lexicon.no);
-        // "no problem" is longer than "no", "not right" than nothing.
-        let found = if yes > no {
-            yes.map(|next| (true, next))
-        } else {
-            no.map(|next| (false, next))
-        };
-        if let Some((is_yes, next)) = found {
-            let plain = tokens.get(at).is_some_and(|token| PLAIN.contains(&token.text.as_str()));
-            let corrects = at > 0 && any_phrase_at(&tokens, at - 1, lexicon.replaces) == Some(at);
-            if answer.is_none() || (plain && next - at == 1) || corrects {
-                answer = Some(is_yes);
-            }
-            (at, answer_end) = (next, next);
-        } else {
-            at += 1;
-        }
-    }
-    // "It is." would call for more elsewhere.
-    let ends_in_answer = tokens.iter().skip(answer_end).all(|token| token.is("."));
-    let asks = text.trim_end().ends_with('?');
-    match answer {
-        Some(_) if asks && text.split_whitespace().count() > MAX_ASKED => Parsed::IMPOSSIBLE,
-        Some(is_yes) if shape(text) == Shape::Open && !ends_in_answer => Parsed::usable(Value::YesNo(is_yes)),
-        Some(is_yes) => Parsed::complete(Value::YesNo(is_yes)),
-        None if !asks && only_fillers(&tokens, lexicon) => Parsed::BEGUN,
-        None => Parsed::IMPOSSIBLE,
-    }
-}
 
 /// The choice that is named, by its words or by its place in the list. After a correction the last one.
 pub(super) fn choice(text: &str, choices: &[Choice], language: Language) -> Parsed {
     let lexicon = Lexicon::of(language);
     let tokens = tokens(text);
-    let start = (0..tokens.len())
-        .filter_map(|at| any_phrase_at(&tokens, at, lexicon.replaces).filter(|next| *next < tokens.len()))
-        .max()
-        .unwrap_or(0);
+    let (start, mentions) = corrected(&tokens, choices, lexicon);
     let corrected = tokens.get(start..).unwrap_or_default();
-    let mut named = named(corrected, choices);
-    if named.is_empty() && start > 0 {
-        named = self::named(&tokens, choices);
+    let mut named: Vec<&Choice> = Vec::new();
+    for mention in mentions.iter().filter(|mention| !mention.negated) {
+        if !named.contains(&mention.choice) {
+            named.push(mention.choice);
+        }
+    }
+    if named.is_empty() && mentions.iter().any(|mention| mention.negated) {
+        return Parsed::IMPOSSIBLE;
     }
     if named.is_empty() {
         named.extend(placed(corrected, choices, lexicon));
@@ -88,56 +45,16 @@ pub(super) fn choice(text: &str, choices: &[Choice], language: Language) -> Pars
     }
 }
 
-/// A yes or no that the sentence begins with, and where it stands in bytes. Other words than a plain "yes" must stand alone.
-pub(super) fn leading_answer(text: &str, language: Language) -> Option<(bool, Range<usize>)> {
-    let lexicon = Lexicon::of(language);
-    let said = tokens(text);
-    let mut at = said
-        .iter()
-        .position(|token| !token.is_mark() && !lexicon.hesitates(&token.text))?;
-    let first = at;
-    let mut answer = None;
-    while let Some(token) = said.get(at) {
-        let yes = any_phrase_at(&said, at, lexicon.yes);
-        let no = any_phrase_at(&said, at, lexicon.no);
-        let unsure = any_phrase_at(&said, at, lexicon.unsure);
-        let next = yes.max(no);
-        if let Some(next) = next.filter(|next| unsure < Some(*next)) {
-            let is_plain = next == at + 1 && lexicon.forms.plain_answers.contains(&token.text.as_str());
-            let stands_alone = said.get(next).is_none_or(Token::is_mark);
-            if !(is_plain || stands_alone) {
-                break;
-            }
-            answer = Some((yes > no, next));
-            at = next;
-        } else if token.is_mark() || lexicon.hesitates(&token.text) {
-            at += 1;
-        } else {
-            break;
-        }
-    }
-    let (is_yes, end) = answer?;
-    Some((is_yes, said.get(first)?.span.start..said.get(end - 1)?.span.end))
-}
-
 /// The only choice that is named by its words, or the last one after a correction, and where in bytes.
 pub(super) fn find_choice(text: &str, choices: &[Choice], language: Language) -> Option<(String, Range<usize>)> {
-    let lexicon = Lexicon::of(language);
     let said = tokens(text);
-    let start = (0..said.len())
-        .filter_map(|at| any_phrase_at(&said, at, lexicon.replaces))
-        .max()
-        .unwrap_or(0);
-    let rest = said.get(start..).unwrap_or_default();
-    let (said, named) = match mentions(rest, choices) {
-        named if named.is_empty() && start > 0 => (said.as_slice(), mentions(&said, choices)),
-        named => (rest, named),
-    };
-    let (from, to, choice) = *named.first()?;
-    if named.iter().any(|(_, _, other)| *other != choice) {
+    let (_, mentions) = corrected(&said, choices, Lexicon::of(language));
+    let mut named = mentions.iter().filter(|mention| !mention.negated);
+    let Mention { from, to, choice, .. } = named.next()?;
+    if named.any(|other| other.choice != *choice) {
         return None;
     }
-    let span = said.get(from)?.span.start..said.get(to - 1)?.span.end;
+    let span = said.get(*from)?.span.start..said.get(to - 1)?.span.end;
     Some((choice.value.clone(), span))
 }
 
@@ -147,50 +64,59 @@ pub(super) fn answer(choice: &Choice) -> Answer {
     Answer::wanted(choice.says.iter().filter(short).cloned())
 }
 
-/// "Correct." and "wrong.", told from the usual answers, which are understood well enough, and which anything short sounds like.
-pub(super) fn yes_no_answers(language: Language) -> Vec<Answer> {
-    let forms = Lexicon::of(language).forms;
-    let phrases = |list: &[&str]| list.iter().map(|phrase| (*phrase).to_owned()).collect::<Vec<_>>();
-    let usual = Answer {
-        phrases: phrases(forms.usual_answers),
-        is_wanted: false,
-    };
-    let groups = [
-        Answer::wanted(phrases(forms.confirms)),
-        Answer::wanted(phrases(forms.denies)),
-        usual,
-    ];
-    groups.into_iter().filter(|answer| !answer.phrases.is_empty()).collect()
+/// A choice that is named.
+struct Mention<'a> {
+    from: usize,
+    to: usize,
+    choice: &'a Choice,
+    /// "Not urgent" of urgent.
+    negated: bool,
 }
 
-fn named<'a>(said: &[Token], choices: &'a [Choice]) -> Vec<&'a Choice> {
-    let mut named: Vec<&Choice> = Vec::new();
-    for (_, _, choice) in mentions(said, choices) {
-        if !named.contains(&choice) {
-            named.push(choice);
-        }
+/// Where the last correction ends, and the choices named behind it; all that are named if there are none.
+fn corrected<'a>(said: &[Token], choices: &'a [Choice], lexicon: &Lexicon) -> (usize, Vec<Mention<'a>>) {
+    let all = mentions(said, choices, lexicon);
+    let ends = (0..said.len()).filter(|at| !all.iter().any(|mention| (mention.from..mention.to).contains(at)));
+    let ends = ends.filter_map(|at| any_phrase_at(said, at, lexicon.replaces).filter(|next| *next < said.len()));
+    let start = ends.max().unwrap_or(0);
+    if all.iter().any(|mention| mention.from >= start && !mention.negated) {
+        let behind = all.into_iter().filter(|mention| mention.from >= start).collect();
+        return (start, behind);
     }
-    named
+    (start, all)
 }
 
-/// Choices named anywhere: from, to, which. Where one phrase lies within another ("support" in "technical support"), the longer
-/// one counts.
-fn mentions<'a>(said: &[Token], choices: &'a [Choice]) -> Vec<(usize, usize, &'a Choice)> {
+/// Choices named anywhere. Where one phrase lies within another ("support" in "technical support"), the longer one counts.
+fn mentions<'a>(said: &[Token], choices: &'a [Choice], lexicon: &Lexicon) -> Vec<Mention<'a>> {
     let mut found: Vec<(usize, usize, &Choice)> = Vec::new();
     for choice in choices {
         for phrase in phrases(choice) {
-            found.extend((0..said.len()).filter_map(|at| Some((at, phrase_at(said, at, &phrase)?, choice))));
+            let places = (0..said.len()).filter_map(|at| Some((at, phrase_at(said, at, &phrase)?, choice)));
+            // "No, es urgente" is not "no es urgente".
+            found.extend(places.filter(|(from, to, _)| !is_torn(said, *from, *to, lexicon)));
         }
     }
     let within = |from: usize, to: usize| {
         let mut others = found.iter();
         others.any(|(start, end, _)| *start <= from && to <= *end && end - start > to - from)
     };
-    found
-        .iter()
-        .copied()
-        .filter(|(from, to, _)| !within(*from, *to))
+    let outer = found.iter().filter(|(from, to, _)| !within(*from, *to));
+    outer
+        .map(|(from, to, choice)| Mention {
+            from: *from,
+            to: *to,
+            choice,
+            negated: is_negated(said, *from, lexicon),
+        })
         .collect()
+}
+
+/// A "not" reaches to `at`, over articles and the like. "No water" says that it is about water.
+fn is_negated(said: &[Token], at: usize, lexicon: &Lexicon) -> bool {
+    let links = lexicon.polarity.links;
+    let before = said.get(..at).unwrap_or_default().iter().rev();
+    let mut before = before.skip_while(|token| links.contains(&token.text.as_str()));
+    before.next().is_some_and(|token| is_negator(token, lexicon))
 }
 
 fn placed<'a>(said: &[Token], choices: &'a [Choice], lexicon: &Lexicon) -> Option<&'a Choice> {
@@ -269,13 +195,9 @@ pub(super) fn only_fillers(tokens: &[Token], lexicon: &Lexicon) -> bool {
     })
 }
 
-/// Said later, they take back what was said first.
-const PLAIN: &[&str] = &["yes", "yeah", "no", "nope", "yep", "si"];
 /// Longer answers hold other words, some of which are like anything.
 const ALIKE_WORDS: usize = 3;
 /// Shorter phrases are like too much.
 const ALIKE_LETTERS: usize = 6;
 /// One of four letters may differ.
 const ALIKE: f64 = 0.75;
-/// "Yes?" answers; a longer question asks.
-const MAX_ASKED: usize = 3;

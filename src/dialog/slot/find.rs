@@ -6,7 +6,7 @@ use super::code::Heard;
 use super::lexicon::Lexicon;
 use super::pattern::Pattern;
 use super::text::{Kind, Token, answer_tokens, any_phrase_at, tokens};
-use super::{Date, Language, Slot, Value, When, address, amount, choice, date, free, phone, start};
+use super::{Date, Language, Slot, Value, When, address, amount, choice, date, free, phone, start, yes_no};
 
 /// A value and where it was said.
 #[derive(Clone, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl Slot {
             Self::Id(pattern) => scene.code(&Code::Id(pattern), Value::Id),
             Self::Phone { local } => scene.phone(*local),
             Self::Date(when) => scene.date(*when),
-            Self::YesNo => choice::leading_answer(text, language).map(|(yes, span)| Found {
+            Self::YesNo => yes_no::leading_answer(text, language).map(|(yes, span)| Found {
                 value: Value::YesNo(yes),
                 span,
             }),

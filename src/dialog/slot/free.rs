@@ -75,7 +75,8 @@ pub(super) fn email(text: &str, language: Language) -> Parsed {
     }
 }
 
-/// One word may go on with a surname.
+/// One word may go on with a surname. Whisper writes most names with capitals; other words are only taken if the pause lasts, unless
+/// "my name is" announces them.
 pub(super) fn name(text: &str, language: Language) -> Parsed {
     let lexicon = Lexicon::of(language);
     let said = tokens(text);
@@ -85,14 +86,25 @@ pub(super) fn name(text: &str, language: Language) -> Parsed {
     if text.trim_end().ends_with('?') || (0..said.len()).any(|at| any_phrase_at(&said, at, lexicon.unsure).is_some()) {
         return Parsed::IMPOSSIBLE;
     }
+    let mut kept = said;
+    // "John Smith, thank you."
+    cut_closing(&mut kept, lexicon.closings);
+    let end = kept
+        .iter()
+        .rfind(|token| !token.is_mark())
+        .map_or(0, |last| last.span.end);
     let mut words: Vec<&str> = text
+        .get(..end)
+        .unwrap_or_default()
         .split(|c: char| c.is_whitespace() || c == ',')
         .map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()))
         .filter(|word| !word.is_empty())
         .collect();
+    let mut announced = false;
     loop {
         let line = tokens(&words.join(" "));
         // Tokens and words are counted alike as long as no mark stands within a word.
+        announced |= any_phrase_at(&line, 0, lexicon.forms.introduces_name).is_some();
         let lead = any_phrase_at(&line, 0, lexicon.name_is)
             .or_else(|| line.first().filter(|token| lexicon.hesitates(&token.text)).map(|_| 1));
         match lead {
@@ -100,16 +112,24 @@ pub(super) fn name(text: &str, language: Language) -> Parsed {
             None => break,
         };
     }
+    let refuses = words.iter().enumerate().any(|(at, word)| {
+        let plain = word.to_lowercase().replace('’', "'");
+        let is_written_small = at == 0 || word.starts_with(char::is_lowercase);
+        is_written_small && lexicon.forms.speech_words.contains(&plain.as_str())
+    });
     let has_digit = words.iter().any(|word| word.contains(|c: char| c.is_numeric()));
     let has_number = words
         .iter()
         .any(|word| find(lexicon.small, &word.to_lowercase()).is_some());
+    let in_capitals = words.iter().filter(|word| word.starts_with(char::is_uppercase)).count();
+    let is_written = announced || in_capitals > 1;
+    let value = || Value::Name(words.join(" "));
     match words.len() {
         0 => Parsed::BEGUN,
-        _ if has_digit || has_number => Parsed::IMPOSSIBLE,
-        1 => Parsed::usable(Value::Name(words.join(" "))),
-        2..=5 if shape(text) == Shape::Open => Parsed::usable(Value::Name(words.join(" "))),
-        2..=5 => Parsed::complete(Value::Name(words.join(" "))),
+        _ if has_digit || has_number || refuses => Parsed::IMPOSSIBLE,
+        1 => Parsed::usable(value()),
+        2..=5 if shape(text) == Shape::Open || !is_written => Parsed::usable(value()),
+        2..=5 => Parsed::complete(value()),
         _ => Parsed::IMPOSSIBLE,
     }
 }

@@ -31,12 +31,14 @@ mod resume;
 mod speak;
 mod stutter;
 mod text;
+mod yes_no;
 
 pub use find::Found;
 pub use jiff::civil::Date;
 pub use pattern::{MAX_LEN, Pattern, PatternError};
 pub use private::{Private, private_spans};
 pub use resume::Resumed;
+pub(in crate::dialog) use yes_no::affirms;
 
 pub(in crate::dialog) use speak::capitalised;
 
@@ -210,7 +212,7 @@ impl Slot {
             Self::Id(pattern) => code::id(text, pattern, language),
             Self::Phone { local } => phone::phone(text, *local, language),
             Self::Date(when) => date::date(text, *when, language, today),
-            Self::YesNo => choice::yes_no(text, language),
+            Self::YesNo => yes_no::yes_no(text, language),
             Self::Number { min, max } => amount::number(text, *min, *max, language),
             Self::Money => amount::money(text, language),
             Self::Choice(choices) => choice::choice(text, choices, language),
@@ -227,7 +229,7 @@ impl Slot {
     pub fn answers(&self, language: Language) -> Vec<Answer> {
         match self {
             Self::Choice(choices) => choices.iter().map(choice::answer).collect(),
-            Self::YesNo => choice::yes_no_answers(language),
+            Self::YesNo => yes_no::yes_no_answers(language),
             Self::Digits { .. }
             | Self::Id(_)
             | Self::Phone { .. }

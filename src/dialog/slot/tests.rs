@@ -9,6 +9,7 @@ mod properties;
 mod readback;
 mod sentences;
 mod whisper;
+mod yes_no;
 
 use super::*;
 

@@ -1,9 +1,11 @@
 //! Whole conversations in text, with the agents that ship and a stand-in for the database.
 
+mod confirming;
 mod english;
 mod limits;
 mod model;
 mod spanish;
+mod urgent;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -3,6 +3,8 @@
 /// One language's words for forms.
 #[derive(Debug)]
 pub(in crate::dialog::slot) struct Forms {
+    /// Words of sentences, which no name has but with a capital: "I already told you".
+    pub speech_words: &'static [&'static str],
     /// Of those, what announces a name in the middle of a sentence.
     pub introduces_name: &'static [&'static str],
     /// What announces a name if two words with capitals follow.
@@ -46,6 +48,12 @@ pub(in crate::dialog::slot) struct Forms {
 }
 
 pub(super) static EN: Forms = Forms {
+    speech_words: &[
+        "i", "i'd", "i'll", "i've", "you", "you've", "me", "we", "they", "he", "she", "it", "what", "why", "how",
+        "who", "already", "told", "said", "say", "tell", "give", "gave", "rather", "not", "don't", "didn't", "won't",
+        "can't", "never", "want", "need", "would", "should", "could", "have", "because", "the", "your", "there",
+        "again", "nothing", "nobody", "none",
+    ],
     introduces_name: &[
         "my name is",
         "my name's",
@@ -274,6 +282,11 @@ pub(super) static EN: Forms = Forms {
 };
 
 pub(super) static ES: Forms = Forms {
+    speech_words: &[
+        "yo", "ya", "se", "lo", "le", "te", "me", "no", "que", "qué", "por", "dije", "he", "dicho", "prefiero",
+        "quiero", "decir", "decirlo", "digo", "dar", "darlo", "usted", "para", "porque", "nada", "nadie", "tengo",
+        "puedo", "nunca",
+    ],
     introduces_name: &["mi nombre es", "me llamo", "mi nombre completo es", "nombre es"],
     hints_name: &["soy", "habla", "le habla"],
     introduces_email: &[

@@ -3,9 +3,11 @@
 mod en;
 mod es;
 mod forms;
+mod polarity;
 
 use super::Language;
 pub(super) use forms::Forms;
+pub(super) use polarity::Polarity;
 
 /// One language's words.
 #[derive(Debug)]
@@ -96,6 +98,8 @@ pub(super) struct Lexicon {
     pub dot: &'static [&'static str],
     /// "my name is".
     pub name_is: &'static [&'static str],
+    /// How a yes or no is told.
+    pub polarity: &'static Polarity,
     /// What forms ask for beyond one answer.
     pub forms: &'static Forms,
 }

@@ -196,6 +196,51 @@ fn choices() {
 }
 
 #[test]
+fn a_choice_that_is_negated_is_not_taken() {
+    let choice = |value: &str, says: &[&str]| Choice {
+        value: value.to_owned(),
+        says: says.iter().map(|phrase| (*phrase).to_owned()).collect(),
+    };
+    let slot = Slot::Choice(vec![
+        choice("low", &["no hurry", "no es urgente", "no hay prisa"]),
+        choice("urgent", &["urgent", "urgente", "emergency"]),
+        choice("plumbing", &["water", "agua"]),
+    ]);
+    check(
+        &slot,
+        En,
+        &[
+            ("It's urgent.", "C urgent"),
+            ("No, urgent.", "C urgent"),
+            ("Not urgent.", "X"),
+            ("It isn't really an emergency.", "X"),
+            ("It's not urgent, no hurry.", "C low"),
+            ("It's not an emergency, it's the water.", "C plumbing"),
+            ("No water.", "C plumbing"),
+            ("I don't have any water.", "C plumbing"),
+        ],
+    );
+    check(
+        &slot,
+        Es,
+        &[
+            ("No es urgente.", "C low"),
+            ("No, es urgente.", "C urgent"),
+            ("No, no es urgente.", "C low"),
+            ("No es muy urgente.", "X"),
+            ("No es nada urgente, no hay prisa.", "C low"),
+            ("No hay agua.", "C plumbing"),
+            ("Agua, no, es urgente.", "C urgent"),
+        ],
+    );
+    let found = |text: &str| slot.find(text, Es, super::today()).map(|found| found.value);
+    let value = |value: &str| Some(Value::Choice(value.to_owned()));
+    assert_eq!(found("Buenas, no es urgente."), value("low"));
+    assert_eq!(found("No, es urgente."), value("urgent"));
+    assert_eq!(found("No es tan urgente."), None);
+}
+
+#[test]
 fn free_forms() {
     check(
         &Slot::Email,
@@ -261,6 +306,30 @@ fn free_forms() {
             ("What?", "X"),
             ("I don't know.", "X"),
             ("123", "X"),
+            ("John Smith, thank you.", "C John Smith"),
+            ("My name is john smith, thanks a lot.", "C john smith"),
+            ("I am Mary O'Neil, please.", "C Mary O'Neil"),
+            // Whisper does not always write capitals; the pause decides.
+            ("john smith", "I john smith"),
+            ("I'm john smith.", "I john smith"),
+            ("Nice weather today.", "I Nice weather today"),
+            ("I already told you.", "X"),
+            ("Already told you.", "X"),
+            ("I'd rather not say.", "X"),
+            ("I'm not going to say.", "X"),
+            ("You have it there.", "X"),
+            ("Thank you.", "I"),
+        ],
+    );
+    check(
+        &Slot::Name,
+        Es,
+        &[
+            ("Carmen Ruiz, gracias.", "C Carmen Ruiz"),
+            ("Me llamo carmen de la torre.", "C carmen de la torre"),
+            ("Yo soy Juan Pérez.", "C Juan Pérez"),
+            ("Ya se lo dije.", "X"),
+            ("Prefiero no decirlo.", "X"),
         ],
     );
     check(
