@@ -18,7 +18,7 @@ impl Driver<'_> {
         let (engine, call) = (Arc::clone(&self.services.engine), self.call_sid.to_owned());
         let within = self.services.policy.transcribe_deadline;
         let urgency = self.urgency(turn);
-        let dialog = self.standing.at(self.lines() + 1).clone();
+        let dialog = self.dialog_at(self.lines() + 1);
         let listen = Listen {
             languages: self.languages.clone(),
             answers: dialog.answers(),
