@@ -183,9 +183,10 @@ impl Machine {
             Input::Transcript {
                 turn,
                 text,
+                language,
                 certainty,
                 progress,
-            } => self.transcript(turn, text.trim(), certainty, progress, now),
+            } => self.transcript(turn, text.trim(), language, certainty, progress, now),
             Input::EndOfTurn { turn, probability } => self.end_of_turn(turn, probability, now),
             Input::TranscribeFailed { turn } => self.transcribe_failed(turn, now),
             Input::FirstToken { turn } => {

@@ -221,6 +221,7 @@ impl<'a> Sim<'a> {
                 text,
                 certainty,
                 progress,
+                ..
             } => {
                 let progress = progress.map_or(String::new(), |progress| format!(" {progress:?}"));
                 let unsure = if *certainty < 1.0 {
@@ -347,6 +348,7 @@ impl<'a> Sim<'a> {
         let transcript = Input::Transcript {
             turn,
             text,
+            language: "en",
             certainty,
             progress,
         };

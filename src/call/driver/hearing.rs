@@ -27,7 +27,8 @@ impl Driver<'_> {
             Done::Heard(match engine.transcribe(audio, listen, within, urgency).await {
                 Ok(Heard { text, certainty, language }) => {
                     let progress = dialog.progress(format!("{said} {text}").trim(), today());
-                    (language, Input::Transcript { turn, text, certainty, progress })
+                    let spoken = language.unwrap_or_else(|| dialog.agent().language.code());
+                    (language, Input::Transcript { turn, text, language: spoken, certainty, progress })
                 }
                 Err(error) => {
                     tracing::warn!(call, %turn, %error, "turn {turn} of call {call} could not be transcribed: {error}");

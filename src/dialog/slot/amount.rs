@@ -146,7 +146,7 @@ impl Heard {
             spans: Vec::new(),
             strangers: 0,
             begun: only_fillers(said, lexicon) && !text.trim_end().ends_with('?'),
-            goes_on: !closed && shape(text) == Shape::Open,
+            goes_on: !closed && shape(text, language.code()) == Shape::Open,
             closed,
         };
         let mut at = 0;

@@ -47,7 +47,9 @@ pub(super) fn yes_no(text: &str, language: Language) -> Parsed {
     let asks = text.trim_end().ends_with('?');
     match answer {
         Some(_) if asks && text.split_whitespace().count() > MAX_ASKED => Parsed::IMPOSSIBLE,
-        Some(is_yes) if shape(text) == Shape::Open && !ends_in_answer => Parsed::usable(Value::YesNo(is_yes)),
+        Some(is_yes) if shape(text, language.code()) == Shape::Open && !ends_in_answer => {
+            Parsed::usable(Value::YesNo(is_yes))
+        }
         Some(is_yes) => Parsed::complete(Value::YesNo(is_yes)),
         None if !asks && only_fillers(&tokens, lexicon) => Parsed::BEGUN,
         None => Parsed::IMPOSSIBLE,
@@ -78,7 +80,7 @@ pub(super) fn choice(text: &str, choices: &[Choice], language: Language) -> Pars
     }
     let asks = text.trim_end().ends_with('?');
     match named.as_slice() {
-        [choice] if shape(text) == Shape::Open => Parsed::usable(Value::Choice(choice.value.clone())),
+        [choice] if shape(text, language.code()) == Shape::Open => Parsed::usable(Value::Choice(choice.value.clone())),
         [choice] => Parsed::complete(Value::Choice(choice.value.clone())),
         [] if !asks && (only_fillers(&tokens, lexicon) || begins(&tokens, choices)) => Parsed::BEGUN,
         [] => Parsed::IMPOSSIBLE,

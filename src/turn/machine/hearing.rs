@@ -248,6 +248,7 @@ impl Machine {
         &mut self,
         turn: TurnId,
         tail: &str,
+        language: &str,
         certainty: f32,
         progress: Option<Progress>,
         now: Instant,
@@ -289,7 +290,7 @@ impl Machine {
         self.end_interrupted(Outcome::Interrupted, now);
         self.remember(Speaker::Caller, text.clone());
         self.prompted = 0;
-        let shape = shape(&text);
+        let shape = shape(&text, language);
         self.evidence.words = Words::Read {
             shape,
             stopped: has_full_stop(&text),
