@@ -3,6 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use tieline::audio::line;
 use tieline::audio::mulaw;
 use tieline::audio::resample::Resampler;
 use tieline::call::codec::Codec;
@@ -10,7 +11,6 @@ use tieline::call::outbound::Outbound;
 use tieline::call::socket::Outgoing;
 use tieline::engine::LineAudio;
 use tieline::time::SampleRate;
-use tieline::turn::playout::FRAME;
 use tieline::twilio::dialect::Dialect;
 use tieline::twilio::message::Outbound as Encoder;
 
@@ -51,8 +51,8 @@ fn outbound(c: &mut Criterion) {
                 outbound.queue(LineAudio::clone(&sentence));
                 left = sentence.len() as u64;
             }
-            left -= FRAME;
-            black_box(codec.write(Outgoing::Audio(outbound.next(FRAME))))[0].len()
+            left -= line::FRAME as u64;
+            black_box(codec.write(Outgoing::Audio(outbound.next(line::FRAME as u64))))[0].len()
         });
     });
 }

@@ -3,11 +3,12 @@
 use std::f32::consts::TAU;
 
 use crate::audio::level;
+use crate::audio::line::FRAME;
 use crate::time::SampleRate;
 
 /// The key whose two tones make up one 20 ms window of line audio. A tone that fills less than about 14 ms of the window
 /// is not seen, so that much of it may slip at either end.
-pub fn key(window: &[i16; SAMPLES]) -> Option<char> {
+pub fn key(window: &[i16; FRAME]) -> Option<char> {
     if level::dbfs(window) < QUIETEST_DBFS {
         return None;
     }
@@ -36,7 +37,7 @@ fn strongest(shares: &[f32]) -> Option<usize> {
 }
 
 /// What part of the window's energy lies at each frequency; 1.0 for a pure tone.
-fn spectrum<const N: usize>(window: &[i16; SAMPLES], hertz: &[f32; N], energy: f32) -> [f32; N] {
+fn spectrum<const N: usize>(window: &[i16; FRAME], hertz: &[f32; N], energy: f32) -> [f32; N] {
     let turn = hertz.map(|hertz| 2.0 * (TAU * hertz / SampleRate::LINE.get() as f32).cos());
     let (mut last, mut before) = ([0.0_f32; N], [0.0_f32; N]);
     for &sample in window {
@@ -48,12 +49,10 @@ fn spectrum<const N: usize>(window: &[i16; SAMPLES], hertz: &[f32; N], energy: f
     }
     std::array::from_fn(|n| {
         let power = last[n] * last[n] + before[n] * before[n] - turn[n] * last[n] * before[n];
-        2.0 * power / (SAMPLES as f32 * energy)
+        2.0 * power / (FRAME as f32 * energy)
     })
 }
 
-/// Samples in a window: 20 ms at the line rate.
-const SAMPLES: usize = 160;
 /// Hz. Rows of the keypad, then columns.
 const TONES: [f32; 8] = [697.0, 770.0, 852.0, 941.0, 1_209.0, 1_336.0, 1_477.0, 1_633.0];
 const KEYS: [[char; 4]; 4] = [
@@ -80,7 +79,7 @@ mod tests {
     use crate::audio::mulaw;
 
     /// Both tones, each `dbfs` loud as its RMS, and noise of that RMS; through the line's code.
-    fn tones(low: f32, high: f32, dbfs: f32, noise_dbfs: f32, seed: u32) -> [i16; SAMPLES] {
+    fn tones(low: f32, high: f32, dbfs: f32, noise_dbfs: f32, seed: u32) -> [i16; FRAME] {
         let amplitude = 10_f32.powf(dbfs / 20.0) * 2_f32.sqrt();
         let noise = 10_f32.powf(noise_dbfs / 20.0) * 3_f32.sqrt();
         let mut random = seed;
@@ -112,13 +111,13 @@ mod tests {
     #[test]
     fn a_key_that_is_pressed_or_let_go_within_the_window_is_seen_from_15_ms_on() {
         let whole = tones(770.0, 1_336.0, -15.0, -60.0, 1);
-        let of = |samples: usize| -> [i16; SAMPLES] { std::array::from_fn(|n| if n < samples { whole[n] } else { 0 }) };
+        let of = |samples: usize| -> [i16; FRAME] { std::array::from_fn(|n| if n < samples { whole[n] } else { 0 }) };
         assert_eq!((key(&of(120)), key(&of(80))), (Some('5'), None));
     }
 
     #[test]
     fn voices_whistles_noise_and_single_tones_are_no_keys() {
-        let window = |wave: &dyn Fn(f32) -> f32| -> [i16; SAMPLES] {
+        let window = |wave: &dyn Fn(f32) -> f32| -> [i16; FRAME] {
             std::array::from_fn(|n| mulaw::to_i16(wave(n as f32 / 8_000.0)))
         };
         let mut mistakes = 0;
@@ -154,7 +153,7 @@ mod tests {
         for seed in 1..200 {
             assert_eq!(key(&tones(697.0, 1_209.0, -90.0, -20.0, seed)), None);
         }
-        assert_eq!(key(&[0; SAMPLES]), None);
+        assert_eq!(key(&[0; FRAME]), None);
         // The dial tone.
         assert_eq!(key(&tones(350.0, 440.0, -15.0, -60.0, 1)), None);
     }

@@ -47,7 +47,8 @@ const LEAD_IN: f32 = 0.01;
 const TAIL: f32 = 0.05;
 /// Samples of silence after a sentence: 120 ms.
 const GAP: usize = 960;
-const FRAME: usize = 160;
+/// Samples, and bytes, of one frame on the line: 20 ms.
+pub const FRAME: usize = 160;
 
 #[cfg(test)]
 mod tests {

@@ -13,7 +13,6 @@ pub struct Resampler {
     pending: Vec<f32>,
     scratch: Vec<f32>,
     block_in: usize,
-    delay_out: usize,
 }
 
 impl Resampler {
@@ -25,25 +24,17 @@ impl Resampler {
                 pending: Vec::new(),
                 scratch: Vec::new(),
                 block_in: 0,
-                delay_out: 0,
             });
         }
         let wanted = (from.get() / BLOCKS_PER_SECOND).max(1) as usize;
         let fft = Fft::new(from.get() as usize, to.get() as usize, wanted, 1, FixedSync::Both)?;
         let (block_in, block_out) = (fft.input_frames_next(), fft.output_frames_next());
-        let delay_out = fft.output_delay();
         Ok(Self {
             fft: Some(fft),
             pending: Vec::with_capacity(block_in),
             scratch: vec![0.0; block_out],
             block_in,
-            delay_out,
         })
-    }
-
-    /// Output samples by which the signal comes late.
-    pub fn delay(&self) -> usize {
-        self.delay_out
     }
 
     /// Feeds any number of samples and appends what is ready to `output`.
@@ -169,6 +160,6 @@ mod tests {
         let mut resampler = Resampler::new(SampleRate::LINE, SampleRate::MODEL).expect("valid");
         let mut output = Vec::new();
         resampler.push(&[0.0; 160], &mut output);
-        assert_eq!((output.len(), resampler.delay()), (320, 160));
+        assert_eq!(output.len(), 320);
     }
 }

@@ -15,6 +15,9 @@ pub enum WavError {
     /// Sample rate outside what a recording has.
     #[error("sample rate {0} Hz is not usable (4000..192000)")]
     Rate(u32),
+    /// Wider samples than there are, by its header.
+    #[error("samples of {0} bits are not usable (1..32)")]
+    Width(u16),
 }
 
 /// A recording mixed to mono, −1.0..1.0.
@@ -66,6 +69,9 @@ impl Recording {
         let spec = wav.spec();
         if !(4_000..=192_000).contains(&spec.sample_rate) {
             return Err(WavError::Rate(spec.sample_rate));
+        }
+        if !(1..=32).contains(&spec.bits_per_sample) {
+            return Err(WavError::Width(spec.bits_per_sample));
         }
         let interleaved: Vec<f32> = match spec.sample_format {
             hound::SampleFormat::Float => wav.samples::<f32>().collect::<Result<_, _>>()?,
@@ -142,6 +148,34 @@ mod tests {
         write_mono(&mut file, &[0.1; 100], SampleRate::LINE).expect("written");
         let whole = file.into_inner();
         assert!(Recording::read(&whole[..whole.len() - 7]).is_err());
+    }
+
+    /// `WAVE_FORMAT_EXTENSIBLE` has a second width beside that of the container, and nobody checks it.
+    #[test]
+    fn samples_wider_than_their_container_are_an_error() {
+        let with_valid_bits = |bits: u16| {
+            let mut file = b"RIFF\0\0\0\0WAVEfmt ".to_vec();
+            file.extend(40_u32.to_le_bytes());
+            for field in [0xFFFE_u16, 1] {
+                file.extend(field.to_le_bytes());
+            }
+            for field in [8_000_u32, 16_000] {
+                file.extend(field.to_le_bytes());
+            }
+            for field in [2_u16, 16, 22, bits] {
+                file.extend(field.to_le_bytes());
+            }
+            file.extend(4_u32.to_le_bytes());
+            // KSDATAFORMAT_SUBTYPE_PCM
+            file.extend(*b"\x01\0\0\0\0\0\x10\0\x80\0\0\xAA\0\x38\x9B\x71");
+            file.extend(*b"data\x04\0\0\0\0\x40\0\xC0");
+            Recording::read(&file[..])
+        };
+        assert_eq!(with_valid_bits(16).expect("read").samples, [0.5, -0.5]);
+        for bits in [33, 65, u16::MAX] {
+            let error = with_valid_bits(bits).expect_err("too wide");
+            assert!(matches!(error, WavError::Width(of) if of == bits), "{error}");
+        }
     }
 
     #[test]

@@ -65,17 +65,14 @@ impl<I: Send + 'static, O: Send + 'static> Pool<Job<I, O>> {
                     let built = factory();
                     let failed = built.as_ref().err().map(ToString::to_string);
                     let engine = built.ok();
-                    alive.fetch_add(usize::from(engine.is_some()), Ordering::Relaxed);
+                    let counted = engine.is_some().then(|| Alive::new(&alive, &queue));
                     // The receiver is gone only when another worker failed to start.
                     let _ = ready.send(failed);
                     drop(ready);
                     if let Some(engine) = engine {
                         serve(name, engine, &queue, &factory, work);
-                        if alive.fetch_sub(1, Ordering::Relaxed) == 1 {
-                            // Nobody is left to take what waits or comes: whoever asks is to know at once.
-                            queue.close();
-                        }
                     }
+                    drop(counted);
                 });
             let thread = thread.map_err(|error| load_error(name, &error.to_string()))?;
             threads.push(thread);
@@ -111,6 +108,28 @@ impl<J> Drop for Pool<J> {
         for thread in self.threads.drain(..) {
             // A worker that panicked has said so already.
             let _ = thread.join();
+        }
+    }
+}
+
+/// A worker counts as alive as long as it has this, however it ends: what builds or drops an engine may panic, too.
+struct Alive<'a, J> {
+    count: &'a AtomicUsize,
+    queue: &'a JobQueue<J>,
+}
+
+impl<'a, J> Alive<'a, J> {
+    fn new(count: &'a AtomicUsize, queue: &'a JobQueue<J>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self { count, queue }
+    }
+}
+
+impl<J> Drop for Alive<'_, J> {
+    fn drop(&mut self) {
+        if self.count.fetch_sub(1, Ordering::Relaxed) == 1 {
+            // Nobody is left to take what waits or comes: whoever asks is to know at once.
+            self.queue.close();
         }
     }
 }

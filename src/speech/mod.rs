@@ -150,4 +150,4 @@ pub enum SpeechError {
 }
 
 /// Samples in a VAD window: 20 ms at the line rate.
-pub const WINDOW: usize = 160;
+pub const WINDOW: usize = crate::audio::line::FRAME;

@@ -58,12 +58,6 @@ impl Silero {
         self.run().map_err(|reason| SpeechError::Run { engine: ENGINE, reason })
     }
 
-    /// Forgets what was heard: after a gap, or at the start of another passage.
-    pub fn reset(&mut self) {
-        self.state.fill(0.0);
-        self.input.fill(0.0);
-    }
-
     fn run(&mut self) -> Result<f32, String> {
         let text = |error: ort::Error| error.to_string();
         let rate = [LINE_HERTZ];

@@ -102,6 +102,8 @@ pub enum Input {
         turn: TurnId,
         /// Plain text.
         text: String,
+        /// What it is in: an ISO 639-1 code.
+        language: &'static str,
         /// How certain the transcriber is of it, 0 to 1.
         certainty: f32,
         /// What the awaited slot's parser says of it; `None` if no slot is awaited.

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use crate::time::MediaTime;
 use crate::turn::endpoint::Evidence;
-use crate::turn::event::{Action, HangupReason, Input, Timer, TurnId};
+use crate::turn::event::{Action, HangupReason, Input, Outcome, Timer, TurnId};
 use crate::turn::ledger::{Ledger, stamp};
 use crate::turn::playout::{Playout, Step};
 use crate::turn::policy::{Policy, Speculation};
@@ -183,9 +183,10 @@ impl Machine {
             Input::Transcript {
                 turn,
                 text,
+                language,
                 certainty,
                 progress,
-            } => self.transcript(turn, text.trim(), certainty, progress, now),
+            } => self.transcript(turn, text.trim(), language, certainty, progress, now),
             Input::EndOfTurn { turn, probability } => self.end_of_turn(turn, probability, now),
             Input::TranscribeFailed { turn } => self.transcribe_failed(turn, now),
             Input::FirstToken { turn } => {
@@ -203,7 +204,7 @@ impl Machine {
             }
             Input::Typed { text } => self.typed(text, now),
             Input::Speak { text } => self.speak(text),
-            Input::Leave { text, reason } => self.leave(text, reason, now),
+            Input::Leave { text, reason } => self.leave(text, reason, Outcome::Interrupted, now),
             Input::Stay { text } => self.stay(text, now),
             Input::Synthesized {
                 sentence,
@@ -390,13 +391,12 @@ impl Machine {
                 });
             }
         }
-        let closing = matches!(&self.state, State::Replying(Reply { then: Some(_), .. }));
         [
             work,
             synthesis,
             self.playout_deadline(now),
             self.started
-                .filter(|_| !closing)
+                .filter(|_| self.may_leave())
                 .map(|at| (at + self.policy.max_call, Timer::MaxCall)),
             self.last_window
                 .map(|at| (at + self.policy.media_timeout, Timer::MediaTimeout)),

@@ -171,8 +171,7 @@ pub(super) fn spoken(samples: u64) -> u64 {
 /// Samples at the end of a sentence's audio that hold none of its words: the pause that the engine puts behind it (120 ms), and most
 /// of what it keeps after the voice.
 pub const TRAILING: u64 = 1_280;
-/// One frame at the line rate: 20 ms.
-pub const FRAME: u64 = 160;
+const FRAME: u64 = crate::audio::line::FRAME as u64;
 /// Audio is topped up when at least this much fits.
 const STEP: Duration = Duration::from_millis(60);
 /// How long after its audio should have been heard a mark may still be on its way.

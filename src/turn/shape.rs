@@ -2,6 +2,10 @@
 //!
 //! Words decide: Whisper puts a full stop after almost everything ("My member ID is.").
 
+mod words;
+
+use words::{HESITATIONS, Words};
+
 /// How a transcript ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
@@ -14,21 +18,21 @@ pub enum Shape {
     Reciting,
 }
 
-/// Judges the end of `text`. Empty text is [`Shape::Finished`].
-pub fn shape(text: &str) -> Shape {
-    let text = text.trim_end();
+/// Judges the end of `text` in a `language`, an ISO 639-1 code; one that is not known is taken for English. Empty text is
+/// [`Shape::Finished`].
+pub fn shape(text: &str, language: &str) -> Shape {
+    let (text, lists) = (text.trim_end(), Words::of(language));
     let words = words(text);
     let Some(last) = words.last() else {
         return Shape::Finished;
     };
-    if text.ends_with([',', '-', '–', '—', '…', ':', ';']) || text.ends_with("...") || waits(&words) {
+    if text.ends_with([',', '-', '–', '—', '…', ':', ';']) || text.ends_with("...") || waits(&words, lists) {
         return Shape::Open;
     }
-    let before = words.iter().rev().nth(1).map_or("", |word| word.plain.as_str());
-    if recites(&words, last, before) {
+    if recites(&words, last, nth_last(&words, 1), lists) {
         return Shape::Reciting;
     }
-    if is_open(last, before, words.len(), text.ends_with('?')) {
+    if is_open(&words, has_full_stop(text), text.ends_with('?'), lists) {
         Shape::Open
     } else {
         Shape::Finished
@@ -40,6 +44,11 @@ pub fn shape(text: &str) -> Shape {
 pub fn has_full_stop(text: &str) -> bool {
     let text = text.trim_end_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '”' | '\'' | '’' | ')'));
     text.ends_with(['.', '!', '?', '。', '？', '！']) && !text.ends_with("...")
+}
+
+/// Whether a word, in lower case, is a number or part of one: English and Spanish.
+pub fn is_number_word(word: &str) -> bool {
+    words::is_number(word)
 }
 
 /// A word of the transcript.
@@ -67,9 +76,14 @@ fn words(text: &str) -> Vec<Word<'_>> {
     words
 }
 
+/// A word counted from the last, in lower case.
+fn nth_last<'a>(words: &'a [Word<'_>], n: usize) -> &'a str {
+    words.iter().rev().nth(n).map_or("", |word| word.plain.as_str())
+}
+
 /// The caller asked for a moment, or is thinking aloud.
-fn waits(words: &[Word<'_>]) -> bool {
-    WAITING.iter().any(|phrase| {
+fn waits(words: &[Word<'_>], lists: &Words) -> bool {
+    lists.waiting.iter().any(|phrase| {
         let len = phrase.split(' ').count();
         words.len() >= len
             && words
@@ -80,24 +94,24 @@ fn waits(words: &[Word<'_>]) -> bool {
     })
 }
 
-fn recites(words: &[Word<'_>], last: &Word<'_>, before: &str) -> bool {
+fn recites(words: &[Word<'_>], last: &Word<'_>, before: &str, lists: &Words) -> bool {
     let plain = last.plain.as_str();
     if last.written.ends_with(|c: char| c.is_ascii_digit()) {
-        return !is_amount(last.written) && !ends_a_date(words);
+        return !is_amount(last.written) && !ends_a_date(words, lists);
     }
     // "M.B.", "twenty-three".
     if plain.contains('.') && plain.split('.').all(is_letter) {
         return !["a.m", "p.m", "u.s"].contains(&plain);
     }
     let tail = plain.rsplit('-').next().unwrap_or(plain);
-    if is_number(tail) {
-        return tail != "one" || !BEFORE_ONE.contains(&before);
+    if lists.numbers.contains(&tail) {
+        return !["one", "uno"].contains(&tail) || !lists.before_one.contains(&before);
     }
-    if is_spelled(before) && (is_spelled(tail) || NUMBER_SOUNDS.contains(&tail)) {
+    if is_spelled(before, lists) && (is_spelled(tail, lists) || lists.number_sounds.contains(&tail)) {
         return true;
     }
     if let [.., how, word] = words
-        && ["in", "for", "like", "de"].contains(&how.plain.as_str())
+        && lists.as_in.contains(&how.plain.as_str())
         && words.iter().rev().nth(2).is_some_and(|spelled| {
             let spelled = if spelled.plain == "as" {
                 words.iter().rev().nth(3)
@@ -109,9 +123,9 @@ fn recites(words: &[Word<'_>], last: &Word<'_>, before: &str) -> bool {
     {
         return true;
     }
-    if MONTHS.contains(&plain) {
+    if lists.months.contains(&plain) {
         let is_name = plain != "may" && plain != "march" || last.written.starts_with(char::is_uppercase);
-        return is_name && !["in", "last", "next", "this", "since", "you", "en"].contains(&before);
+        return is_name && !lists.before_month.contains(&before);
     }
     let ordinal = tail
         .trim_end_matches("st")
@@ -121,8 +135,8 @@ fn recites(words: &[Word<'_>], last: &Word<'_>, before: &str) -> bool {
     if tail.len() > ordinal.len() && !ordinal.is_empty() && ordinal.chars().all(|c| c.is_ascii_digit()) {
         return true;
     }
-    if ORDINALS.contains(&tail) {
-        return MONTHS.contains(&before) || is_number(before);
+    if lists.ordinals.contains(&tail) {
+        return lists.months.contains(&before) || lists.numbers.contains(&before);
     }
     is_letter(tail) && !["a", "i", "o", "y", "e", "u"].contains(&tail)
 }
@@ -133,7 +147,7 @@ fn is_amount(word: &str) -> bool {
 }
 
 /// "3/15/1985", "March 15, 1985", "15 de marzo de 1985".
-fn ends_a_date(words: &[Word<'_>]) -> bool {
+fn ends_a_date(words: &[Word<'_>], lists: &Words) -> bool {
     let last = words.last().map_or("", |word| word.written);
     let is_year = last.len() == 4
         && last.chars().all(|c| c.is_ascii_digit())
@@ -149,7 +163,7 @@ fn ends_a_date(words: &[Word<'_>]) -> bool {
                 .rev()
                 .skip(1)
                 .take(3)
-                .any(|word| MONTHS.contains(&word.plain.as_str()))
+                .any(|word| lists.months.contains(&word.plain.as_str()))
             && words
                 .iter()
                 .rev()
@@ -158,33 +172,39 @@ fn ends_a_date(words: &[Word<'_>]) -> bool {
                 .any(|word| word.plain.starts_with(|c: char| c.is_ascii_digit()))
 }
 
-fn is_open(last: &Word<'_>, before: &str, count: usize, asks: bool) -> bool {
-    let plain = last.plain.as_str();
+fn is_open(words: &[Word<'_>], stopped: bool, asks: bool, lists: &Words) -> bool {
+    let (plain, before) = (nth_last(words, 0), nth_last(words, 1));
     // "the", "and" cannot end even a question; "for" can.
-    if ALWAYS_OPEN.contains(&plain) {
+    if lists.always_open.contains(&plain) || HESITATIONS.contains(&plain) {
         return true;
     }
     if asks {
         return false;
     }
+    let after_pronoun = stopped && PRONOUNS.contains(&before);
     match plain {
         "so" => !["think", "guess", "hope", "say", "said", "believe"].contains(&before),
-        "is" | "was" | "are" | "were" | "am" => count <= 2 || !PRONOUNS.contains(&before),
+        "is" | "was" | "are" | "were" | "am" => words.len() <= 2 || !PRONOUNS.contains(&before),
         "es" => !["lo", "así", "asi", "eso"].contains(&before),
-        "have" | "got" => before == "i",
+        "have" | "got" => before == "i" && !(stopped && ["all", "one", "yes"].contains(&nth_last(words, 2))),
         "on" => !["go", "come", "from", "going"].contains(&before),
         "in" => !["log", "come", "sign", "logged"].contains(&before),
-        _ => OPEN.contains(&plain),
+        // "I don't feel well.", "It took a while."
+        "well" => words.len() == 1,
+        "while" => before != "a",
+        // "Yes, I can.", but "I wonder if you could."
+        "can" | "could" | "would" => !after_pronoun || nth_last(words, 2) == "if",
+        // "That's all I need.", but "I need."
+        "need" | "want" | "wanted" => words.len() <= 2 || !after_pronoun,
+        // "Es todo lo que necesito.", "No la tengo."
+        verb if lists.verbs.contains(&verb) => !(stopped && BEFORE_VERB.contains(&before)),
+        _ => lists.open.contains(&plain),
     }
 }
 
-fn is_number(word: &str) -> bool {
-    NUMBERS.contains(&word)
-}
-
 /// A digit, a letter or a number word, as they follow each other in an id.
-fn is_spelled(word: &str) -> bool {
-    is_letter(word) || is_number(word) || word.ends_with(|c: char| c.is_ascii_digit())
+fn is_spelled(word: &str, lists: &Words) -> bool {
+    is_letter(word) || lists.numbers.contains(&word) || word.ends_with(|c: char| c.is_ascii_digit())
 }
 
 fn is_letter(word: &str) -> bool {
@@ -193,177 +213,9 @@ fn is_letter(word: &str) -> bool {
 }
 
 const MAX_WORDS: usize = 6;
-const ALWAYS_OPEN: &[&str] = &[
-    "um", "umm", "uh", "uhh", "uhm", "er", "erm", "hmm", "and", "or", "because", "'cause", "but", "the", "an", "a",
-    "my", "our", "your", "their", "it's", "i'm", "i'd", "i'll", "i've", "we're", "we'd", "there's", "number's",
-    "name's", "if", "than", "double", "triple", // Spanish
-    "eh", "em", "este", "pues", "y", "o", "pero", "porque", "que", "de", "del", "la", "el", "los", "las", "un", "una",
-    "al", "mi", "mis", "su", "doble",
-];
-const OPEN: &[&str] = &[
-    "to", "of", "for", "from", "with", "at", "about", "by", "into", "as", "like", "well", "that's", "where's", "whose",
-    "which", "while", "when", "wanna", "gonna", "want", "wanted", "need", "i", "we", "can", "could", "would", "let's",
-    "please?", // Spanish
-    "a", "en", "con", "para", "por", "quiero", "quisiera", "necesito", "como", "cuando", "son", "tengo", "soy",
-    "sobre",
-];
-const WAITING: &[&str] = &[
-    "let me see",
-    "let me check",
-    "let me look",
-    "let me think",
-    "let me find it",
-    "let me get it",
-    "hold on",
-    "hang on",
-    "wait",
-    "one second",
-    "one sec",
-    "one moment",
-    "just a second",
-    "just a sec",
-    "just a moment",
-    "just a minute",
-    "give me a second",
-    "you know",
-    "i mean",
-    "un momento",
-    "un segundo",
-    "espera",
-    "espere",
-    "a ver",
-    "déjeme ver",
-    "o sea",
-];
 const PRONOUNS: &[&str] = &["i", "you", "he", "she", "it", "we", "they", "there", "that"];
-/// "That one.", "the one": no digit.
-const BEFORE_ONE: &[&str] = &[
-    "that", "this", "the", "no", "which", "any", "another", "every", "first", "second", "last", "new", "right", "other",
-];
-const NUMBERS: &[&str] = &[
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-    "twenty",
-    "thirty",
-    "forty",
-    "fifty",
-    "sixty",
-    "seventy",
-    "eighty",
-    "ninety",
-    "hundred",
-    "thousand",
-    // Spanish
-    "cero",
-    "uno",
-    "dos",
-    "tres",
-    "cuatro",
-    "cinco",
-    "seis",
-    "siete",
-    "ocho",
-    "nueve",
-    "diez",
-    "once",
-    "doce",
-    "trece",
-    "catorce",
-    "quince",
-    "dieciséis",
-    "diecisiete",
-    "dieciocho",
-    "diecinueve",
-    "veinte",
-    "veintiuno",
-    "veintidós",
-    "veintitrés",
-    "veinticuatro",
-    "veinticinco",
-    "veintiséis",
-    "veintisiete",
-    "veintiocho",
-    "veintinueve",
-    "treinta",
-    "cuarenta",
-    "cincuenta",
-    "sesenta",
-    "setenta",
-    "ochenta",
-    "noventa",
-    "cien",
-    "ciento",
-    "mil",
-];
-/// Digits only among others.
-const NUMBER_SOUNDS: &[&str] = &["oh", "to", "too", "for", "ate", "won", "tree"];
-const ORDINALS: &[&str] = &[
-    "first",
-    "second",
-    "third",
-    "fourth",
-    "fifth",
-    "sixth",
-    "seventh",
-    "eighth",
-    "ninth",
-    "tenth",
-    "eleventh",
-    "twelfth",
-    "thirteenth",
-    "fourteenth",
-    "fifteenth",
-    "sixteenth",
-    "seventeenth",
-    "eighteenth",
-    "nineteenth",
-    "twentieth",
-    "thirtieth",
-];
-const MONTHS: &[&str] = &[
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-    "enero",
-    "febrero",
-    "marzo",
-    "abril",
-    "mayo",
-    "junio",
-    "julio",
-    "agosto",
-    "septiembre",
-    "octubre",
-    "noviembre",
-    "diciembre",
-];
+/// Of Spanish verbs that have their object before them, or need none.
+const BEFORE_VERB: &[&str] = &["que", "lo", "la", "los", "las", "sí", "si", "no", "así", "asi"];
 
 #[cfg(test)]
 mod tests {
@@ -384,15 +236,18 @@ mod tests {
     #[test]
     fn ends_are_told_apart() {
         let mut wrong = Vec::new();
-        for (wanted, texts) in [
-            (Shape::Open, OPEN_TEXTS),
-            (Shape::Reciting, RECITED),
-            (Shape::Finished, FINISHED),
+        for (language, wanted, texts) in [
+            ("en", Shape::Open, OPEN_TEXTS),
+            ("en", Shape::Reciting, RECITED),
+            ("en", Shape::Finished, FINISHED),
+            ("es", Shape::Open, OPEN_SPANISH),
+            ("es", Shape::Reciting, RECITED_SPANISH),
+            ("es", Shape::Finished, FINISHED_SPANISH),
         ] {
             for text in texts {
-                let got = shape(text);
+                let got = shape(text, language);
                 if got != wanted {
-                    wrong.push(format!("{text:?}: {got:?}, not {wanted:?}"));
+                    wrong.push(format!("{language} {text:?}: {got:?}, not {wanted:?}"));
                 }
             }
         }
@@ -402,7 +257,8 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_survived(text in any::<String>()) {
-            shape(&text);
+            shape(&text, "en");
+            shape(&text, "es");
         }
     }
 
@@ -438,14 +294,16 @@ mod tests {
         "The date of birth is.",
         "I mean.",
         "It's double",
-        "Mi número es.",
-        "Quiero.",
-        "Es el.",
-        "Necesito una cita para.",
-        "Pues.",
-        "Un momento.",
-        "Mi nombre es",
-        "Quisiera hablar con.",
+        "Well.",
+        "I can",
+        "I would",
+        "I need.",
+        "I want.",
+        "I have.",
+        "Can I have, um.",
+        "I was wondering if you could.",
+        "While.",
+        "We would",
     ];
     const RECITED: &[&str] = &[
         "Two.",
@@ -468,8 +326,6 @@ mod tests {
         "the 15th",
         "5-5-5-0-1-2",
         "5 5 to",
-        "Uno, dos, tres.",
-        "Quince",
         "555-0123",
         "March 15",
         "B for Bravo",
@@ -503,12 +359,79 @@ mod tests {
         "That's it.",
         "I don't know.",
         "Come on.",
+        "I can't log in.",
+        "It's for my son.",
+        "I don't feel well.",
+        "I'm not doing well.",
+        "Yes, I can.",
+        "Yes, I would.",
+        "I wish I could.",
+        "That's all I need.",
+        "That's what I want.",
+        "That's all I wanted.",
+        "That's all I have.",
+        "Yes, I have.",
+        "I live in LA.",
+        "I moved to LA.",
+        "I've been there once.",
+        "It took a while.",
+        "Hold the mayo.",
+        "Her name is Su.",
+    ];
+    const OPEN_SPANISH: &[&str] = &[
+        "Mi número es.",
+        "Quiero.",
+        "Es el.",
+        "Necesito una cita para.",
+        "Pues.",
+        "Un momento.",
+        "Mi nombre es",
+        "Quisiera hablar con.",
+        "Um.",
+        "Eh.",
+        "Tengo una pregunta sobre.",
+        "Es para mi.",
+        "Yo soy.",
+        "Tengo.",
+        "Yo quiero.",
+        "Es que.",
+        "Me llamo, eh.",
+        "Mi número de teléfono es el.",
+        "A ver.",
+        "Son.",
+        "Nació en.",
+    ];
+    const RECITED_SPANISH: &[&str] = &[
+        "Uno, dos, tres.",
+        "Quince",
+        "Once.",
+        "Nací en el once.",
+        "Mi código es 4 5",
+        "B de burro.",
+        "Quince de marzo",
+        "Treinta y dos.",
+        "Cinco, uno.",
+    ];
+    const FINISHED_SPANISH: &[&str] = &[
         "¿Qué hora es?",
         "Sí.",
         "No sé.",
         "15 de marzo de 1985",
         "Quiero una cita.",
         "Gracias.",
-        "I can't log in.",
+        "Es para mi hijo.",
+        "Vivo en Los Ángeles.",
+        "Así es.",
+        "Eso es todo lo que necesito.",
+        "Sí, quiero.",
+        "No la tengo.",
+        "Aquí lo tengo.",
+        "Sí, lo soy.",
+        "Así son.",
+        "Cada uno.",
+        "Es para él.",
+        "Es para mí.",
+        "Fui en marzo.",
+        "No tengo seguro.",
     ];
 }

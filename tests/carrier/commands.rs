@@ -4,7 +4,7 @@ use tieline::call::command::{Command, CommandError};
 use tieline::call::opening::Direction;
 
 use crate::line::{Line, PERSON};
-use crate::phone::Phone;
+use crate::phone::{Phone, Seen};
 use crate::support::{FROM, until};
 use crate::twilio::{Fault, field};
 
@@ -59,6 +59,38 @@ async fn a_call_is_handed_over_by_command_and_only_where_it_may_be() {
     phone.stop().await;
     phone.closed().await;
     line.ended("CA1", "hand-over").await;
+}
+
+/// The caller has asked for a person, and hears that one takes over: somebody else's order comes too late.
+#[tokio::test]
+async fn an_order_to_hand_over_does_not_lead_elsewhere_who_is_leaving() {
+    let mut line = Line::open(&[("TRANSFER_NUMBERS", "+15550188001,+15550188002")]).await;
+    let mut phone = Phone::greeted(&line.server, "CA1").await;
+    line.server.stt.hear(&["I want to talk to a real person"]);
+    phone.echo = false;
+    phone.say().await;
+    until_mark(&mut phone).await;
+    // More than may wait for the call: when the last is taken, the first was carried out.
+    for _ in 0..10 {
+        let to = Some("+15550188002".to_owned());
+        let transfer = Command::Transfer { to };
+        until("the call takes an order", || {
+            line.server.app.registry.command("CA1", transfer.clone()) != Err(CommandError::Busy)
+        })
+        .await;
+    }
+    let name = phone.marks.pop_front().expect("a mark");
+    phone.mark(&name).await;
+    let asked = line.twilio.arrival().await;
+    let twiml = field(&asked, "Twiml").expect("a document");
+    assert!(twiml.contains(PERSON) && !twiml.contains("+15550188002"), "{twiml}");
+    phone.stop().await;
+    phone.closed().await;
+}
+
+async fn until_mark(phone: &mut Phone) {
+    let seen = phone.until("a mark", |seen| matches!(seen, Seen::Mark(_)).then_some(()));
+    seen.await;
 }
 
 /// The operator is impatient, and Twilio has not answered yet.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tieline::turn::policy::Policy;
 
-use crate::engines::{Gate, Order};
+use crate::engines::{Broken, Gate, Order};
 use crate::http_server::{USUAL, tokens};
 use crate::phone::{Phone, Seen};
 use crate::support::{APOLOGY, NOT_HEARD, Setup, TestServer, policy, until};
@@ -56,18 +56,20 @@ async fn engines_that_panic_are_built_anew() {
 
 #[tokio::test]
 async fn a_transcriber_that_cannot_be_rebuilt_degrades_the_server_and_drops_no_call() {
-    let (server, _llm) = TestServer::with_llm(Setup::default()).await;
-    let mut phone = Phone::greeted(&server, "CA1").await;
-    server.stt.break_factory();
-    server.stt.give([Order::Panic]);
-    apologises(&mut phone).await;
-    until("the worker's end", || server.app.services.engine.alive() == (0, 1)).await;
-    apologises(&mut phone).await;
-    apologises(&mut phone).await;
-    let (status, health) = health(&server).await;
-    assert_eq!((status, &health["configured"]["stt"]), (503, &false.into()));
-    assert!(health["reasons"].to_string().contains("speech-to-text"), "{health}");
-    phone.hang_up().await;
+    for how in [Broken::Fails, Broken::Panics] {
+        let (server, _llm) = TestServer::with_llm(Setup::default()).await;
+        let mut phone = Phone::greeted(&server, "CA1").await;
+        server.stt.break_factory(how);
+        server.stt.give([Order::Panic]);
+        apologises(&mut phone).await;
+        until("the worker's end", || server.app.services.engine.alive() == (0, 1)).await;
+        apologises(&mut phone).await;
+        apologises(&mut phone).await;
+        let (status, health) = health(&server).await;
+        assert_eq!((status, &health["configured"]["stt"]), (503, &false.into()));
+        assert!(health["reasons"].to_string().contains("speech-to-text"), "{health}");
+        phone.hang_up().await;
+    }
 }
 
 #[tokio::test]

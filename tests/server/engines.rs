@@ -15,6 +15,8 @@ pub(crate) enum Order {
     Work,
     /// The transcriber hears this.
     Hear(String),
+    /// The transcriber hears this, in a language if it has to tell it from others.
+    HearIn(&'static str, &'static str),
     /// The transcriber hears this if it is among the answers that are expected, else nothing.
     Expect(String),
     /// The synthesiser plays a tone of this length.
@@ -44,14 +46,21 @@ impl Gate {
     }
 }
 
+/// How a factory fails.
+#[derive(Clone, Copy)]
+pub(crate) enum Broken {
+    Fails,
+    Panics,
+}
+
 /// Orders for all engines of one kind, and what they were given.
 #[derive(Clone)]
 pub(crate) struct Orders {
     next: Arc<Mutex<VecDeque<Order>>>,
     /// Texts to speak, or numbers of samples to transcribe.
     jobs: Arc<Mutex<Vec<String>>>,
-    /// Factories fail while this is set.
-    broken: Arc<Mutex<bool>>,
+    /// How factories fail, if they do.
+    broken: Arc<Mutex<Option<Broken>>>,
 }
 
 impl Orders {
@@ -76,8 +85,8 @@ impl Orders {
     }
 
     /// From here on no engine can be built.
-    pub(crate) fn break_factory(&self) {
-        *self.broken.lock().expect("no panic under the lock") = true;
+    pub(crate) fn break_factory(&self, how: Broken) {
+        *self.broken.lock().expect("no panic under the lock") = Some(how);
     }
 
     fn take(&self, job: String) -> Order {
@@ -89,10 +98,10 @@ impl Orders {
     fn check(&self, engine: &'static str) -> Result<(), SpeechError> {
         let reason = "told to fail".to_owned();
         let broken = *self.broken.lock().expect("no panic under the lock");
-        if broken {
-            Err(SpeechError::Load { engine, reason })
-        } else {
-            Ok(())
+        match broken {
+            Some(Broken::Fails) => Err(SpeechError::Load { engine, reason }),
+            Some(Broken::Panics) => panic!("told to panic"),
+            None => Ok(()),
         }
     }
 
@@ -121,6 +130,12 @@ impl Transcriber for Ear {
                 let expected = listen.answers.iter().any(|answer| answer.phrases.contains(&text));
                 return Ok(Heard::plain(if expected { text } else { String::new() }));
             }
+            Order::HearIn(text, language) => {
+                return Ok(Heard {
+                    language: (listen.languages.len() > 1).then_some(language),
+                    ..Heard::plain(text.to_owned())
+                });
+            }
             Order::Fail => return Err(failed("stt")),
             Order::Panic => panic!("told to panic"),
             Order::Wait(gate) => gate.pass(),
@@ -140,7 +155,7 @@ impl Synthesizer for Mouth {
             Order::Fail => return Err(failed("tts")),
             Order::Panic => panic!("told to panic"),
             Order::Wait(gate) => gate.pass(),
-            Order::Work | Order::Hear(_) | Order::Expect(_) => {}
+            Order::Work | Order::Hear(_) | Order::HearIn(..) | Order::Expect(_) => {}
         }
         Ok(tone(length))
     }

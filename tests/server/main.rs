@@ -12,6 +12,7 @@ mod flows;
 mod guided;
 mod health;
 mod http_server;
+mod languages;
 mod llm_faults;
 mod log;
 mod media;

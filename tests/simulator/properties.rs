@@ -1,29 +1,52 @@
 //! Rules that hold in every call. [`crate::sim`] checks most of them at each step; here the calls are random.
 
 use proptest::prelude::*;
+use tieline::turn::event::{HangupReason, Input, Progress};
 use tieline::turn::machine::Speaker;
-use tieline::turn::policy::Speculation;
+use tieline::turn::policy::{Policy, Speculation};
 
 use crate::scenario::{Fail, Scenario, Speech};
 use crate::sim;
 
 fn speech() -> impl Strategy<Value = Vec<Speech>> {
+    let states = [Progress::Complete, Progress::Incomplete, Progress::Impossible].map(Some);
     let piece = (
         50_u64..2_500,
         60_u64..2_500,
         prop::option::weighted(0.8, "[a-z]{1,6}( [a-z]{1,6}){0,5}"),
+        prop_oneof![Just(None), prop::sample::select(states.to_vec())],
+        prop_oneof![Just(1.0), 0.0_f32..1.0],
     );
     prop::collection::vec(piece, 0..8).prop_map(|pieces| {
         let mut at = 0;
         pieces
             .into_iter()
-            .map(|(pause, length, text)| {
+            .map(|(pause, length, text, progress, certainty)| {
                 let from = at + pause;
                 at = from + length;
-                Speech::new(from, at, &text.unwrap_or_default())
+                Speech {
+                    progress,
+                    certainty,
+                    ..Speech::new(from, at, &text.unwrap_or_default())
+                }
             })
             .collect()
     })
+}
+
+fn orders() -> impl Strategy<Value = Vec<(u64, Input)>> {
+    let order = (500_u64..14_000, "[A-Z][a-z]{1,6}( [a-z]{1,6}){0,4}\\.", 0..3).prop_map(|(at, text, which)| {
+        let order = match which {
+            0 => Input::Speak { text },
+            1 => Input::Stay { text },
+            _ => Input::Leave {
+                text,
+                reason: HangupReason::HandOver,
+            },
+        };
+        (at, order)
+    });
+    prop::collection::vec(order, 0..3)
 }
 
 fn scenario() -> impl Strategy<Value = Scenario> {
@@ -60,32 +83,40 @@ fn scenario() -> impl Strategy<Value = Scenario> {
         (
             prop::collection::vec((500_u64..14_000, "[0-9]{1,6}"), 0..3),
             prop::bool::weighted(0.2),
+            orders(),
+            // Half of the cancellations come too late.
+            any::<u64>(),
+            prop_oneof![Just(600_000), 2_000_u64..24_000],
+            prop_oneof![Just(60_000), 1_000_u64..6_000],
         ),
     )
-        .prop_map(
-            |(speech, replies, times, line, (fail, speculation, sound), (keys, ends))| {
-                let (stt, llm, next, tts) = times;
-                let (marks, hangup, endpoint) = line;
-                Scenario {
-                    speech,
-                    replies,
-                    stt,
-                    llm,
-                    next,
-                    tts,
-                    marks,
-                    fail,
-                    hangup,
-                    keys,
-                    ends,
-                    endpoint: [endpoint.min(300), endpoint, endpoint + 500],
-                    sound,
-                    speculation,
-                    until: 25_000,
-                    ..Scenario::default()
-                }
-            },
-        )
+        .prop_map(|(speech, replies, times, line, (fail, speculation, sound), more)| {
+            let (keys, ends, orders, uncancelled, max_call, max_turn) = more;
+            let (stt, llm, next, tts) = times;
+            let (marks, hangup, endpoint) = line;
+            Scenario {
+                speech,
+                replies,
+                stt,
+                llm,
+                next,
+                tts,
+                marks,
+                fail,
+                hangup,
+                keys,
+                ends,
+                orders,
+                uncancelled,
+                max_call,
+                max_turn,
+                endpoint: [endpoint.min(300), endpoint, endpoint + 500],
+                sound,
+                speculation,
+                until: 25_000,
+                ..Scenario::default()
+            }
+        })
 }
 
 proptest! {
@@ -115,8 +146,13 @@ proptest! {
     #[test]
     fn every_understood_turn_is_answered(text in "[a-z]{2,8}", fail in prop::option::of(prop::sample::select(vec![Fail::Stt, Fail::Llm, Fail::LlmLate, Fail::LlmEmpty, Fail::TtsOnce]))) {
         let speech = vec![Speech::new(4_000, 5_000, &text)];
-        let outcome = sim::run(&Scenario { speech, fail, until: 20_000, ..Scenario::default() });
-        let answered = outcome.trace.matches("play ").count() > 1;
-        prop_assert!(answered, "{}", outcome.trace);
+        let scenario = Scenario { speech, fail, until: 20_000, ..Scenario::default() };
+        let outcome = sim::run(&scenario);
+        let answer = outcome.trace.lines().filter(|line| line.contains(" > play ")).nth(1);
+        let at = answer.and_then(|line| line.split_whitespace().next()).and_then(|at| at.parse::<f64>().ok());
+        let waits = if fail == Some(Fail::LlmLate) { Policy::default().reply_deadline.as_secs_f64() } else { 0.0 };
+        // The endpoint, then at worst everything after it; a window or two between them.
+        let works = scenario.endpoint[1] + scenario.stt + scenario.llm + 2 * scenario.tts + 100;
+        prop_assert!(at.is_some_and(|at| at <= 5.0 + waits + works as f64 / 1e3), "{}", outcome.trace);
     }
 }

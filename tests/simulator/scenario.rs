@@ -22,6 +22,7 @@
 //! speak 5.0 "Hold on."                      somebody outside has the agent say it
 //! leave 5.0 "A person takes over."         the agent says it, whatever is being said, and the call is handed over
 //! stay 9.0 "Nobody is free."               nobody could take the call over
+//! max-call 6.0 / max-turn 9.0              policy: MAX_CALL, MAX_TURN
 //! ends                                     the call ends when the last reply was heard
 //! hangup 9.0                               the caller hangs up
 //! until 12.0                               the simulation ends
@@ -48,6 +49,8 @@ pub(crate) struct Scenario {
     pub(crate) endpoint: [u64; 3],
     pub(crate) sound: Option<(f32, u64)>,
     pub(crate) prompt: Option<(u64, u32)>,
+    pub(crate) max_call: u64,
+    pub(crate) max_turn: u64,
     pub(crate) notice: String,
     /// When the caller has typed what.
     pub(crate) keys: Vec<(u64, String)>,
@@ -55,6 +58,8 @@ pub(crate) struct Scenario {
     pub(crate) orders: Vec<(u64, Input)>,
     /// Whether the call ends after the last reply.
     pub(crate) ends: bool,
+    /// Which cancellations come too late, by their bits: what was asked for is answered all the same.
+    pub(crate) uncancelled: u64,
     pub(crate) hangup: Option<u64>,
     pub(crate) until: u64,
 }
@@ -111,10 +116,13 @@ impl Default for Scenario {
             endpoint: [500, 500, 500],
             sound: None,
             prompt: None,
+            max_call: 600_000,
+            max_turn: 60_000,
             notice: String::new(),
             keys: Vec::new(),
             orders: Vec::new(),
             ends: false,
+            uncancelled: 0,
             hangup: None,
             until: 15_000,
         }
@@ -197,6 +205,8 @@ impl Scenario {
                     let (after, times) = rest.split_once(' ').expect("seconds and a count");
                     scenario.prompt = Some((seconds(after), times.parse().expect("a count")));
                 }
+                "max-call" => scenario.max_call = seconds(rest),
+                "max-turn" => scenario.max_turn = seconds(rest),
                 "notice" => scenario.notice = rest.trim_matches('"').to_owned(),
                 "keys" => {
                     let (at, text) = rest.split_once(' ').expect("seconds and keys");

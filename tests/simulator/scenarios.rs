@@ -47,6 +47,39 @@ scenarios! {
         caller 12.0-13.0 "what are your hours"
         reply "We are open nine to five."
         until 18"#,
+    the_caller_is_taken_away_while_a_goodbye_is_prepared: r#"
+        endpoint 1500
+        caller 4.0-5.0 "no thank you"
+        reply "Thank you for calling."
+        ends
+        leave 6.0 "A person takes over."
+        until 12"#,
+    the_caller_hangs_up_while_an_answer_is_prepared: r#"
+        endpoint 1500
+        caller 4.0-5.0 "hello"
+        hangup 6.0
+        until 8"#,
+    time_is_up_while_an_answer_is_prepared: r#"
+        endpoint 1500
+        max-call 6.0
+        caller 4.0-5.0 "hello"
+        until 12"#,
+    the_caller_speaks_before_the_answer_to_what_was_typed: r#"
+        llm 3000
+        keys 4.0 "12345"
+        caller 4.6-5.6 "and my name is Ann"
+        reply "Thank you."
+        until 14"#,
+    the_caller_speaks_before_a_sentence_from_outside_is_heard: r#"
+        tts 1500
+        speak 5.0 "Your colleague says hello."
+        caller 5.1-6.1 "what are your hours"
+        until 16"#,
+    listening_before_a_sentence_from_outside_is_heard: r#"
+        tts 1500
+        speak 5.0 "Your colleague says hello."
+        caller 5.1-5.6 "okay"
+        until 16"#,
     nobody_comes_back_who_was_not_taken_away: r#"
         stay 4.0 "Nobody is free."
         until 6"#,

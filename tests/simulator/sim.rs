@@ -57,7 +57,13 @@ struct Sim<'a> {
     committed: HashSet<TurnId>,
     replies: usize,
     tts_failed: bool,
+    /// Caller audio before this is gone.
+    kept: MediaTime,
+    /// How often work was cancelled.
+    cancels: u32,
     closed: bool,
+    /// And may be taken up again.
+    handed_over: bool,
     trace: String,
 }
 
@@ -82,7 +88,8 @@ impl<'a> Sim<'a> {
             silence_prompt: Duration::from_millis(scenario.prompt.map_or(3_600_000, |(after, _)| after)),
             silence_prompts: scenario.prompt.map_or(0, |(_, times)| times),
             speculation: scenario.speculation,
-            max_call: Duration::from_secs(600),
+            max_call: Duration::from_millis(scenario.max_call),
+            max_turn: Duration::from_millis(scenario.max_turn),
             ..Policy::default()
         };
         let phrases = Phrases {
@@ -112,7 +119,10 @@ impl<'a> Sim<'a> {
             committed: HashSet::new(),
             replies: 0,
             tts_failed: false,
+            kept: MediaTime::ZERO,
+            cancels: 0,
             closed: false,
+            handed_over: false,
             trace: String::new(),
         };
         sim.schedule_media();
@@ -197,6 +207,7 @@ impl<'a> Sim<'a> {
             Coming::Window { voice } => {
                 self.machine
                     .handle(Input::Window { voice, samples: 160 }, self.instant());
+                self.kept = self.kept.max(self.machine.needed_from());
                 self.perform();
             }
             Coming::Input(input) => self.input(input),
@@ -225,6 +236,7 @@ impl<'a> Sim<'a> {
                 text,
                 certainty,
                 progress,
+                ..
             } => {
                 let progress = progress.map_or(String::new(), |progress| format!(" {progress:?}"));
                 let unsure = if *certainty < 1.0 {
@@ -247,8 +259,8 @@ impl<'a> Sim<'a> {
             Input::Speak { text } => Some(format!("to be said {text:?}")),
             Input::Leave { text, reason } => Some(format!("to be ended as {reason:?} with {text:?}")),
             Input::Stay { text } => {
-                // The call goes on.
-                self.closed = false;
+                // The call goes on, if it was handed over.
+                self.closed &= !std::mem::take(&mut self.handed_over);
                 Some(format!("to go on with {text:?}"))
             }
             Input::Window { .. } | Input::FirstToken { .. } | Input::Synthesized { .. } => None,
@@ -256,7 +268,13 @@ impl<'a> Sim<'a> {
         if let Some(shown) = shown {
             self.note('<', &shown);
         }
+        let refused = matches!(input, Input::Leave { .. }) && !self.machine.may_leave();
+        let before = self.machine.history().len();
         self.machine.handle(input, self.instant());
+        assert!(
+            !refused || self.machine.history().len() == before,
+            "what is ending was led elsewhere"
+        );
         self.perform();
     }
 
@@ -315,6 +333,7 @@ impl<'a> Sim<'a> {
                 Action::Hangup(reason) => {
                     self.note('>', &format!("hang up: {reason:?}"));
                     self.closed = true;
+                    self.handed_over = reason == HangupReason::HandOver;
                 }
             }
         }
@@ -322,10 +341,7 @@ impl<'a> Sim<'a> {
 
     fn transcribe(&mut self, turn: TurnId, from: MediaTime, to: MediaTime, speculative: bool) {
         self.asked.insert(turn);
-        assert!(
-            from >= self.machine.needed_from() || from == MediaTime::ZERO,
-            "audio from {from:?} may be gone"
-        );
+        assert!(from >= self.kept, "audio from {from:?} is gone");
         let (from, to) = (from.samples() / 8, to.samples() / 8);
         self.note(
             '>',
@@ -351,6 +367,7 @@ impl<'a> Sim<'a> {
         let transcript = Input::Transcript {
             turn,
             text,
+            language: "en",
             certainty,
             progress,
         };
@@ -448,7 +465,16 @@ impl<'a> Sim<'a> {
         }
     }
 
+    /// Whether what is cancelled now is too far to be stopped.
+    fn is_too_late(&mut self) -> bool {
+        self.cancels += 1;
+        self.scenario.uncancelled.rotate_right(self.cancels) & 1 == 1
+    }
+
     fn cancel(&mut self, turn: TurnId) {
+        if self.is_too_late() {
+            return;
+        }
         let mut stopped = Vec::new();
         self.pending.retain(|&(of, number)| {
             if of == turn {
@@ -461,6 +487,9 @@ impl<'a> Sim<'a> {
     }
 
     fn cancel_audio(&mut self, turn: TurnId) {
+        if self.is_too_late() {
+            return;
+        }
         let agenda = self.agenda.iter();
         let audio =
             agenda.filter(|(_, coming)| matches!(coming, Coming::Audio { sentence, .. } if sentence.turn == turn));

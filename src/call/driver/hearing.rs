@@ -18,7 +18,7 @@ impl Driver<'_> {
         let (engine, call) = (Arc::clone(&self.services.engine), self.call_sid.to_owned());
         let within = self.services.policy.transcribe_deadline;
         let urgency = self.urgency(turn);
-        let dialog = self.standing.at(self.lines() + 1).clone();
+        let dialog = self.dialog_at(self.lines() + 1);
         let listen = Listen {
             languages: self.languages.clone(),
             answers: dialog.answers(),
@@ -28,7 +28,8 @@ impl Driver<'_> {
             Done::Heard(match engine.transcribe(audio, listen, within, urgency).await {
                 Ok(Heard { text, certainty, language }) => {
                     let progress = dialog.progress(format!("{said} {text}").trim(), today);
-                    (language, Input::Transcript { turn, text, certainty, progress })
+                    let spoken = language.unwrap_or_else(|| dialog.agent().language.code());
+                    (language, Input::Transcript { turn, text, language: spoken, certainty, progress })
                 }
                 Err(error) => {
                     tracing::warn!(call, %turn, %error, "turn {turn} of call {call} could not be transcribed: {error}");

@@ -93,6 +93,10 @@ impl Driver<'_> {
             tracing::warn!(call, "call {call} is being handed over already");
             return;
         }
+        if !self.machine.may_leave() {
+            tracing::warn!(call, "call {call} was not handed over: it is ending already");
+            return;
+        }
         let Some(switchboard) = &self.services.switchboard else {
             tracing::warn!(
                 call,

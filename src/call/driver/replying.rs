@@ -11,6 +11,7 @@ use crate::call::trace::TraceEvent;
 use crate::call::work::{Done, Kind};
 use crate::dialog::agent::Agent;
 use crate::dialog::conversation::{CallerTurn, Ending, Said};
+use crate::dialog::form::Dialog;
 use crate::speech::Code;
 use crate::speech::spoken::spoken_in;
 use crate::turn::event::{HangupReason, Input, SentenceId, TurnId};
@@ -36,7 +37,7 @@ impl Driver<'_> {
         let keys = text.strip_prefix(KEYPAD);
         let words = text.split_whitespace().count();
         let line = self.lines();
-        let mut dialog = self.standing.at(line).clone();
+        let mut dialog = self.dialog_at(line);
         let heard = CallerTurn {
             text: keys.unwrap_or(text).to_owned(),
             typed: keys.is_some(),
@@ -86,6 +87,23 @@ impl Driver<'_> {
         self.work.add(turn, Kind::Reply, answer.chain(end));
     }
 
+    /// The state from which the caller's line number `line` is answered. A language that is settled stays so, even if the
+    /// turn in which it was heard has left no state.
+    pub(super) fn dialog_at(&self, line: usize) -> Dialog {
+        let mut dialog = self.standing.at(line).clone();
+        if let Some(language) = self.settled_language() {
+            dialog.turn_to(language);
+        }
+        dialog
+    }
+
+    fn settled_language(&self) -> Option<Code> {
+        match self.languages.as_slice() {
+            [only] => Some(only),
+            _ => None,
+        }
+    }
+
     /// The caller's language is known, in a turn that counts: nothing else is listened for from here on.
     pub(super) fn settle_tongue(&mut self) {
         let Some(tongue) = self.tongue.as_mut().filter(|tongue| tongue.unsettled) else {
@@ -100,11 +118,12 @@ impl Driver<'_> {
 
     /// In what a turn's sentences are spoken.
     fn voice(&self, turn: TurnId) -> Code {
-        let agent = match &self.tongue {
-            Some(tongue) if tongue.turn == turn => &tongue.agent,
-            Some(_) | None => self.standing.agent(),
-        };
-        agent.language.code()
+        match &self.tongue {
+            Some(tongue) if tongue.turn == turn => tongue.agent.language.code(),
+            Some(_) | None => self
+                .settled_language()
+                .unwrap_or_else(|| self.standing.agent().language.code()),
+        }
     }
 
     pub(super) fn synthesize(&mut self, sentence: SentenceId, text: String) {

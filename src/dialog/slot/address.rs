@@ -42,7 +42,7 @@ pub(super) fn address(text: &str, language: Language) -> Parsed {
         .is_some_and(|last| lexicon.forms.units.contains(&last.text.as_str()));
     match tidied(text, &said, street.start..end, lexicon) {
         _ if asks || end - street.start > MAX_WORDS => Parsed::IMPOSSIBLE,
-        address if shape(text) == Shape::Open || dangles => Parsed::usable(Value::Address(address)),
+        address if shape(text, language.code()) == Shape::Open || dangles => Parsed::usable(Value::Address(address)),
         address => Parsed::complete(Value::Address(address)),
     }
 }

@@ -177,7 +177,7 @@ impl Heard {
             strangers: 0,
             unclear: said.iter().any(|token| HALVES.contains(&token.text.as_str())),
             begun: only_fillers(said, lexicon) && !text.trim_end().ends_with('?'),
-            goes_on: !closed && shape(text) == Shape::Open,
+            goes_on: !closed && shape(text, language.code()) == Shape::Open,
             closed,
         };
         let mut at = 0;

@@ -35,7 +35,7 @@ pub(super) fn choice(text: &str, choices: &[Choice], language: Language) -> Pars
     }
     let asks = text.trim_end().ends_with('?');
     match named.as_slice() {
-        [choice] if shape(text) == Shape::Open => Parsed::usable(Value::Choice(choice.value.clone())),
+        [choice] if shape(text, language.code()) == Shape::Open => Parsed::usable(Value::Choice(choice.value.clone())),
         [choice] => Parsed::complete(Value::Choice(choice.value.clone())),
         [] if !asks && (only_fillers(&tokens, lexicon) || begins(&tokens, choices)) => Parsed::BEGUN,
         [] => Parsed::IMPOSSIBLE,

@@ -128,7 +128,7 @@ pub(super) fn name(text: &str, language: Language) -> Parsed {
         0 => Parsed::BEGUN,
         _ if has_digit || has_number || refuses => Parsed::IMPOSSIBLE,
         1 => Parsed::usable(value()),
-        2..=5 if shape(text) == Shape::Open || !is_written => Parsed::usable(value()),
+        2..=5 if shape(text, language.code()) == Shape::Open || !is_written => Parsed::usable(value()),
         2..=5 => Parsed::complete(value()),
         _ => Parsed::IMPOSSIBLE,
     }
@@ -299,13 +299,13 @@ pub(super) fn find_name(text: &str, language: Language) -> Option<(String, Range
 }
 
 /// Anything that was said.
-pub(super) fn text(text: &str) -> Parsed {
+pub(super) fn text(text: &str, language: Language) -> Parsed {
     let said = text.trim();
     if !said.contains(char::is_alphanumeric) {
         return Parsed::BEGUN;
     }
     let value = Value::Text(said.to_owned());
-    match shape(said) {
+    match shape(said, language.code()) {
         Shape::Finished => Parsed::complete(value),
         Shape::Open | Shape::Reciting => Parsed::usable(value),
     }

@@ -219,7 +219,7 @@ impl Slot {
             Self::Email => free::email(text, language),
             Self::Name => free::name(text, language),
             Self::Address => address::address(text, language),
-            Self::Text => free::text(text),
+            Self::Text => free::text(text, language),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::number::{cardinal, decade, ordinal, year};
 use super::scan::{Said, Scan, is_blank, is_dash};
 
-/// "1985-03-15", "3/15/1985", "3-15-85", "3/15".
+/// "1985-03-15", "3/15/1985", "3/15/85", "3/15".
 pub(super) fn numeric_date(scan: &Scan, at: usize) -> Option<Said> {
     let first_end = scan.digits(at);
     let mark = scan.get(first_end).filter(|c| matches!(c, '-' | '/'))?;
@@ -30,7 +30,8 @@ pub(super) fn numeric_date(scan: &Scan, at: usize) -> Option<Said> {
             month_day(first, second).or_else(|| month_day(second, first))?,
             year(third)
         ),
-        (1 | 2, 2) => {
+        // "10-11-12" may be any code.
+        (1 | 2, 2) if mark == '/' => {
             let short_year = if third < 10 {
                 format!("oh {}", cardinal(third))
             } else {

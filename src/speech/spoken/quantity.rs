@@ -117,7 +117,22 @@ pub(super) fn fraction(scan: &Scan, at: usize) -> Option<Said> {
         });
     }
     let (end, words) = proper_fraction(scan, at)?;
-    Some(Said { end, words })
+    (scan.is_part(end) || !is_dated(scan, at)).then_some(Said { end, words })
+}
+
+/// "on 1/3", "Monday, 1/3", "from 1/3 to 1/4": days, whatever else the figures could be.
+fn is_dated(scan: &Scan, at: usize) -> bool {
+    let after_day_word = |at: usize| {
+        let before = scan.word_before(at);
+        before.is_some_and(|(_, word)| BEFORE_DATE.contains(&word.to_lowercase().as_str()))
+    };
+    let starts_range = || {
+        let (to, _) = scan.word_before(at).filter(|(_, word)| word == "to")?;
+        let (second, _) = scan.word_before(to)?;
+        let (first, _) = scan.word_before(second).filter(|_| scan.before(second) == Some('/'))?;
+        Some(after_day_word(first))
+    };
+    after_day_word(at) || starts_range() == Some(true)
 }
 
 /// "120/80" as a ratio, once nothing better fits; "24/7" is an idiom.
@@ -375,4 +390,30 @@ const CODE_WORDS: &[&str] = &[
     "extension",
     "ext",
     "zip",
+];
+/// What stands before a day, and hardly before a part of something.
+const BEFORE_DATE: &[&str] = &[
+    "on",
+    "by",
+    "until",
+    "till",
+    "since",
+    "from",
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "saturday",
+    "sunday",
+    "mon",
+    "tue",
+    "tues",
+    "wed",
+    "thu",
+    "thur",
+    "thurs",
+    "fri",
+    "sat",
+    "sun",
 ];

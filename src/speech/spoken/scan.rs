@@ -106,6 +106,11 @@ impl Scan {
         self.get(self.short_run(at, |c| !c.is_alphanumeric())).is_none()
     }
 
+    /// Whether " of" follows.
+    pub(super) fn is_part(&self, at: usize) -> bool {
+        self.is(at, is_blank) && self.text(at + 1, at + 3) == "of" && self.is_edge(at + 3)
+    }
+
     /// Whether a space and a capital follow.
     pub(super) fn capital_follows(&self, at: usize) -> bool {
         self.is(at, char::is_whitespace) && self.is(at + 1, char::is_uppercase)

@@ -127,6 +127,8 @@ mod tests {
             decode("well I think so I think so I think so I think so", 9.0),
             "well I think so"
         );
+        // What `cleanup` leaves alone because of its figures.
+        assert_eq!(decode("and the 5 and the 5 and the 5 and the 5", 6.0), "and the 5");
     }
 
     #[test]

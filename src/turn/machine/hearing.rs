@@ -11,6 +11,7 @@ use crate::turn::ledger::{Ledger, stamp};
 use crate::turn::policy::Speculation;
 use crate::turn::reply::{Reply, Settled, Source, Standing};
 use crate::turn::shape::{Shape, has_full_stop, shape};
+use crate::turn::vad_gate::VadGate;
 
 impl Machine {
     /// The gate has taken one more window of caller audio.
@@ -31,7 +32,9 @@ impl Machine {
             }
             // The caller goes on before hearing anything: one turn, transcribed again.
             State::Transcribing { .. } | State::Replying(_) if grows => self.take_back(),
-            State::Replying(reply) if interrupts && reply.is_audible() && reply.is_interruptible() => {
+            State::Replying(reply)
+                if interrupts && reply.is_interruptible() && may_be_spoken_over(reply, &self.gate) =>
+            {
                 self.barge_in(now);
             }
             State::Transcribing { .. } | State::Replying(_) => self.endpoint(now),
@@ -248,6 +251,7 @@ impl Machine {
         &mut self,
         turn: TurnId,
         tail: &str,
+        language: &str,
         certainty: f32,
         progress: Option<Progress>,
         now: Instant,
@@ -289,7 +293,7 @@ impl Machine {
         self.end_interrupted(Outcome::Interrupted, now);
         self.remember(Speaker::Caller, text.clone());
         self.prompted = 0;
-        let shape = shape(&text);
+        let shape = shape(&text, language);
         self.evidence.words = Words::Read {
             shape,
             stopped: has_full_stop(&text),
@@ -371,6 +375,15 @@ impl Machine {
     }
 }
 
+/// Whether who speaks now speaks over a reply: they hear it, or it answers nothing spoken that they could be going on with.
+/// What was being said when an answer was typed does not count, nor does "hello?" before the greeting is heard.
+fn may_be_spoken_over(reply: &Reply, gate: &VadGate) -> bool {
+    let began_since = reply.caller.is_none() || gate.speech_start() >= reply.to;
+    reply.is_audible() || reply.from.is_none() && reply.turn != GREETING && began_since
+}
+
+/// The turn of the first words of the call.
+pub(super) const GREETING: TurnId = TurnId(0);
 /// What must be certain of the speech that stops the agent: beyond one answer of the second opinion.
 const SURE_MIN: Duration = Duration::from_millis(40);
 /// This much voiced audio without one word understood deserves an answer.

@@ -75,8 +75,7 @@ impl Machine {
                 reply.settle(&self.playout);
                 reply.rewind(&self.playout, now);
             }
-            State::Transcribing { .. } | State::Replying(_) => self.take_back(),
-            State::Listening | State::Hearing(_) => {}
+            State::Transcribing { .. } | State::Replying(_) | State::Listening | State::Hearing(_) => {}
         }
         if !matches!(self.state, State::Listening) {
             self.cut_short(Outcome::Interrupted, now);
@@ -99,16 +98,16 @@ impl Machine {
         self.ask(turn, now);
     }
 
+    /// Who hangs up in a pause has not ended the turn: as without speculation, what was prepared for it is not told, written
+    /// down or counted.
     pub(super) fn stop(&mut self, now: Instant) {
         self.cut_short(Outcome::CutOff, now);
         self.state = State::Closed;
     }
 
     pub(super) fn close_politely(&mut self, now: Instant) {
-        self.cut_short(Outcome::CutOff, now);
-        self.actions.push_back(Action::Clear);
         let text = self.phrases.too_long.clone();
-        self.say_last(text, HangupReason::MaxCall);
+        self.leave(text, HangupReason::MaxCall, Outcome::CutOff, now);
     }
 
     /// Nobody has said anything for long.
@@ -125,6 +124,15 @@ impl Machine {
 
     /// Ends the present turn as it stands; the line still plays what it has.
     pub(super) fn cut_short(&mut self, outcome: Outcome, now: Instant) {
+        let is_heard = match &self.state {
+            State::Transcribing { .. } => false,
+            State::Replying(reply) => reply.standing == Standing::Committed,
+            State::Waiting | State::Listening | State::Hearing(_) | State::Closed => true,
+        };
+        if !is_heard {
+            // What is only prepared was not said, and has no turn to end.
+            self.take_back();
+        }
         match &mut self.state {
             State::Replying(reply) => {
                 reply.settle(&self.playout);

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::{Line, Machine, State};
 use crate::turn::event::{Action, HangupReason, Outcome};
-use crate::turn::reply::{Reply, Standing};
+use crate::turn::reply::Standing;
 
 impl Machine {
     /// Goes on with a conversation that was led before: its history, and the number of its next turn. The greeting, which then
@@ -39,19 +39,22 @@ impl Machine {
         }
     }
 
-    /// Whoever has the floor loses it; the agent says one more thing, which cannot be interrupted, and the call ends.
-    pub(super) fn leave(&mut self, text: String, reason: HangupReason, now: Instant) {
+    /// Whether the call can still be led to another end: its last words are not being said. A goodbye that is only prepared
+    /// is no end yet.
+    pub fn may_leave(&self) -> bool {
         match &self.state {
-            State::Waiting | State::Closed | State::Replying(Reply { then: Some(_), .. }) => return,
-            // What is only prepared was not said, and has no turn to end.
-            State::Replying(Reply {
-                standing: Standing::Speculative { .. },
-                ..
-            })
-            | State::Transcribing { .. } => self.take_back(),
-            State::Listening | State::Hearing(_) | State::Replying(_) => {}
+            State::Waiting | State::Closed => false,
+            State::Replying(reply) => reply.then.is_none() || reply.standing != Standing::Committed,
+            State::Listening | State::Hearing(_) | State::Transcribing { .. } => true,
         }
-        self.cut_short(Outcome::Interrupted, now);
+    }
+
+    /// Whoever has the floor loses it; the agent says one more thing, which cannot be interrupted, and the call ends.
+    pub(super) fn leave(&mut self, text: String, reason: HangupReason, outcome: Outcome, now: Instant) {
+        if !self.may_leave() {
+            return;
+        }
+        self.cut_short(outcome, now);
         self.actions.push_back(Action::Clear);
         self.unsaid.clear();
         self.say_last(text, reason);

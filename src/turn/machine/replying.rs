@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::time::Instant;
 
+use super::hearing::GREETING;
 use super::{Machine, Speaker, State};
 use crate::turn::event::{Action, HangupReason, Outcome, SentenceId, TurnId};
 use crate::turn::ledger::stamp;
@@ -16,7 +17,7 @@ impl Machine {
         }
         let mut reply = Reply {
             source: Source::Complete,
-            ..Reply::new(TurnId(0))
+            ..Reply::new(GREETING)
         };
         if !self.phrases.notice.is_empty() {
             reply.push(self.phrases.notice.clone());

@@ -39,6 +39,7 @@ impl Call<'_> {
                 Input::Transcript {
                     turn,
                     text,
+                    language: "en",
                     certainty: odd[usize::from(how) % odd.len()],
                     progress: states[usize::from(bytes.next()) % states.len()],
                 }
@@ -133,6 +134,7 @@ impl Call<'_> {
             0 => Input::Transcript {
                 turn,
                 text: self.said(),
+                language: "en",
                 certainty: 1.0,
                 progress: None,
             },

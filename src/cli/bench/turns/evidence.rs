@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::answers::{Answers, Engines};
 use super::noise::Noise;
 use super::replay::{Look, Nominal, Recording, replay};
-use super::slot::progress;
+use super::slot::{LANGUAGE, progress};
 use crate::audio::mulaw;
 use crate::call::inbound::Inbound;
 use crate::call::socket::Audio;
@@ -53,7 +53,7 @@ pub(super) fn of(
             gap.len() / 8,
             (look.heard.2 as i64 - gap.start as i64) / 8,
             look.sound.map_or_else(String::new, |sound| format!("{sound:.4}")),
-            format!("{:?}", shape(words)).to_lowercase(),
+            format!("{:?}", shape(words, LANGUAGE.code())).to_lowercase(),
             turn.slot.as_ref().map_or_else(|| "-".to_owned(), says),
         )?;
         for later in LATER {

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 
 use super::answers::{Answers, Span};
 use super::audio::Turn;
-use super::slot::progress;
+use super::slot::{LANGUAGE, progress};
 use crate::audio::mulaw;
 use crate::call::inbound::Inbound;
 use crate::call::socket::Audio;
@@ -184,6 +184,7 @@ impl<'a, A: Answers> Replay<'a, A> {
                 Input::Transcript {
                     turn,
                     text: tail,
+                    language: LANGUAGE.code(),
                     // Nobody is interrupted here.
                     certainty: 1.0,
                     progress,

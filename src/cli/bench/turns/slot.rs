@@ -27,9 +27,11 @@ pub(super) fn parse(text: &str) -> anyhow::Result<Option<Slot>> {
 
 /// What is known of the slot from the turn so far.
 pub(super) fn progress(slot: &Slot, text: &str) -> Progress {
-    slot.parse(text, Language::En, TODAY).progress
+    slot.parse(text, LANGUAGE, TODAY).progress
 }
 
+/// What the turns are spoken in.
+pub(super) const LANGUAGE: Language = Language::En;
 /// The same on every day, or a table could not be taken again.
 const TODAY: Date = Date::constant(2026, 11, 21);
 
