@@ -178,6 +178,7 @@ mod tests {
             Ok(Speech {
                 samples: vec![0.1; 800],
                 rate: SampleRate::LINE,
+                words: Vec::new(),
             })
         }
     }

@@ -37,7 +37,9 @@ pub(super) fn yes_no(text: &str, language: Language) -> Parsed {
     let asks = text.trim_end().ends_with('?');
     match is_yes {
         Some(_) if asks && text.split_whitespace().count() > MAX_ASKED => Parsed::IMPOSSIBLE,
-        Some(is_yes) if shape(text, language.code()) == Shape::Open && !ends_in_answer => Parsed::usable(Value::YesNo(is_yes)),
+        Some(is_yes) if shape(text, language.code()) == Shape::Open && !ends_in_answer => {
+            Parsed::usable(Value::YesNo(is_yes))
+        }
         Some(is_yes) => Parsed::complete(Value::YesNo(is_yes)),
         None if verdict == Verdict::Nothing && !asks && only_fillers(&said, lexicon) => Parsed::BEGUN,
         None => Parsed::IMPOSSIBLE,
