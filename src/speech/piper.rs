@@ -39,25 +39,36 @@ impl Piper {
     pub fn load(model: &Path, config: &Path, speed: f32, threads: usize) -> Result<Self, SpeechError> {
         let text =
             std::fs::read_to_string(config).map_err(|error| load_error(format!("{}: {error}", config.display())))?;
-        let parsed: ModelConfig = serde_json::from_str(&text).map_err(|error| {
-            load_error(format!(
-                "{} is not a Piper voice configuration: {error}",
-                config.display()
-            ))
-        })?;
-        let language = parsed.espeak.voice.clone();
-        let length_scale = parsed.inference.length_scale / speed;
-        let known = parsed.phoneme_id_map.iter().filter(|(_, ids)| !ids.is_empty());
-        let known: HashSet<char> = known.map(|(&phoneme, _)| phoneme).collect();
+        let parsed = || -> Result<ModelConfig, SpeechError> {
+            serde_json::from_str(&text).map_err(|error| {
+                load_error(format!(
+                    "{} is not a Piper voice configuration: {error}",
+                    config.display()
+                ))
+            })
+        };
         let bytes = std::fs::read(model).map_err(|error| load_error(format!("{}: {error}", model.display())))?;
-        let changed = graph::with_durations(&bytes);
-        let session = onnx::session_of(changed.as_deref().unwrap_or(&bytes), threads)
-            .map_err(|reason| load_error(format!("{} is not a usable Piper voice: {reason}", model.display())))?;
+        if let Some(changed) = graph::with_durations(&bytes) {
+            let voice = Self::of(&changed, parsed()?, speed, threads, true);
+            // A voice that is built otherwise than it looks is taken as it is.
+            if let Ok(mut voice) = voice
+                && voice.synthesize(TRIAL, &|| false).is_ok()
+            {
+                return Ok(voice);
+            }
+        }
+        Self::of(&bytes, parsed()?, speed, threads, false)
+            .map_err(|reason| load_error(format!("{} is not a usable Piper voice: {reason}", model.display())))
+    }
+
+    fn of(model: &[u8], config: ModelConfig, speed: f32, threads: usize, is_timed: bool) -> Result<Self, String> {
+        let known = config.phoneme_id_map.iter().filter(|(_, ids)| !ids.is_empty());
+        let known: HashSet<char> = known.map(|(&phoneme, _)| phoneme).collect();
         Ok(Self {
-            voice: Voice::from_session(session, parsed),
-            language,
-            length_scale,
-            timed: changed.is_some().then_some(known),
+            language: config.espeak.voice.clone(),
+            length_scale: config.inference.length_scale / speed,
+            voice: Voice::from_session(onnx::session_of(model, threads)?, config),
+            timed: is_timed.then_some(known),
         })
     }
 }
@@ -152,6 +163,7 @@ fn load_error(reason: String) -> SpeechError {
 }
 
 const ENGINE: &str = "piper";
+const TRIAL: &str = "one";
 /// Piper's mark of a sentence's beginning. Voices have learned that a pad follows it; piper-rs puts one behind every phoneme, but not behind the
 /// mark of its own, and the first sound is then clipped ("Twelve" is heard as "Wolf"). A second mark brings its pad along.
 const BEGINNING: &str = "^";

@@ -146,6 +146,8 @@ fn neither() {
         "The right number is five.",
         "Yeah no that's wrong.",
         "It's right, isn't it.",
+        "Sorry, is that right.",
+        "Is that correct, sorry.",
     ];
     check(&Slot::YesNo, En, &neither.map(|text| (text, "X")));
     let neither = [
@@ -160,6 +162,8 @@ fn neither() {
         "La correcta es la otra.",
         "Sí no eso está mal.",
         "Tengo otro seguro, no, sí.",
+        "Quisiera saber si está bien.",
+        "Quería preguntar si me llaman.",
     ];
     check(&Slot::YesNo, Es, &neither.map(|text| (text, "X")));
 }
