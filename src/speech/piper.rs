@@ -87,6 +87,10 @@ impl Synthesizer for Piper {
             return Err(SpeechError::Cancelled);
         }
         let phonemes = phonemes(text, &self.language)?;
+        if phonemes.trim() == BEGINNING && timing::is_said(text) {
+            // As when its data are gone: silence would be taken for the answer.
+            return Err(run_error("espeak-ng has no phonemes for the text"));
+        }
         if phonemes.trim() == BEGINNING {
             return Ok(Speech {
                 samples: Vec::new(),
